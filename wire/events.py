@@ -1,0 +1,192 @@
+"""What an event in the journal says: one body for each `EventKind`.
+
+An event's text is a JSON object {n, kind, boot, mono_ms, wall_ms, q, err_ms?, body}; it is written once, on the
+device, and never changes.
+"""
+
+from typing import Final
+
+import msgspec
+
+from wire.limits import MAX_EVENT_DEPTH
+from wire.vocabulary import (
+    ClockQuality,
+    CommandName,
+    CommandState,
+    CredentialKind,
+    Direction,
+    EventKind,
+    Outcome,
+    PassageOutcome,
+    Reason,
+)
+
+
+class Body(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Base of all event bodies."""
+
+
+class StartedBody(Body, frozen=True, kw_only=True):
+    """The agent started a run."""
+
+    agent: str
+    reason: str = "start"
+
+
+class Receipt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Enough to make the decision again: the directory, the rules, and a digest of the facts that went in."""
+
+    dir_epoch: str
+    dir_ver: int
+    rules: int
+    input: str
+    scope: str = "device"
+
+
+class DecisionBody(Body, frozen=True, kw_only=True):
+    """One presentation and what was decided; `credential` is the keyed index, never the raw value."""
+
+    door: str
+    reader: str
+    direction: Direction
+    kind: CredentialKind
+    credential: str
+    outcome: Outcome
+    reason: Reason
+    receipt: Receipt
+    member: str | None = None
+
+
+class PassageBody(Body, frozen=True, kw_only=True):
+    """How the grant (run, n) ended."""
+
+    of_run: str
+    of_n: int
+    outcome: PassageOutcome
+    member: str | None = None
+    direction: Direction | None = None
+
+
+class ReadFaultBody(Body, frozen=True, kw_only=True):
+    """A read that yielded no credential; `detail` is short, escaped and holds no card digits."""
+
+    reader: str
+    fault: str
+    detail: str = ""
+
+
+class CommandBegunBody(Body, frozen=True, kw_only=True):
+    """A command is about to act; durable before it does."""
+
+    id: str
+    name: CommandName
+    actor: str = ""
+
+
+class CommandResultBody(Body, frozen=True, kw_only=True):
+    """How a command ended, physically."""
+
+    id: str
+    name: CommandName
+    state: CommandState
+    code: str = ""
+    out: str = ""
+
+
+class AlarmBody(Body, frozen=True, kw_only=True):
+    """Something staff should look at."""
+
+    code: str
+    detail: str = ""
+
+
+BODIES: Final[dict[EventKind, type[Body]]] = {
+    EventKind.STARTED: StartedBody,
+    EventKind.DECISION: DecisionBody,
+    EventKind.PASSAGE: PassageBody,
+    EventKind.READ_FAULT: ReadFaultBody,
+    EventKind.COMMAND_BEGUN: CommandBegunBody,
+    EventKind.COMMAND_RESULT: CommandResultBody,
+    EventKind.ALARM: AlarmBody,
+}
+
+
+class Stamp(msgspec.Struct, frozen=True, omit_defaults=True):
+    """When, on the device: monotonic ms since boot `boot`, wall ms since 1970 and how far to trust it."""
+
+    boot: str
+    mono_ms: int
+    wall_ms: int
+    q: ClockQuality
+    err_ms: int | None = None
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True):
+    """An event as its text reads; `body` stays raw until its kind is known."""
+
+    n: int
+    kind: str
+    boot: str
+    mono_ms: int
+    wall_ms: int
+    q: ClockQuality
+    body: msgspec.Raw
+    err_ms: int | None = None
+
+
+class _Rest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    kind: EventKind
+    boot: str
+    mono_ms: int
+    wall_ms: int
+    q: ClockQuality
+    err_ms: int | None = None
+    body: Body
+
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(Event).decode
+_body_decoders: Final = {kind: msgspec.json.Decoder(body).decode for kind, body in BODIES.items()}
+
+
+def write_tail(kind: EventKind, at: Stamp, body: Body) -> bytes:
+    """Return the text of an event without its number: everything after `{"n":N,`."""
+    rest = _Rest(kind=kind, boot=at.boot, mono_ms=at.mono_ms, wall_ms=at.wall_ms, q=at.q, err_ms=at.err_ms, body=body)
+    return _encode(rest)[1:]
+
+
+def number(n: int, tail: bytes) -> bytes:
+    """Return the whole text of event `n` from its tail."""
+    return b'{"n":%d,' % n + tail
+
+
+def read_event(text: bytes) -> Event:
+    """Parse an event's text; raise msgspec.DecodeError (ValidationError among them) where it is none or too deep."""
+    if text.count(b"[") + text.count(b"{") > MAX_EVENT_DEPTH and _depth(text) > MAX_EVENT_DEPTH:
+        raise msgspec.ValidationError(f"event nests deeper than {MAX_EVENT_DEPTH} levels")
+    return _decode(text)
+
+
+def read_body(event: Event) -> Body | None:
+    """Parse an event's body; None for a kind that this version does not know."""
+    try:
+        kind = EventKind(event.kind)
+    except ValueError:
+        return None
+    return _body_decoders[kind](event.body)
+
+
+def _depth(text: bytes) -> int:
+    depth = deepest = 0
+    in_string = escaped = False
+    for byte in text:
+        if in_string:
+            in_string, escaped = escaped or byte != 0x22, byte == 0x5C and not escaped
+        elif byte == 0x22:
+            in_string = True
+        elif byte in b"[{":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif byte in b"]}":
+            depth -= 1
+    return deepest

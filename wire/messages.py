@@ -1,0 +1,359 @@
+"""Every message of `doorstile.v1`, as it stands in a frame's `payload`.
+
+A frame is a JSON text `{"type": ..., "payload": {...}}`. Wire changes only add fields; a removal or a change of meaning
+bumps the protocol version. Unknown fields are ignored. Names ending in `_ms` are milliseconds, `mono_ms` monotonic
+since the device's boot, `wall_ms` and `server_ms` since 1970.
+"""
+
+from typing import ClassVar, Final
+
+import msgspec
+
+from wire.limits import Limits, Reconnect
+from wire.version import VersionRange
+from wire.vocabulary import (
+    ClockQuality,
+    CommandMode,
+    CommandState,
+    CredentialKind,
+    DirectoryMode,
+    ErrorCode,
+    RejectCode,
+    TombReason,
+)
+
+
+class Message(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Base of all messages; `type` is the frame's tag."""
+
+    type: ClassVar[str]
+
+
+class DirectoryRef(msgspec.Struct, frozen=True):
+    """Which directory: versions rise within an epoch, `digest` covers the rows."""
+
+    epoch: str
+    ver: int
+    digest: str
+
+
+class RunState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One run of the journal: `last` exists, `acked` is acknowledged and `head` is h(acked), hex.
+
+    `prev_n` and `prev_head` are the end of the run before, which h(0) covers.
+    """
+
+    run: str
+    ord: int
+    last: int
+    acked: int
+    head: str
+    prev_n: int = 0
+    prev_head: str = ""
+
+
+class RunAck(msgspec.Struct, frozen=True):
+    """What central holds of a run: everything up to `upto`, where the chain stands at `head` (hex)."""
+
+    run: str
+    upto: int
+    head: str
+
+
+class CommandRef(msgspec.Struct, frozen=True):
+    """A command that the device remembers, and where it stands."""
+
+    id: str
+    state: CommandState
+
+
+class ClockReading(msgspec.Struct, frozen=True):
+    """Both clocks of the device, read at one moment."""
+
+    mono_ms: int
+    wall_ms: int
+    q: ClockQuality
+
+
+class Backlog(msgspec.Struct, frozen=True):
+    """What waits to be sent."""
+
+    events: int
+    bytes: int
+    oldest_age_s: int
+
+
+class Hello(Message, frozen=True, kw_only=True):
+    """The device's first message on a connection."""
+
+    type: ClassVar[str] = "hello"
+    device: str
+    store: str
+    boot: str
+    agent: str
+    proto: VersionRange
+    runs: list[RunState]
+    clock: ClockReading
+    backlog: Backlog
+    feat: list[str] = []
+    more: bool = False
+    dir: DirectoryRef | None = None
+    cmds: list[CommandRef] = []
+    reason: str = "start"
+
+
+class Welcome(Message, frozen=True, kw_only=True):
+    """Central's answer to `hello`; after it, events flow."""
+
+    type: ClassVar[str] = "welcome"
+    session: int
+    server_ms: int
+    proto: int
+    runs: list[RunAck]
+    limits: Limits
+    hb_s: float
+    ack_timeout_s: float
+    lease_s: int
+    reconnect: Reconnect
+    dir: DirectoryRef
+    dir_mode: DirectoryMode
+    feat: list[str] = []
+    last_run: RunAck | None = None
+
+
+class Events(Message, frozen=True, kw_only=True):
+    """A batch of consecutive events of one run, each as its stored text with `digest` spliced in front."""
+
+    type: ClassVar[str] = "events"
+    run: str
+    first: int = msgspec.field(name="from")
+    ev: list[msgspec.Raw]
+
+
+class Rejection(msgspec.Struct, frozen=True, omit_defaults=True):
+    """An event that central could not apply and keeps as a dead letter."""
+
+    n: int
+    code: RejectCode
+    detail: str = ""
+
+
+class Ack(Message, frozen=True, kw_only=True):
+    """Central committed everything up to `upto`; rejected events count as acknowledged."""
+
+    type: ClassVar[str] = "ack"
+    run: str
+    upto: int
+    head: str
+    window: int
+    rej: list[Rejection] = []
+
+
+class Nack(Message, frozen=True, kw_only=True):
+    """Central misses events of a run and expects number `expect` next."""
+
+    type: ClassVar[str] = "nack"
+    run: str
+    expect: int
+
+
+class Anchor(Message, frozen=True, kw_only=True):
+    """What the wall clock truly was at a monotonic moment of a boot; corrects earlier events. Idempotent."""
+
+    type: ClassVar[str] = "anchor"
+    boot: str
+    mono_ms: int
+    wall_ms: int
+    err_ms: int
+
+
+class Tomb(Message, frozen=True, kw_only=True):
+    """A declared loss: events `first` to `to` of a run can never be sent. Acknowledged like events.
+
+    `head` is h(to), hex, where the device still knows it; without it central continues the chain from the next event
+    and raises an alarm.
+    """
+
+    type: ClassVar[str] = "tomb"
+    run: str
+    first: int = msgspec.field(name="from")
+    to: int
+    why: TombReason
+    count: int
+    head: str | None = None
+
+
+class DirectoryRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One credential as a device may know it: `key` is its keyed index (32 hex digits), times are wall ms."""
+
+    key: str
+    kind: CredentialKind
+    member: str
+    is_active: bool = True
+    is_revoked: bool = False
+    valid_from_ms: int | None = None
+    valid_to_ms: int | None = None
+
+
+class DirBegin(Message, frozen=True, kw_only=True):
+    """A snapshot of the directory follows in `chunks` chunks."""
+
+    type: ClassVar[str] = "dir.begin"
+    snap: str
+    epoch: str
+    ver: int
+    rows: int
+    chunks: int
+    digest: str
+
+
+class DirChunk(Message, frozen=True, kw_only=True):
+    """Part `i` (from 0) of a snapshot."""
+
+    type: ClassVar[str] = "dir.chunk"
+    snap: str
+    i: int
+    rows: list[DirectoryRow]
+
+
+class DirEnd(Message, frozen=True, kw_only=True):
+    """The snapshot is complete."""
+
+    type: ClassVar[str] = "dir.end"
+    snap: str
+
+
+class DirGot(Message, frozen=True, kw_only=True):
+    """The device staged chunk `i`: credit for the next."""
+
+    type: ClassVar[str] = "dir.got"
+    snap: str
+    i: int
+
+
+class DirResync(Message, frozen=True, kw_only=True):
+    """The device asks for a whole snapshot."""
+
+    type: ClassVar[str] = "dir.resync"
+    why: str
+
+
+class DirState(Message, frozen=True, kw_only=True):
+    """The directory that the device decides from, after it was swapped in."""
+
+    type: ClassVar[str] = "dir.state"
+    epoch: str
+    ver: int
+    digest: str
+
+
+class Command(Message, frozen=True, kw_only=True):
+    """Do something now. `age_ms` is how old the command was when it was sent, at `server_ms`."""
+
+    type: ClassVar[str] = "cmd"
+    id: str
+    name: str
+    mode: CommandMode
+    ttl_ms: int
+    age_ms: int
+    server_ms: int
+    args: dict[str, str] = {}
+
+
+class CommandAck(Message, frozen=True, kw_only=True):
+    """The device has the command; `state` is queued, dup, expired or refused."""
+
+    type: ClassVar[str] = "cmd.ack"
+    id: str
+    state: CommandState
+
+
+class CommandResult(Message, frozen=True, kw_only=True):
+    """How the command ended, physically; `state` is done, failed, expired or unknown."""
+
+    type: ClassVar[str] = "cmd.result"
+    id: str
+    state: CommandState
+    code: str = ""
+    out: str = ""
+
+
+class CommandDone(Message, frozen=True, kw_only=True):
+    """Central recorded the result: the device may forget the command."""
+
+    type: ClassVar[str] = "cmd.done"
+    id: str
+
+
+class Heartbeat(Message, frozen=True, kw_only=True):
+    """Health of the device, and the versions it holds."""
+
+    type: ClassVar[str] = "heartbeat"
+    mono_ms: int
+    wall_ms: int
+    q: ClockQuality
+    backlog: int
+    oldest_age_s: int = 0
+    wal_bytes: int = 0
+    rss_bytes: int = 0
+    disk_free_bytes: int = 0
+    drops: int = 0
+    dir_ver: int = 0
+    readers: list[str] = []
+    door: str = ""
+    reconnects: int = 0
+    rtt_ms: int = 0
+    errors: int = 0
+
+
+class HeartbeatAck(Message, frozen=True, kw_only=True):
+    """Central heard the heartbeat of `echo_mono_ms`; its versions are the truth that pushes only hint at."""
+
+    type: ClassVar[str] = "heartbeat_ack"
+    echo_mono_ms: int
+    server_ms: int
+    dir_ver: int
+    cmds_pending: int = 0
+
+
+class AuthRefresh(Message, frozen=True, kw_only=True):
+    """A fresh token inside the connection, before the lease ends."""
+
+    type: ClassVar[str] = "auth.refresh"
+    token: str
+
+
+class AuthOk(Message, frozen=True, kw_only=True):
+    """The lease runs for another `lease_s` seconds."""
+
+    type: ClassVar[str] = "auth.ok"
+    lease_s: int
+
+
+class Error(Message, frozen=True, kw_only=True):
+    """The other side could not use a message; the connection stays."""
+
+    type: ClassVar[str] = "error"
+    code: ErrorCode
+    detail: str = ""
+    ref: str | None = None
+    retryable: bool = False
+    retry_after_ms: int | None = None
+
+
+class Bye(Message, frozen=True, kw_only=True):
+    """The sender is about to close with `code`; a device comes back after `retry_after_ms`, spread over `spread_ms`."""
+
+    type: ClassVar[str] = "bye"
+    code: int
+    retry_after_ms: int | None = None
+    spread_ms: int | None = None
+
+
+FROM_AGENT: Final[tuple[type[Message], ...]] = (
+    Hello, Events, Anchor, Tomb, DirGot, DirResync, DirState, CommandAck, CommandResult, Heartbeat, AuthRefresh,
+    Error, Bye,
+)  # fmt: skip
+FROM_CENTRAL: Final[tuple[type[Message], ...]] = (
+    Welcome, Ack, Nack, DirBegin, DirChunk, DirEnd, Command, CommandDone, HeartbeatAck, AuthOk, Error, Bye,
+)  # fmt: skip
