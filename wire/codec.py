@@ -48,11 +48,12 @@ class Decoder:
             detail = f"frame of {len(frame)} bytes, the limit is {self._frame_bytes}"
             raise RemoteProtocolError(ErrorCode.TOO_LARGE, detail, close=CloseCode.TOO_LARGE)
         try:
-            decoded: Any = self._decoder.decode(frame)
+            try:
+                decoded: Any = self._decoder.decode(frame)
+            except (msgspec.DecodeError, UnicodeDecodeError) as fault:
+                raise self._explain(frame, fault) from fault
         except RecursionError as fault:
             raise RemoteProtocolError(ErrorCode.TOO_DEEP, "frame nests too deep", close=CloseCode.PROTOCOL) from fault
-        except (msgspec.DecodeError, UnicodeDecodeError) as fault:
-            raise self._explain(frame, fault) from fault
         message: Message = decoded.payload
         return message
 
