@@ -1,0 +1,225 @@
+"""The protocols that every driver implements, and the events that readers emit.
+
+Times are ``time.monotonic`` in whole milliseconds (on Linux: since boot), so that they can be paired with the boot id.
+The bytes of a credential never take part in a ``repr``: an event may be logged whole.
+"""
+
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Protocol
+
+UID_LENGTHS = frozenset({4, 7, 10})
+"""Single, double and triple size UID in bytes (ISO/IEC 14443-3, clause 6.5.4)."""
+
+MAX_QR_BYTES = 2953
+"""The most that one QR symbol can hold: version 40-L in byte mode (ISO/IEC 18004, table 7)."""
+
+MonoClock = Callable[[], int]
+"""Returns monotonic milliseconds."""
+
+
+def monotonic_ms() -> int:
+    """Milliseconds of the monotonic clock, the same one that asyncio's timers use."""
+    return time.monotonic_ns() // 1_000_000
+
+
+class Medium(StrEnum):
+    """What kind of thing was presented."""
+
+    CARD_UID = "card_uid"
+    QR = "qr"
+
+
+class FaultReason(StrEnum):
+    """Why a reader reports a fault. Stable names: they end up in events and in alerts."""
+
+    TORN_READ = "torn_read"
+    """The card left or failed in the middle; nothing was read, present it again."""
+    OVERSIZE = "oversize"
+    """More bytes than the medium can carry; dropped unread."""
+    UNSUPPORTED_CARD = "unsupported_card"
+    """A whole answer that is no UID this product knows."""
+    ALREADY_PRESENT = "already_present"
+    """A card lay on the reader when it came up: not a presentation. It counts once it was lifted and shown again."""
+    READER_MISSING = "reader_missing"
+    READER_STALLED = "reader_stalled"
+    """The reader or its daemon has not answered for seconds; ``reader_back`` follows when it does."""
+    READER_BACK = "reader_back"
+    SERVICE_DOWN = "service_down"
+    """The daemon behind the reader cannot be reached; emitted once per outage."""
+    SERVICE_BACK = "service_back"
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """One presentation of one credential, whole.
+
+    ``data`` is the UID in its full length in the order the card sent it, or the payload of the QR code. ``at_mono_ms``
+    is when the presentation was noticed, before it was read.
+    """
+
+    reader: str
+    medium: Medium
+    data: bytes = field(repr=False)
+    at_mono_ms: int
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Removed:
+    """What was presented is gone. Follows a Scan, or a fault that stood for a presentation; never comes alone."""
+
+    reader: str
+    at_mono_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReaderFault:
+    """A reader could not read, or came or went. ``detail`` is for staff and carries no credential bytes."""
+
+    reader: str
+    reason: FaultReason
+    at_mono_ms: int
+    detail: str = ""
+
+
+ReaderEvent = Scan | Removed | ReaderFault
+Emit = Callable[[ReaderEvent], None]
+
+
+class ReaderState(StrEnum):
+    """Whether a tap would be read now."""
+
+    STARTING = "starting"
+    READY = "ready"
+    MISSING = "missing"
+    STOPPED = "stopped"
+
+
+class Reader(Protocol):
+    """A thing that people present credentials to."""
+
+    @property
+    def name(self) -> str:
+        """The name in the profile. Events of one slot of several carry ``name.slot`` (see ``Profile.reader``)."""
+
+    @property
+    def state(self) -> ReaderState: ...
+
+    async def run(self, emit: Emit) -> None:
+        """Read until cancelled; ``emit`` is called on the event loop and must not block.
+
+        Expected faults (card gone, reader unplugged, daemon restarted) stay inside and come out as ReaderFault.
+        Anything else propagates. After cancellation nothing is emitted any more.
+        """
+
+
+class PulseEnd(StrEnum):
+    """What switched the line off."""
+
+    ELAPSED = "elapsed"
+    SWITCHED_OFF = "switched_off"
+    """Somebody called ``off``."""
+    CEILING = "ceiling"
+    """The guard, because the event loop was late: a fault to report, though the door is safe."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pulse:
+    """One completed pulse. ``length_ms`` is how long the line was commanded on."""
+
+    started_mono_ms: int
+    length_ms: int
+    ended_by: PulseEnd
+
+
+class Strike(Protocol):
+    """The relay that lets somebody through.
+
+    *On* means the relay is energised and the way is free; *off* means it rests and the lock does what its own wiring
+    makes it do without us. Profiles that would invert this are refused (see ``hardware.profiles``), so that a dead Pi
+    never is an open door.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def ceiling_s(self) -> float:
+        """No pulse is longer, whatever the event loop does."""
+
+    @property
+    def is_on(self) -> bool: ...
+
+    async def pulse(self, duration_s: float) -> Pulse:
+        """Let through for ``duration_s`` (above 0, at most ``ceiling_s``), then switch off and say what happened.
+
+        Cancelling it switches off at once. A pulse during a pulse raises PulseRefusedError and changes nothing: it
+        neither extends nor ends the first. HardwareError when the line failed.
+        """
+
+    def off(self) -> None:
+        """Switch off now and end a running pulse. Synchronous, idempotent, safe from any thread."""
+
+    def close(self) -> None:
+        """Switch off and refuse further pulses. The line stays driven to its safe state."""
+
+
+class Signal(StrEnum):
+    """What the light says."""
+
+    OFF = "off"
+    READY = "ready"
+    GRANTED = "granted"
+    DENIED = "denied"
+    ATTENTION = "attention"
+
+
+class Light(Protocol):
+    """Shows one signal until the next."""
+
+    def show(self, signal: Signal) -> None: ...
+
+    def close(self) -> None:
+        """Dark, and driven to its safe state."""
+
+
+class Tone(StrEnum):
+    """What the buzzer says."""
+
+    TICK = "tick"
+    GRANTED = "granted"
+    DENIED = "denied"
+    GOODBYE = "goodbye"
+    ATTENTION = "attention"
+
+
+class Buzzer(Protocol):
+    """Plays short tones in the background."""
+
+    def play(self, tone: Tone) -> None:
+        """Start a tone and return at once; a running tone is replaced. Call it on the event loop."""
+
+    def close(self) -> None:
+        """Silent, and driven to its safe state."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hardware:
+    """Everything at one door, as its profile names it. ``strike`` is None where the profile has no lock."""
+
+    readers: tuple[Reader, ...]
+    strike: Strike | None
+    light: Light
+    buzzer: Buzzer
+
+    def close(self) -> None:
+        """Bring every output to its safe state, the strike first; one that fails does not keep the others from it."""
+        with ExitStack() as stack:
+            stack.callback(self.buzzer.close)
+            stack.callback(self.light.close)
+            if self.strike is not None:
+                stack.callback(self.strike.close)

@@ -1,0 +1,104 @@
+"""From a profile to its hardware: every driver by its explicit name, and nothing in place of one that is missing.
+
+A driver's module, and with it pyscard, gpiozero or lgpio, is imported only when the profile names it.
+"""
+
+import importlib
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from hardware import profiles
+from hardware.base import Buzzer, Hardware, Light, MonoClock, Reader, Strike, monotonic_ms
+from hardware.errors import HardwareError
+from hardware.profiles import Profile
+
+
+@dataclass(frozen=True, slots=True)
+class Driver:
+    """Where a driver is built: ``module:function``, called with its section of the profile and the bench."""
+
+    target: str
+    remedy: str = "reinstall doorstile"
+
+
+_PCSC = "apt install python3-pyscard, or pip install 'doorstile[pcsc]'"
+_GPIO = "apt install python3-lgpio, or pip install 'doorstile[gpio]'"
+
+DRIVERS: Mapping[type[msgspec.Struct], Driver] = {
+    profiles.SimulatedReader: Driver("hardware.sim:build_reader"),
+    profiles.PcscReader: Driver("hardware.readers.pcsc:build_reader", _PCSC),
+    profiles.SimulatedStrike: Driver("hardware.sim:build_strike"),
+    profiles.GpioStrike: Driver("hardware.outputs.gpio:build_strike", _GPIO),
+    profiles.NoLight: Driver("hardware.outputs.absent:build_light"),
+    profiles.SimulatedLight: Driver("hardware.sim:build_light"),
+    profiles.GpioLight: Driver("hardware.outputs.gpio:build_light", _GPIO),
+    profiles.NoBuzzer: Driver("hardware.outputs.absent:build_buzzer"),
+    profiles.SimulatedBuzzer: Driver("hardware.sim:build_buzzer"),
+    profiles.GpioBuzzer: Driver("hardware.outputs.gpio:build_buzzer", _GPIO),
+}
+"""A row for every driver that ``hardware.profiles`` accepts; a test holds the two together."""
+
+PIN_FACTORIES: Mapping[str, Driver] = {
+    "lgpio": Driver("hardware.outputs.pins_lgpio:open_pins", _GPIO),
+    "mock": Driver("hardware.outputs.pins_mock:open_pins", "pip install gpiozero"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """What drivers share: the clock, and the one pin factory that the profile names (None without GPIO)."""
+
+    mono_ms: MonoClock
+    pins: Any = None
+
+
+def build(profile: Profile, *, mono_ms: MonoClock = monotonic_ms) -> Hardware:
+    """Construct everything that the profile names, outputs first and switched off; readers start with ``run``.
+
+    HardwareError names the driver and the remedy when one cannot be had; what was built until then is closed, which
+    leaves its lines driven to their safe state.
+    """
+    with ExitStack() as undo:
+        bench = Bench(mono_ms, _open_pins(profile))
+        strike: Strike | None = None
+        if profile.strike is not None:
+            strike = _construct(profile.strike, bench)
+            undo.callback(strike.close)
+        light: Light = _construct(profile.light, bench)
+        undo.callback(light.close)
+        buzzer: Buzzer = _construct(profile.buzzer, bench)
+        undo.callback(buzzer.close)
+        readers: tuple[Reader, ...] = tuple(_construct(part, bench) for part in profile.readers)
+        undo.pop_all()
+    return Hardware(readers, strike, light, buzzer)
+
+
+def drive_safe(profile: Profile) -> None:
+    """Bring every output line of the profile to its safe state and return: for after a crash, before the next start.
+
+    A line whose owner was killed keeps its level on a Pi's own GPIO, so a dead agent may leave a relay on.
+    """
+    outputs = msgspec.structs.replace(profile, readers=())
+    build(outputs).close()
+
+
+def _open_pins(profile: Profile) -> Any:
+    if not profile.gpio_lines or profile.pin_factory is None:
+        return None
+    return _load(PIN_FACTORIES[profile.pin_factory], f"pin factory {profile.pin_factory!r}")()
+
+
+def _construct(part: msgspec.Struct, bench: Bench) -> Any:
+    return _load(DRIVERS[type(part)], f"driver {part.__struct_config__.tag!r}")(part, bench)
+
+
+def _load(driver: Driver, what: str) -> Any:
+    module, _, function = driver.target.partition(":")
+    try:
+        return getattr(importlib.import_module(module), function)
+    except ImportError as error:
+        raise HardwareError(f"{what} cannot be loaded ({error}); {driver.remedy}") from error

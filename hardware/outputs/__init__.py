@@ -1,0 +1,1 @@
+"""Drivers for what a door does: let through, shine, sound."""
