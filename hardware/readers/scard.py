@@ -1,0 +1,86 @@
+"""A typed face for the few functions of pyscard's ``smartcard.scard`` that we use.
+
+pyscard returns ``[code, value, ...]`` and never raises; here every code but success is a ScardError. Codes and the
+state word are those of the PC/SC workgroup, part 5, as pcsc-lite defines them in ``pcsclite.h``.
+"""
+
+from collections.abc import Mapping
+from typing import Final, Self
+
+from smartcard import scard
+
+PRESENT: Final[int] = scard.SCARD_STATE_PRESENT
+LOST: Final[int] = scard.SCARD_STATE_UNKNOWN | scard.SCARD_STATE_UNAVAILABLE | scard.SCARD_STATE_IGNORE
+"""Any of these in a state word: the daemon cannot speak for this reader now."""
+GET_UID: Final = bytes.fromhex("FFCA000000")
+"""GET DATA, UID, full length (PC/SC part 3, section 3.2.2.1.3)."""
+
+_SUCCESS: Final[int] = scard.SCARD_S_SUCCESS
+_ANY_PROTOCOL: Final[int] = scard.SCARD_PROTOCOL_T0 | scard.SCARD_PROTOCOL_T1
+_READER_GONE: Final = frozenset(
+    {scard.SCARD_E_UNKNOWN_READER, scard.SCARD_E_READER_UNAVAILABLE, scard.SCARD_E_NO_READERS_AVAILABLE}
+)
+
+
+class ScardError(Exception):
+    """A PC/SC call failed. ``str`` is pcsc-lite's text and the code in hex."""
+
+    def __init__(self, call: str, code: int) -> None:
+        super().__init__(f"{call}: {scard.SCardGetErrorMessage(code)} (0x{code & 0xFFFFFFFF:08X})")
+        self.code = code
+
+
+class ReaderGoneError(ScardError):
+    """The named reader is not there (any more); the service is."""
+
+
+class Context:
+    """A session with the PC/SC daemon. Use it in one thread and within a ``with``."""
+
+    def __init__(self) -> None:
+        code, self._handle = scard.SCardEstablishContext(scard.SCARD_SCOPE_USER)
+        _check("SCardEstablishContext", code)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Release; the code is ignored, for a daemon that is gone has nothing to release."""
+        scard.SCardReleaseContext(self._handle)
+
+    def reader_names(self) -> list[str]:
+        """Every reader by its PC/SC name, in the daemon's order; empty without readers."""
+        code, names = scard.SCardListReaders(self._handle, [])
+        if code == scard.SCARD_E_NO_READERS_AVAILABLE:
+            return []
+        _check("SCardListReaders", code)
+        return list(names)
+
+    def wait_for_change(self, known: Mapping[str, int], timeout_ms: int) -> dict[str, int]:
+        """Block until a reader's state differs from the ``known`` state word, 0 for "not known yet".
+
+        Returns the state words, unchanged ones among them, also when the time is up. ReaderGoneError if one vanished.
+        """
+        code, states = scard.SCardGetStatusChange(self._handle, timeout_ms, list(known.items()))
+        if code != scard.SCARD_E_TIMEOUT:
+            _check("SCardGetStatusChange", code)
+        return {name: state & ~scard.SCARD_STATE_CHANGED for name, state, _ in states}
+
+    def transmit(self, reader: str, command: bytes) -> bytes:
+        """Connect to the card, send one command, leave the card as it is. Returns data and the two status bytes."""
+        code, card, protocol = scard.SCardConnect(self._handle, reader, scard.SCARD_SHARE_SHARED, _ANY_PROTOCOL)
+        _check("SCardConnect", code)
+        try:
+            pci = scard.SCARD_PCI_T1 if protocol == scard.SCARD_PROTOCOL_T1 else scard.SCARD_PCI_T0
+            code, answer = scard.SCardTransmit(card, pci, list(command))
+            _check("SCardTransmit", code)
+            return bytes(answer)
+        finally:
+            scard.SCardDisconnect(card, scard.SCARD_LEAVE_CARD)
+
+
+def _check(call: str, code: int) -> None:
+    if code in _READER_GONE:
+        raise ReaderGoneError(call, code)
+    if code != _SUCCESS:
+        raise ScardError(call, code)

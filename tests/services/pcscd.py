@@ -1,0 +1,158 @@
+"""A real pcscd with virtual slots, for tests that tap virtual cards.
+
+pcscd listens on one fixed path, so only one can run on a machine: a lock file makes test runs take turns.
+"""
+
+import fcntl
+import os
+import random
+import shutil
+import socket
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+PCSCD = shutil.which("pcscd") or "/usr/sbin/pcscd"
+SOCKET = Path("/run/pcscd/pcscd.comm")
+PID_FILE = Path("/run/pcscd/pcscd.pid")
+DRIVER = Path("/usr/lib/pcsc/drivers/serial/libifdvpcd.so")
+LOCK = Path(tempfile.gettempdir()) / "doorstile-pcscd.lock"
+START_WITHIN_S = 10.0
+MAX_SLOTS = 16
+"""PCSCLITE_MAX_READERS_CONTEXTS of Debian's build."""
+
+_CONF = """FRIENDLYNAME "{name}"
+DEVICENAME /dev/null:{port:#06x}
+LIBPATH {driver}
+CHANNELID {port:#06x}
+"""
+
+
+def need_pcscd() -> None:
+    """Skip where pcscd or its virtual driver is missing; fail there when CI=true."""
+    missing = [package for package, path in (("pcscd", Path(PCSCD)), ("vsmartcard-vpcd", DRIVER)) if not path.exists()]
+    if not missing:
+        return
+    reason = f"needs a real pcscd: apt install {' '.join(missing)}"
+    if os.environ.get("CI") == "true":
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+class Pcscd:
+    """One pcscd and the TCP ports of its slots; ``names`` are its PC/SC reader names in the same order."""
+
+    def __init__(self, work_dir: Path, slots: int) -> None:
+        assert 1 <= slots <= MAX_SLOTS
+        self._log_path = work_dir / "pcscd.log"
+        self._conf_dir = work_dir / "reader.conf.d"
+        self._conf_dir.mkdir()
+        self._process: subprocess.Popen[bytes] | None = None
+        ports: list[int] = []
+        names: list[str] = []
+        for entry, port in enumerate(_free_port_pairs((slots + 1) // 2)):
+            name = f"Virtual PCD {entry}"
+            (self._conf_dir / f"virtual-{entry}").write_text(_CONF.format(name=name, port=port, driver=DRIVER))
+            ports += [port, port + 1]  # Debian builds the driver with two slots per entry
+            names += [f"{name} 00 00", f"{name} 00 01"]
+        self.ports = tuple(ports[:slots])
+        self.names = tuple(names[:slots])
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None, "pcscd does not run"
+        return self._process.pid
+
+    def start(self) -> None:
+        """Start and return once it accepts clients and every slot listens."""
+        assert self._process is None, "pcscd already runs"
+        with self._log_path.open("ab") as log:
+            self._process = subprocess.Popen(
+                [PCSCD, "--foreground", "--config", str(self._conf_dir)],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+        deadline = time.monotonic() + START_WITHIN_S
+        while not self._is_serving():
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                self.kill()
+                raise RuntimeError(f"pcscd did not start:\n{self._log_path.read_text(errors='replace')[-2000:]}")
+            threading.Event().wait(0.02)
+
+    def stop(self) -> None:
+        """SIGTERM, and wait for its end. Does nothing when it does not run."""
+        if self._process is not None:
+            self._process.terminate()
+            try:
+                self._process.wait(5)
+                self._process = None
+            finally:
+                self.kill()
+
+    def kill(self) -> None:
+        """SIGKILL, and remove the files that it could not remove itself."""
+        process, self._process = self._process, None
+        if process is not None:
+            process.kill()
+            process.wait(5)
+            SOCKET.unlink(missing_ok=True)
+            PID_FILE.unlink(missing_ok=True)
+
+    def _is_serving(self) -> bool:
+        with socket.socket(socket.AF_UNIX) as client:
+            if client.connect_ex(str(SOCKET)) != 0:
+                return False
+        return set(self.ports) <= _listening_ports()
+
+
+@contextmanager
+def running_pcscd(slots: int = 1, *, wait_s: float = 50.0) -> Iterator[Pcscd]:
+    """Start pcscd with ``slots`` empty virtual slots on free ports, and stop it at the end.
+
+    Waits up to ``wait_s`` for another test run's pcscd to end. Skips or fails as ``need_pcscd`` does.
+    """
+    need_pcscd()
+    with _turn(wait_s), tempfile.TemporaryDirectory(prefix="doorstile-pcscd-") as work_dir:
+        pcscd = Pcscd(Path(work_dir), slots)
+        pcscd.start()
+        try:
+            yield pcscd
+        finally:
+            pcscd.stop()
+
+
+@contextmanager
+def _turn(wait_s: float) -> Iterator[None]:
+    """Hold the machine's one place for a pcscd."""
+    SOCKET.parent.mkdir(exist_ok=True)
+    deadline = time.monotonic() + wait_s
+    with LOCK.open("w") as lock:
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                assert time.monotonic() < deadline, f"another test run holds {LOCK} for over {wait_s} s; wait for it"
+                threading.Event().wait(0.1)
+        yield
+
+
+def _free_port_pairs(count: int) -> list[int]:
+    """Even-spaced ports whose successor is free too, below the ephemeral range so that no client takes them."""
+    taken = _listening_ports()
+    free = [port for port in range(20000, 32000, 2) if not {port, port + 1} & taken]
+    return random.sample(free, count)
+
+
+def _listening_ports() -> set[int]:
+    """From /proc: connecting to a slot to find out would insert a card."""
+    lines = Path("/proc/net/tcp").read_text().splitlines()[1:]
+    columns = [line.split() for line in lines]
+    return {int(local.rpartition(":")[2], 16) for _, local, _, state, *_ in columns if state == "0A"}
