@@ -1,0 +1,16 @@
+"""Which address leads where. The dashboard stands at the root; devices use `/api/enrol` and the link."""
+
+from django.contrib import admin
+from django.urls import include, path
+
+from central.config.health import health
+from central.devices.views import enrol
+from wire.enrolment import ENROL_PATH
+
+urlpatterns = [
+    path("health", health, name="health"),
+    path(ENROL_PATH.lstrip("/"), enrol, name="enrol"),
+    path("admin/", admin.site.urls),
+    path("", include("central.checkins.urls")),
+    path("", include("central.dashboard.urls")),
+]

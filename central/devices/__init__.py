@@ -1,0 +1,1 @@
+"""Sites, doors, and the devices at them: keys, enrolment, tokens, commands."""

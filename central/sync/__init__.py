@@ -1,0 +1,1 @@
+"""The link to the devices, central's half of `doorstile.v1`."""
