@@ -1,0 +1,44 @@
+# Every target sets up what it needs in .venv and says what it installs; a second run starts at once.
+# PYTHON=/path/to/python3 names the interpreter where the one found does not suit.
+SHELL := /bin/bash
+export PYTHON
+BIN := .venv/bin
+PLANNED := simulate crash faults device-test package
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check bench docs $(PLANNED) clean
+
+help:  ## this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{printf "%-20s %s\n", $$1, $$2}'
+
+demo:  ## the real agent on simulated hardware against an embedded central (ARGS=--check: headless, compares both sides)
+	@tools/setup.sh demo
+	@$(BIN)/doorstile demo $(ARGS)
+
+test:  ## the whole test suite with its coverage gate (ARGS="-m unit" or a path: only those, no gate)
+	@tools/setup.sh test
+	@tools/test.sh $(ARGS)
+
+check:  ## lint, types, import arrows, docs
+	@tools/setup.sh dev
+	@tools/check.sh
+
+bench:  ## every script in bench/, then their target lines
+	@tools/setup.sh dev
+	@tools/bench.sh
+
+docs:  ## the documentation, into docs/_build/html
+	@tools/setup.sh dev
+	@tools/docs.sh
+
+simulate:  ## not filled yet: deterministic simulation
+crash:  ## not filled yet: kill -9 under load
+faults:  ## not filled yet: fault injection
+device-test:  ## not filled yet: a booted device in QEMU
+package:  ## not filled yet: what is installed on a device
+$(PLANNED):
+	@echo "make $@ is not filled yet: nothing was run" >&2; exit 2
+
+clean:  ## remove what builds and tests leave behind; .venv stays
+	@rm -rf build dist docs/_build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage .coverage.* coverage.json
+	@find . -name __pycache__ -type d -not -path './.venv/*' -prune -exec rm -rf {} +
