@@ -1,0 +1,33 @@
+"""What central may ask of a device: its limits and pauses, kept within reason. Pure."""
+
+from typing import Final
+
+from wire.limits import MAX_FRAME_BYTES, Limits, Reconnect
+
+HOUR_MS: Final = 3_600_000
+
+
+def bounded_limits(limits: Limits) -> Limits:
+    """Return limits that a device can keep and make progress under."""
+    frame_bytes = max(4096, min(limits.frame_bytes, MAX_FRAME_BYTES))
+    return Limits(
+        frame_bytes=frame_bytes,
+        batch_events=max(1, min(limits.batch_events, 1000)),
+        batch_bytes=max(1024, min(limits.batch_bytes, frame_bytes)),
+        window=max(1, min(limits.window, 8192)),
+    )
+
+
+def bounded_reconnect(values: Reconnect) -> Reconnect:
+    """Return pauses that neither hammer central nor keep a device away for good."""
+    min_ms = max(100, min(values.min_ms, 60_000))
+    return Reconnect(
+        min_ms=min_ms,
+        spread_ms=bounded_pause_ms(values.spread_ms),
+        cap_ms=max(2 * min_ms, min(values.cap_ms, 600_000)),
+    )
+
+
+def bounded_pause_ms(asked_ms: int | None) -> int:
+    """Return a pause of at most an hour."""
+    return max(0, min(asked_ms or 0, HOUR_MS))

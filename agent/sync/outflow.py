@@ -1,0 +1,300 @@
+"""The way of events to central: which run, which batch, what is acknowledged. Pure.
+
+Events go out oldest run first and in order; at most one `Load` is under way and at most `window` events of all runs
+are unacknowledged. What cannot be trusted stops the run that it concerns, alone, until the next connection.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+
+from agent.sync.exchange import (
+    CursorMoved,
+    CursorRefused,
+    Effect,
+    Effects,
+    Load,
+    Loaded,
+    MoveCursor,
+    Reconcile,
+    Report,
+    Rewind,
+    Rewound,
+    Send,
+    SendEvents,
+    Spliced,
+    Trouble,
+)
+from agent.sync.lanes import Lane, Throttle
+from wire.chain import DIGEST_BYTES, unsplice
+from wire.limits import Limits
+from wire.messages import Ack, Error, Nack, RunAck, RunState, Tomb
+from wire.vocabulary import ErrorCode
+from wire.window import SendWindow
+
+FRAME_OVERHEAD_BYTES = 256
+"""Room in a frame for the envelope around a batch."""
+MAX_NACKS = 8
+"""Gaps that central may claim in one run before an acknowledgement moves; more stop the run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outflow:
+    """All runs of this connection, oldest first."""
+
+    lanes: tuple[Lane, ...] = ()
+    limits: Limits = field(default_factory=Limits)
+    window: int = 0
+    loading: tuple[str, int] | None = None
+    throttle: Throttle = field(default_factory=Throttle)
+
+    # The conversation's beginning
+
+    @staticmethod
+    def of(runs: Iterable[RunState], losses: Iterable[Tomb], throttle: Throttle) -> "Outflow":
+        """Begin with what `hello` says."""
+        graves = tuple(losses)
+        lanes = tuple(
+            Lane(
+                run=state.run,
+                ord=state.ord,
+                window=SendWindow(acked=state.acked, sent=state.acked, last=max(state.last, state.acked)),
+                head=state.head,
+                tombs=tuple(sorted((t for t in graves if t.run == state.run), key=lambda t: t.first)),
+            )
+            for state in runs
+        )
+        return Outflow(lanes=lanes, throttle=throttle)
+
+    def welcomed(self, limits: Limits, runs: list[RunAck], last_run: RunAck | None) -> tuple["Outflow", Effects]:
+        """Take over what central holds of each run."""
+        flow = replace(self, limits=limits, window=limits.window)
+        effects: list[Effect] = []
+        for held in runs:
+            flow, more = _taken_over(flow, held)
+            effects += more
+        if last_run is None or flow.lane(last_run.run) is None:
+            effects.append(Reconcile(last_run))
+        return flow, tuple(effects)
+
+    # Acknowledgements
+
+    def acked(self, ack: Ack) -> tuple["Outflow", Effects]:
+        """Central says that it committed events; nothing moves before the store has compared the chain."""
+        flow = replace(self, window=max(1, min(ack.window, self.limits.window)))
+        lane = flow.lane(ack.run)
+        if lane is None:
+            detail = f"ack for run {ack.run[:40]!a}, which this connection does not send"
+            return flow, (Report(Trouble.UNKNOWN_RUN, detail), _complaint(ErrorCode.UNEXPECTED, detail))
+        if ack.upto > lane.window.sent:
+            detail = f"run {ack.run}: ack up to {ack.upto}, but only {lane.window.sent} were sent; nothing was deleted"
+            return flow, (Report(Trouble.ACK_AHEAD, detail), _complaint(ErrorCode.ACK_AHEAD, detail))
+        if ack.upto <= lane.window.acked or lane.is_stopped or lane.is_rewinding:
+            return flow, ()
+        rejections = tuple(
+            Report(Trouble.EVENT_REJECTED, f"run {ack.run} event {each.n}: {each.code} {each.detail[:120]}")
+            for each in ack.rej[: self.limits.batch_events]
+        )
+        flow, effects = _verified(flow, lane, ack.upto, ack.head)
+        return flow, (*effects, *rejections)
+
+    def cursor_moved(self, moved: CursorMoved) -> "Outflow":
+        """The store agrees with an acknowledgement."""
+        lane = self.lane(moved.run)
+        if lane is None or lane.is_rewinding:
+            return self
+        flow = self.put(lane.acked(moved.upto))
+        return replace(flow, throttle=flow.throttle.relaxed())
+
+    def cursor_refused(self, refused: CursorRefused) -> tuple["Outflow", Effects]:
+        """The store does not agree: the run stops, its rows stay."""
+        lane = self.lane(refused.run)
+        flow = self if lane is None else self.put(lane.stopped())
+        return flow, (Report(refused.trouble, refused.detail),)
+
+    # Going back
+
+    def nacked(self, nack: Nack) -> tuple["Outflow", Effects]:
+        """Central misses events of a run.
+
+        Batches behind a gap are each answered with a nack; the first says it all, and if the repeat is lost as well
+        the acknowledgement deadline ends the connection.
+        """
+        lane = self.lane(nack.run)
+        if lane is None or nack.expect < 1 or nack.expect > lane.window.sent + 1:
+            detail = f"nack for run {nack.run[:40]!a} expects {nack.expect}, which was not sent"
+            return self, (Report(Trouble.BAD_NACK, detail), _complaint(ErrorCode.UNEXPECTED, detail))
+        if lane.is_stopped or lane.is_rewinding or nack.expect == lane.nacked:
+            return self, ()
+        if lane.nacks >= MAX_NACKS:
+            detail = f"run {nack.run}: {MAX_NACKS} gaps claimed and none closed; the run rests"
+            return self.put(lane.stopped()), (Report(Trouble.BAD_NACK, detail),)
+        lane = replace(lane, nacks=lane.nacks + 1, nacked=nack.expect)
+        upto = nack.expect - 1
+        if upto < lane.window.acked:
+            return self.put(replace(lane, is_rewinding=True, batches=())), (Rewind(nack.run, upto),)
+        window = replace(lane.window, sent=upto)
+        batches = tuple(batch for batch in lane.batches if batch.upto <= upto)
+        return self.put(replace(lane, window=window, batches=batches)), ()
+
+    def rewound(self, rewound: Rewound) -> tuple["Outflow", Effects]:
+        """The store moved a cursor back: what is retained goes out again, what is not is declared lost."""
+        state = rewound.state
+        lane = self.lane(state.run) or Lane(state.run, state.ord, SendWindow())
+        window = SendWindow(acked=rewound.upto, sent=rewound.upto, last=max(state.last, rewound.upto, lane.window.last))
+        lane = replace(lane, window=window, batches=(), is_rewinding=False)
+        if rewound.pruned is None:
+            return self.put(lane), ()
+        gone = rewound.pruned
+        detail = f"run {state.run}: central asks for events {gone.first} to {gone.to}, which are no longer kept"
+        tombs = tuple(sorted((*lane.tombs, gone), key=lambda tomb: tomb.first))
+        return self.put(replace(lane, tombs=tombs)), (Report(Trouble.RANGE_LOST, detail),)
+
+    # Going on
+
+    def grown(self, run: str, last: int) -> "Outflow":
+        """The current run has more events."""
+        lane = self.lane(run)
+        return self if lane is None else self.put(replace(lane, window=lane.window.grown(last)))
+
+    def pumped(self, now_ms: int) -> tuple["Outflow", Effects]:
+        """Ask for the next batch, or declare the next loss, as far as the window goes."""
+        flow, effects = self, list[Effect]()
+        while flow.loading is None:
+            lane = next((lane for lane in flow.lanes if lane.has_unsent), None)
+            if lane is None:
+                break
+            n = lane.window.sent + 1
+            tomb = lane.tomb_at(n)
+            wanted = min(flow.batch_events, lane.events_before_tomb(n), lane.window.unsent)
+            if flow.room < (1 if tomb else min(wanted, flow.window)):
+                break
+            if tomb is None:
+                flow = replace(flow, loading=(lane.run, lane.window.sent))
+                effects.append(Load(lane.run, lane.window.sent, min(wanted, flow.window), flow.batch_bytes))
+            else:
+                flow = flow.put(lane.sent(tomb.to, now_ms))
+                effects.append(Send(tomb))
+        return flow, tuple(effects)
+
+    def loaded(self, loaded: Loaded) -> tuple["Outflow", Effects]:
+        """Send what the store read, unless the run went another way meanwhile."""
+        if self.loading != (loaded.run, loaded.after):
+            return self, ()
+        flow = replace(self, loading=None)
+        lane = flow.lane(loaded.run)
+        if lane is None or lane.is_stopped or lane.is_rewinding or lane.window.sent != loaded.after:
+            return flow, ()
+        numbers = [item.n for item in loaded.items]
+        if not numbers or numbers != list(range(loaded.after + 1, loaded.after + 1 + len(numbers))):
+            detail = f"run {loaded.run}: no event {loaded.after + 1} in the store; run `doorstile journal verify`"
+            return flow.put(lane.stopped()), (Report(Trouble.ROWS_MISSING, detail),)
+        spliced = tuple(_fitting(flow, loaded.run, item) for item in loaded.items)
+        flow = flow.put(lane.sent(numbers[-1], loaded.now_ms))
+        return flow, (SendEvents(loaded.run, numbers[0], spliced),)
+
+    # Figures
+
+    def lane(self, run: str) -> Lane | None:
+        """The lane of a run."""
+        return next((lane for lane in self.lanes if lane.run == run), None)
+
+    def put(self, lane: Lane) -> "Outflow":
+        """Set a lane, in its place among the runs."""
+        others = [other for other in self.lanes if other.run != lane.run]
+        return replace(self, lanes=tuple(sorted((*others, lane), key=lambda each: each.ord)))
+
+    @property
+    def in_flight(self) -> int:
+        """Unacknowledged events of all runs that go on."""
+        return sum(lane.window.in_flight for lane in self.lanes if not lane.is_stopped)
+
+    @property
+    def is_settled(self) -> bool:
+        """True once no lane will do anything more before new events come."""
+        return all(lane.is_settled for lane in self.lanes)
+
+    @property
+    def oldest_sent_ms(self) -> int | None:
+        """When the oldest unacknowledged batch went out."""
+        return min((lane.batches[0].sent_ms for lane in self.lanes if lane.batches), default=None)
+
+    @property
+    def batch_events(self) -> int:
+        """How many events a batch may hold now."""
+        return max(1, min(self.limits.batch_events, self.limits.window) >> self.throttle.shrink)
+
+    @property
+    def batch_bytes(self) -> int:
+        """How many bytes of events a batch may hold now."""
+        most = min(self.limits.batch_bytes, self.limits.frame_bytes - FRAME_OVERHEAD_BYTES)
+        return max(FRAME_OVERHEAD_BYTES, most >> self.throttle.shrink)
+
+    @property
+    def room(self) -> int:
+        """How many more events may be on the way; where single events are tried, one at a time."""
+        if self.throttle.shrink and self.batch_events == 1:
+            return 0 if self.in_flight else 1
+        return self.window - self.in_flight
+
+    def too_large(self) -> Throttle:
+        """What to do differently after central closed because a frame was too large."""
+        waiting = [(lane.run, lane.batches[0]) for lane in self.lanes if lane.batches]
+        if self.throttle.shrink and self.batch_events == 1 and len(waiting) == 1:
+            run, batch = waiting[0]
+            return replace(self.throttle, refused=self.throttle.refused | {(run, batch.first)})
+        return self.throttle.tightened()
+
+
+def _taken_over(flow: Outflow, held: RunAck) -> tuple[Outflow, Effects]:
+    lane = flow.lane(held.run)
+    if lane is None:
+        return flow, (Report(Trouble.UNKNOWN_RUN, f"welcome names run {held.run}, which hello did not"),)
+    window = lane.window
+    if held.upto > window.last:
+        detail = (
+            f"run {held.run}: central holds events up to {held.upto}, this device only up to {window.last}; "
+            f"its storage lost {window.last + 1} to {held.upto}"
+        )
+        return flow.put(lane.stopped()), (Report(Trouble.STORAGE_WENT_BACK, detail),)
+    if held.upto < window.acked:
+        return flow.put(replace(lane, is_rewinding=True)), (Rewind(held.run, max(0, held.upto)),)
+    if held.upto > window.acked:
+        return _verified(flow, replace(lane, window=window.advanced(held.upto)), held.upto, held.head)
+    if held.head and held.head != lane.head:
+        return flow.put(lane.stopped()), (_wrong_head(held.run, held.upto),)
+    return flow, ()
+
+
+def _verified(flow: Outflow, lane: Lane, upto: int, head: str) -> tuple[Outflow, Effects]:
+    try:
+        raw = bytes.fromhex(head)
+    except ValueError:
+        raw = b""
+    if len(raw) != DIGEST_BYTES:
+        return flow.put(lane.stopped()), (_wrong_head(lane.run, upto),)
+    lane = replace(lane, batches=tuple(batch for batch in lane.batches if batch.upto > upto))
+    return flow.put(lane), (MoveCursor(lane.run, upto, raw),)
+
+
+def _fitting(flow: Outflow, run: str, item: Spliced) -> bytes:
+    most = flow.limits.frame_bytes - FRAME_OVERHEAD_BYTES
+    if len(item.data) <= most and (run, item.n) not in flow.throttle.refused:
+        return item.data
+    return stub(item)
+
+
+def stub(item: Spliced) -> bytes:
+    """Return what stands for an event too large to send: its number and digest, so that the chain goes on."""
+    parts = unsplice(item.data)
+    assert parts is not None, item.n
+    return b'{"digest":"%s","n":%d,"shed":"too_large"}' % (parts[0].hex().encode(), item.n)
+
+
+def _complaint(code: ErrorCode, detail: str) -> Send:
+    return Send(Error(code=code, detail=detail))
+
+
+def _wrong_head(run: str, upto: int) -> Report:
+    return Report(
+        Trouble.WRONG_HEAD, f"run {run}: central's chain differs at event {upto}; the run rests, its rows stay"
+    )
