@@ -11,7 +11,6 @@ Electrical rules and their sources:
 - A lock that somebody leaves through needs egress that works without us, mechanical or hard-wired.
 """
 
-import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from enum import StrEnum
@@ -21,6 +20,7 @@ from typing import Annotated, ClassVar, Literal, get_args
 import msgspec
 
 from hardware.errors import HardwareError, ProfileError
+from hardware.explain import explain
 
 SHIPPED = Path(__file__).parent / "profiles"
 MAX_CEILING_S = 60.0
@@ -268,7 +268,7 @@ def parse_profile(text: str, *, source: str = "<text>") -> Profile:
         _refuse_unknown_drivers(raw)
         profile = msgspec.convert(raw, Profile)
     except msgspec.ValidationError as error:
-        raise ProfileError(f"profile {source}: {_explain(error, raw)}") from error
+        raise ProfileError(f"profile {source}: {explain(error, raw)}") from error
     except ProfileError as error:
         raise ProfileError(f"profile {source}: {error}") from None
     problem = next(_problems(profile), None)
@@ -306,28 +306,6 @@ def _raw_parts(raw: dict[str, object]) -> Iterator[tuple[str, str, dict[str, obj
             yield section, section, found
         elif isinstance(found, list):
             yield from ((f"{section}[{at}]", section, part) for at, part in enumerate(found) if isinstance(part, dict))
-
-
-def _explain(error: msgspec.ValidationError, raw: object) -> str:
-    """Turn msgspec's message ("... - at `$.a[0].b`") into key, problem and value."""
-    problem, _, path = str(error).partition(" - at `$")
-    key = path.rstrip("`").removeprefix(".")
-    field = re.search(r"field `(.+)`$", problem)
-    if field:
-        full_key = f"{key}.{field[1]}" if key else field[1]
-        if "unknown" in problem:
-            return f"{full_key}: unknown key; remove it or correct its spelling"
-        return f"{full_key}: missing; add it"
-    return f"{key}: {problem}, got {_value_at(raw, key)!r}; correct the value"
-
-
-def _value_at(raw: object, key: str) -> object:
-    for name, position in re.findall(r"([^.\[\]]+)|\[(\d+)\]", key):
-        if isinstance(raw, dict) and name in raw:
-            raw = raw[name]
-        elif isinstance(raw, list) and position:
-            raw = raw[int(position)]
-    return raw
 
 
 def _problems(profile: Profile) -> Iterator[str]:

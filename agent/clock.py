@@ -1,0 +1,154 @@
+"""Two clocks and an opinion: monotonic time, wall time, and whether the wall clock can be trusted.
+
+A Pi has no battery-backed clock of its own: after a power cut it may believe that it is 1970, or last Tuesday. The
+kernel knows whether NTP disciplines it (adjtimex(2): `STA_UNSYNC` and `maxerror`); central's time stands in where it
+does not. The wall clock never reads earlier than its floor, the newest moment that is known to have passed.
+"""
+
+import ctypes
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final, Protocol
+
+from agent.core.types import Now
+from wire.events import Stamp
+from wire.vocabulary import ClockQuality
+
+RELEASED_MS: Final = int(datetime(2026, 11, 1, tzinfo=UTC).timestamp() * 1000)
+"""This code was written after this moment: no earlier wall time can be true."""
+
+_BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
+_STA_UNSYNC: Final = 0x0040
+_TIMEX_BYTES: Final = 208
+_TIMEX_MAXERROR_AT: Final = 24  # struct timex on 64-bit Linux: long maxerror, microseconds
+_TIMEX_STATUS_AT: Final = 40  # struct timex on 64-bit Linux: int status
+
+
+@dataclass(frozen=True, slots=True)
+class KernelTime:
+    """What the system says: monotonic and wall milliseconds, NTP's state and its error bound."""
+
+    mono_ms: int
+    wall_ms: int
+    is_synced: bool
+    err_ms: int | None
+
+
+class TimeSource(Protocol):
+    """Where the clock reads; the simulated one can be set."""
+
+    def read(self) -> KernelTime:
+        """Return both clocks, read at one moment."""
+
+
+class SystemTime:
+    """The kernel's clocks. CLOCK_MONOTONIC does not count suspend, which an appliance never does."""
+
+    def __init__(self) -> None:
+        self._libc = ctypes.CDLL(None, use_errno=True)
+        self._timex = ctypes.create_string_buffer(_TIMEX_BYTES)
+
+    def read(self) -> KernelTime:
+        """Return both clocks; NTP's state by adjtimex(2) with `modes` 0, which changes nothing."""
+        ctypes.memset(self._timex, 0, _TIMEX_BYTES)
+        answer = self._libc.adjtimex(self._timex)
+        raw = self._timex.raw
+        status = int.from_bytes(raw[_TIMEX_STATUS_AT : _TIMEX_STATUS_AT + 4], "little")
+        is_synced = answer >= 0 and not status & _STA_UNSYNC
+        maxerror_us = int.from_bytes(raw[_TIMEX_MAXERROR_AT : _TIMEX_MAXERROR_AT + 8], "little", signed=True)
+        return KernelTime(
+            mono_ms=time.monotonic_ns() // 1_000_000,
+            wall_ms=time.time_ns() // 1_000_000,
+            is_synced=is_synced,
+            err_ms=maxerror_us // 1000 if is_synced else None,
+        )
+
+
+class SimulatedTime:
+    """The system's clocks, shifted: for trying out what a wrong clock does."""
+
+    def __init__(self, real: TimeSource) -> None:
+        self._real = real
+        self._shift_ms = 0
+        self._is_synced: bool | None = None
+
+    def shift(self, by_ms: int) -> None:
+        """Move the wall clock by `by_ms` from the true time."""
+        self._shift_ms = by_ms
+
+    def pretend_synced(self, is_synced: bool | None) -> None:
+        """Claim that NTP works or does not; None tells the truth."""
+        self._is_synced = is_synced
+
+    def read(self) -> KernelTime:
+        """Return the shifted reading."""
+        true = self._real.read()
+        is_synced = true.is_synced if self._is_synced is None else self._is_synced
+        return KernelTime(true.mono_ms, true.wall_ms + self._shift_ms, is_synced, true.err_ms if is_synced else None)
+
+
+@dataclass(frozen=True, slots=True)
+class ServerTime:
+    """Central's wall time at one monotonic moment; true to within `err_ms`, the round trip that brought it."""
+
+    mono_ms: int
+    wall_ms: int
+    err_ms: int
+
+
+class Clock:
+    """The device's clock: always monotonic in `mono_ms`, and honest about `wall_ms`."""
+
+    def __init__(self, source: TimeSource, *, boot: str, floor_ms: int = RELEASED_MS, has_rtc: bool = False) -> None:
+        self._source = source
+        self._boot = boot
+        self._floor_ms = floor_ms
+        self._has_rtc = has_rtc
+        self._server: ServerTime | None = None
+
+    @property
+    def boot(self) -> str:
+        """The kernel's id of this boot: monotonic times compare within it only."""
+        return self._boot
+
+    def now(self) -> Now:
+        """Return both clocks and the quality of the wall time."""
+        reading = self._source.read()
+        wall_ms, q, _ = self._judge(reading)
+        return Now(reading.mono_ms, wall_ms, q)
+
+    def stamp(self, now: Now) -> Stamp:
+        """Return the time of an event that happened at `now`."""
+        _, _, err_ms = self._judge(self._source.read())
+        return Stamp(boot=self._boot, mono_ms=now.mono_ms, wall_ms=now.wall_ms, q=now.q, err_ms=err_ms)
+
+    def learn_floor(self, wall_ms: int) -> None:
+        """This moment has passed: the wall clock never reads earlier again."""
+        self._floor_ms = max(self._floor_ms, wall_ms)
+
+    def learn_server(self, server: ServerTime) -> None:
+        """Take central's time; it counts only while NTP does not discipline the kernel's clock."""
+        self._server = server
+
+    def _judge(self, reading: KernelTime) -> tuple[int, ClockQuality, int | None]:
+        if reading.is_synced and reading.wall_ms >= self._floor_ms:
+            return reading.wall_ms, ClockQuality.SYNCED, reading.err_ms
+        if self._server is not None:
+            elapsed_ms = reading.mono_ms - self._server.mono_ms
+            drift_ms = abs(elapsed_ms) // 5_000  # a Pi's crystal stays within 200 ppm
+            return self._server.wall_ms + elapsed_ms, ClockQuality.ESTIMATED, self._server.err_ms + drift_ms
+        if self._has_rtc and reading.wall_ms >= self._floor_ms:
+            return reading.wall_ms, ClockQuality.ESTIMATED, None
+        return max(reading.wall_ms, self._floor_ms), ClockQuality.NONE, None
+
+
+def boot_id() -> str:
+    """Return the kernel's random id of this boot, 32 hex digits (random(4))."""
+    return _BOOT_ID.read_text(encoding="ascii").strip().replace("-", "")
+
+
+def has_rtc() -> bool:
+    """Say whether the kernel knows a real-time clock that kept the time while the power was off."""
+    return Path("/dev/rtc0").exists()

@@ -1,0 +1,1 @@
+"""The verbs of `doorstile` that concern a running device, one module each."""

@@ -1,0 +1,94 @@
+"""`doorstile sim`: people and accidents at a simulated door."""
+
+import asyncio
+from pathlib import Path
+
+import click
+
+from agent.config import load_config
+from agent.simulation import SimAnswer, SimRequest, ask
+
+
+@click.group()
+@click.option("--config", "config_path", type=click.Path(path_type=Path), help="The agent's configuration.")
+@click.option("--state", type=click.Path(path_type=Path), help="The agent's state folder.")
+@click.pass_context
+def sim(ctx: click.Context, config_path: Path | None, state: Path | None) -> None:
+    """Work the simulated hardware of a running agent."""
+    ctx.obj = state or load_config(config_path).state_folder
+
+
+def _do(folder: Path, do: str, **args: str | None) -> SimAnswer:
+    request = SimRequest(do=do, args={name: value for name, value in args.items() if value is not None})
+    try:
+        answer = asyncio.run(ask(folder, request))
+    except (OSError, TimeoutError) as error:
+        raise click.ClickException(
+            f"no agent with simulated hardware answers on {folder} ({error}); start one: doorstile run --state {folder}"
+        ) from error
+    if answer.error:
+        raise click.ClickException(answer.error)
+    return answer
+
+
+@sim.command()
+@click.argument("uid")
+@click.option("--reader", help="The reader's name in the profile [the first].")
+@click.pass_obj
+def tap(folder: Path, uid: str, reader: str | None) -> None:
+    """Tap a card; UID is 8, 14 or 20 hex digits."""
+    _do(folder, "tap", uid=uid, reader=reader)
+
+
+@sim.command()
+@click.argument("text")
+@click.option("--reader", help="The reader's name in the profile [the first].")
+@click.pass_obj
+def qr(folder: Path, text: str, reader: str | None) -> None:
+    """Show a QR code that holds TEXT."""
+    _do(folder, "qr", text=text, reader=reader)
+
+
+@sim.command()
+@click.argument("state", type=click.Choice(["cut", "heal"]))
+@click.pass_obj
+def link(folder: Path, state: str) -> None:
+    """Cut the connection to central, or let it through again."""
+    _do(folder, "link", state=state)
+
+
+@sim.command()
+@click.option("--shift-s", type=float, default=0.0, help="Move the wall clock by this many seconds.")
+@click.option("--synced", type=click.Choice(["yes", "no", "true"]), help="Claim NTP's state; true: the kernel's word.")
+@click.pass_obj
+def clock(folder: Path, shift_s: float, synced: str | None) -> None:
+    """Make the agent's clock wrong, or right again without options."""
+    _do(folder, "clock", shift_s=str(shift_s), synced=synced or "true")
+
+
+@sim.command()
+@click.argument("what", type=click.Choice(["torn", "unplug", "replug"]))
+@click.option("--reader", help="The reader's name in the profile [the first].")
+@click.pass_obj
+def reader(folder: Path, what: str, reader: str | None) -> None:
+    """Tear a card away, unplug a reader, plug it in again."""
+    _do(folder, what, reader=reader)
+
+
+@sim.command()
+@click.pass_obj
+def kill(folder: Path) -> None:
+    """End the agent by SIGKILL, as a power cut would."""
+    try:
+        _do(folder, "kill")
+    except click.ClickException as error:
+        if "went away" not in error.message and "reset" not in error.message.lower():
+            raise
+
+
+@sim.command()
+@click.pass_obj
+def status(folder: Path) -> None:
+    """Print what the simulated door looks like."""
+    for name, value in _do(folder, "status").door.items():
+        click.echo(f"{name:<10} {value}")

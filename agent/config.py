@@ -1,0 +1,107 @@
+"""The agent's configuration: one TOML file, checked once, at the boundary.
+
+Every key has a default that suits a device, so an empty file is a valid one. An error names the full key, the value
+and the remedy.
+"""
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Final
+
+import msgspec
+
+from agent.errors import ConfigError
+from hardware.explain import explain
+
+DEFAULT_PATH: Final = Path("/etc/doorstile/agent.toml")
+
+Seconds = Annotated[float, msgspec.Meta(gt=0)]
+Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
+MebiBytes = Annotated[int, msgspec.Meta(ge=1)]
+
+
+class _Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Base of the file's tables."""
+
+
+class DoorConfig(_Section, frozen=True, kw_only=True):
+    """How the door behaves."""
+
+    hold_off_s: Annotated[float, msgspec.Meta(ge=0, le=60)] = 3.0
+    """A second presentation by the same person in the same direction within this time is the same presentation."""
+
+
+class LinkConfig(_Section, frozen=True, kw_only=True):
+    """How central is reached; where it is stands in the identity that `doorstile join` wrote."""
+
+    ca_file: str | None = None
+    """Certificates to trust instead of the system's, PEM."""
+    pin: str | None = None
+    """SHA-256 of central's public key (SubjectPublicKeyInfo), hex; checked besides the chain."""
+    proxy: str | None = None
+    """HTTP proxy for the connection; none is used unless it stands here."""
+    open_timeout_s: Seconds = 10.0
+    """How long a connection may take to come up."""
+
+
+class JournalConfig(_Section, frozen=True, kw_only=True):
+    """How much the device keeps."""
+
+    max_mib: MebiBytes = 512
+    """Size limit of the journal; acknowledged events go first, check-ins that wait never."""
+    keep_acknowledged: Annotated[int, msgspec.Meta(ge=0)] = 20_000
+    """Acknowledged events that stay, so that a central restored from a backup can ask for them again."""
+
+
+class KioskConfig(_Section, frozen=True, kw_only=True):
+    """The local page. It listens on the loopback interface only."""
+
+    enabled: bool = True
+    """Whether the page is served."""
+    port: Port = 8080
+    """TCP port; 0 takes any free one and logs it."""
+
+
+class Config(_Section, frozen=True, kw_only=True):
+    """Everything that the file may say."""
+
+    state: str = "/var/lib/doorstile"
+    """Folder of the device's identity, journal and directory; one agent at a time."""
+    profile: str = "simulated"
+    """Hardware profile: the name of a shipped one, or a path ending in .toml."""
+    log_level: Annotated[str, msgspec.Meta(pattern="^(debug|info|warning|error)$")] = "info"
+    """Least severe message that is logged."""
+    door: DoorConfig = DoorConfig()
+    link: LinkConfig = LinkConfig()
+    journal: JournalConfig = JournalConfig()
+    kiosk: KioskConfig = KioskConfig()
+
+    @property
+    def state_folder(self) -> Path:
+        """`state` as a path."""
+        return Path(self.state)
+
+
+def load_config(path: Path | None) -> Config:
+    """Read the file at `path`, or the default one where it exists; raise ConfigError with key, value and remedy."""
+    if path is None:
+        if not DEFAULT_PATH.exists():
+            return Config()
+        path = DEFAULT_PATH
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"configuration {path}: cannot be read ({error}); check the path and its rights") from error
+    return parse_config(text, source=str(path))
+
+
+def parse_config(text: str, *, source: str = "<text>") -> Config:
+    """Check the text of a configuration; `source` is how messages call it."""
+    try:
+        raw = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"configuration {source}: not valid TOML: {error}; correct that line") from error
+    try:
+        return msgspec.convert(raw, Config)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"configuration {source}: {explain(error, raw)}") from error

@@ -1,0 +1,104 @@
+"""What a person at the door is shown: state, public code, light and tone, never a name or a card's digits.
+
+The full reason is for staff. The public code says no more than the person needs: everyone who is not valid here reads
+the same D2, whatever the cause.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from wire.vocabulary import Direction, Reason
+
+
+class State(StrEnum):
+    """What the kiosk page is in; each has its own words, shape and ground."""
+
+    STARTING = "starting"
+    IDLE = "idle"
+    READING = "reading"
+    GRANTED_IN = "granted_in"
+    GRANTED_OUT = "granted_out"
+    CHECKED_IN = "checked_in"
+    DENIED = "denied"
+    OUT_OF_SERVICE = "out_of_service"
+
+
+class PublicCode(StrEnum):
+    """The code under a denial or a fault, the same in every language."""
+
+    TRY_AGAIN = "D1"
+    NOT_VALID_HERE = "D2"
+    READER = "E1"
+    LOCK = "E2"
+    STORAGE = "E3"
+    CLOCK = "E4"
+
+
+class Signal(StrEnum):
+    """What the door's light says."""
+
+    OFF = "off"
+    READY = "ready"
+    GRANTED = "granted"
+    DENIED = "denied"
+    ATTENTION = "attention"
+
+
+class Tone(StrEnum):
+    """What the door's buzzer says."""
+
+    NONE = "none"
+    TICK = "tick"
+    GRANTED = "granted"
+    DENIED = "denied"
+    GOODBYE = "goodbye"
+
+
+@dataclass(frozen=True, slots=True)
+class Screen:
+    """One picture at the door; `for_ms` until it gives way to idle, None while it stays."""
+
+    state: State
+    signal: Signal = Signal.OFF
+    tone: Tone = Tone.NONE
+    code: PublicCode | None = None
+    for_ms: int | None = None
+    support: str = ""
+
+
+CODES: Final[dict[Reason, PublicCode]] = {
+    Reason.UNREADABLE: PublicCode.TRY_AGAIN,
+    Reason.NO_DIRECTORY: PublicCode.NOT_VALID_HERE,
+    Reason.UNKNOWN_CREDENTIAL: PublicCode.NOT_VALID_HERE,
+    Reason.CREDENTIAL_REVOKED: PublicCode.NOT_VALID_HERE,
+    Reason.MEMBER_INACTIVE: PublicCode.NOT_VALID_HERE,
+    Reason.NOT_YET_VALID: PublicCode.NOT_VALID_HERE,
+    Reason.EXPIRED: PublicCode.NOT_VALID_HERE,
+    Reason.CLOCK_UNKNOWN: PublicCode.CLOCK,
+}
+
+DENIED_MS: Final = 4_000
+CHECKED_IN_MS: Final = 4_000
+IDLE: Final = Screen(State.IDLE, Signal.READY)
+STARTING: Final = Screen(State.STARTING)
+READING: Final = Screen(State.READING, tone=Tone.TICK)
+
+
+def granted(direction: Direction, *, open_ms: int | None, support: str) -> Screen:
+    """Return the picture of a grant; `open_ms` is how long the way is free, None at a kiosk without a lock."""
+    if open_ms is None:
+        return Screen(State.CHECKED_IN, Signal.GRANTED, Tone.GRANTED, for_ms=CHECKED_IN_MS, support=support)
+    if direction is Direction.OUT:
+        return Screen(State.GRANTED_OUT, Signal.GRANTED, Tone.GOODBYE, for_ms=open_ms, support=support)
+    return Screen(State.GRANTED_IN, Signal.GRANTED, Tone.GRANTED, for_ms=open_ms, support=support)
+
+
+def denied(reason: Reason, *, support: str) -> Screen:
+    """Return the picture of a denial."""
+    return Screen(State.DENIED, Signal.DENIED, Tone.DENIED, CODES[reason], for_ms=DENIED_MS, support=support)
+
+
+def out_of_service(code: PublicCode) -> Screen:
+    """Return the picture of a door that cannot work; it stays until the cause is gone."""
+    return Screen(State.OUT_OF_SERVICE, Signal.OFF, Tone.NONE, code)

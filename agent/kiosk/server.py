@@ -1,0 +1,156 @@
+"""Serves the page and its socket on the loopback interface.
+
+The page is three small files and a WebSocket. Only pages from this server may open the socket: another site in the same
+browser must not press the panel's buttons (RFC 6455 section 10.2).
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from http import HTTPStatus
+from pathlib import Path
+from typing import Final
+
+from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.datastructures import Headers
+from websockets.exceptions import ConnectionClosed
+from websockets.http11 import Request, Response
+
+from agent.core.screen import STARTING, Screen
+from agent.kiosk.view import View, encode_view, view_of
+
+log = logging.getLogger(__name__)
+
+Panel = Callable[[bytes], Awaitable[str]]
+"""Takes a press on the panel as JSON; returns what was wrong with it, or nothing."""
+
+_PAGE: Final = Path(__file__).parent / "page"
+_FILES: Final = {
+    "/": ("index.html", "text/html; charset=utf-8"),
+    "/kiosk.js": ("kiosk.js", "text/javascript; charset=utf-8"),
+    "/kiosk.css": ("kiosk.css", "text/css; charset=utf-8"),
+}
+_SOCKET: Final = "/ws"
+_MAX_PAGES: Final = 8
+_SEND_TIMEOUT_S: Final = 2.0
+_SECURITY: Final = {
+    "Content-Security-Policy": "default-src 'self'; connect-src 'self'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+}
+
+
+class Kiosk:
+    """The page's server. `show` and `set_link` change the picture; every open page hears of it."""
+
+    def __init__(self, *, door: str, port: int, panel: Panel | None) -> None:
+        self._door = door
+        self._wanted_port = port
+        self._panel = panel
+        self._screen = STARTING
+        self._offline = False
+        self._waiting = 0
+        self._pages: set[ServerConnection] = set()
+        self._changed = asyncio.Event()
+        self._server: Server | None = None
+
+    @property
+    def port(self) -> int:
+        """The port that the page is served on; 0 before it is."""
+        if self._server is None:
+            return 0
+        return int(next(iter(self._server.sockets)).getsockname()[1])
+
+    @property
+    def view(self) -> View:
+        """What a page that opens now is told."""
+        return view_of(
+            self._screen,
+            offline=self._offline,
+            waiting=self._waiting,
+            door=self._door,
+            simulated=self._panel is not None,
+        )
+
+    def show(self, screen: Screen) -> None:
+        """Change the picture."""
+        self._screen = screen
+        self._changed.set()
+
+    def set_link(self, *, offline: bool, waiting: int) -> None:
+        """Say whether central is out of reach and how many events wait for it."""
+        if (offline, waiting) != (self._offline, self._waiting):
+            self._offline, self._waiting = offline, waiting
+            self._changed.set()
+
+    async def run(self) -> None:
+        """Serve until cancelled; a port that is taken is logged and the door works on without its page."""
+        try:
+            server = await serve(
+                self._talk,
+                "127.0.0.1",
+                self._wanted_port,
+                process_request=self._answer,
+                max_size=4096,
+                compression=None,
+            )
+        except OSError as error:
+            log.error("kiosk page: port %d: %s; set kiosk.port to a free one", self._wanted_port, error)  # noqa: TRY400
+            return
+        async with server:
+            self._server = server
+            log.info("kiosk page on http://127.0.0.1:%d", self.port)
+            while True:
+                await self._changed.wait()
+                self._changed.clear()
+                text = encode_view(self.view)
+                for page in tuple(self._pages):
+                    await self._tell(page, text)
+
+    async def _tell(self, page: ServerConnection, text: str) -> None:
+        try:
+            async with asyncio.timeout(_SEND_TIMEOUT_S):
+                await page.send(text)
+        except (ConnectionClosed, TimeoutError):
+            self._pages.discard(page)
+            page.transport.abort()
+
+    async def _talk(self, page: ServerConnection) -> None:
+        self._pages.add(page)
+        try:
+            await page.send(encode_view(self.view))
+            async for text in page:
+                await self._press(page, text)
+        except ConnectionClosed:
+            return
+        finally:
+            self._pages.discard(page)
+
+    async def _press(self, page: ServerConnection, text: str | bytes) -> None:
+        if self._panel is None:
+            await page.close(1008, "no simulated hardware here")
+            return
+        error = await self._panel(text.encode() if isinstance(text, str) else text)
+        if error:
+            log.warning("panel: %s", error)
+
+    def _answer(self, connection: ServerConnection, request: Request) -> Response | None:
+        path = request.path.partition("?")[0]
+        if path == _SOCKET:
+            return self._admit(connection, request)
+        if path not in _FILES:
+            return connection.respond(HTTPStatus.NOT_FOUND, "not here\n")
+        name, kind = _FILES[path]
+        headers = Headers({"Content-Type": kind, **_SECURITY})
+        body = (_PAGE / name).read_bytes()
+        headers["Content-Length"] = str(len(body))
+        return Response(HTTPStatus.OK, "OK", headers, body)
+
+    def _admit(self, connection: ServerConnection, request: Request) -> Response | None:
+        host, origin = request.headers.get("Host", ""), request.headers.get("Origin")
+        if host.rpartition(":")[0] not in {"127.0.0.1", "localhost"} or origin not in {None, f"http://{host}"}:
+            return connection.respond(HTTPStatus.FORBIDDEN, "this page only\n")
+        if len(self._pages) >= _MAX_PAGES:
+            return connection.respond(HTTPStatus.SERVICE_UNAVAILABLE, "too many pages\n")
+        return None

@@ -1,0 +1,40 @@
+"""What the page is told: one JSON object for each change, nothing that names a person or a card."""
+
+import msgspec
+
+from agent.core.screen import PublicCode, Screen, State
+
+
+class View(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The picture at the door, and what staff may see beside it. `left_ms` counts from the moment of sending."""
+
+    state: State
+    code: PublicCode | None = None
+    left_ms: int | None = None
+    support: str = ""
+    offline: bool = False
+    waiting: int = 0
+    door: str = ""
+    simulated: bool = False
+
+
+_encoder = msgspec.json.Encoder()
+
+
+def view_of(screen: Screen, *, offline: bool, waiting: int, door: str, simulated: bool) -> View:
+    """Return what the page shows for a screen."""
+    return View(
+        state=screen.state,
+        code=screen.code,
+        left_ms=screen.for_ms,
+        support=screen.support,
+        offline=offline,
+        waiting=waiting,
+        door=door,
+        simulated=simulated,
+    )
+
+
+def encode_view(view: View) -> str:
+    """Return the view as JSON text."""
+    return _encoder.encode(view).decode()

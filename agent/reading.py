@@ -1,0 +1,54 @@
+"""From what a driver saw to what the core can judge.
+
+The raw bytes of a credential end here: everything behind this module knows the keyed index only.
+"""
+
+from dataclasses import dataclass
+
+from agent.core.effects import Misread, ReaderChanged
+from agent.core.types import Credential, Now, Read
+from hardware.base import FaultReason, Medium, ReaderEvent, ReaderFault, Removed, Scan
+from wire.credentials import credential_key
+from wire.vocabulary import CredentialKind, Direction
+
+_KINDS = {Medium.CARD_UID: CredentialKind.HF_UID, Medium.QR: CredentialKind.QR_STATIC}
+_MISREADS = frozenset({FaultReason.TORN_READ, FaultReason.OVERSIZE, FaultReason.UNSUPPORTED_CARD})
+_GONE = frozenset({FaultReason.READER_MISSING, FaultReason.SERVICE_DOWN, FaultReason.READER_STALLED})
+_BACK = frozenset({FaultReason.READER_BACK, FaultReason.SERVICE_BACK})
+
+
+@dataclass(frozen=True, slots=True)
+class ReaderPlace:
+    """Where a reader hangs and which way it lets people through."""
+
+    name: str
+    direction: Direction
+
+
+def read_of(scan: Scan, place: ReaderPlace, key: bytes) -> Read:
+    """Return the read of a scan; `key` is the device's 32-byte credential key."""
+    kind = _KINDS[scan.medium]
+    credential = Credential(kind, credential_key(key, kind, scan.data))
+    return Read(scan.reader, place.direction, credential, scan.at_mono_ms)
+
+
+def fault_of(fault: ReaderFault, place: ReaderPlace, now: Now) -> Misread | ReaderChanged | None:
+    """Return what a reader's fault means for the station; None for what concerns nobody at the door."""
+    if fault.reason in _MISREADS:
+        return Misread(fault.reader, fault.reason, fault.detail, now)
+    if fault.reason in _GONE:
+        return ReaderChanged(place.name, is_ready=False, detail=fault.reason, now=now)
+    if fault.reason in _BACK:
+        return ReaderChanged(place.name, is_ready=True, detail=fault.reason, now=now)
+    return None
+
+
+def is_presentation(event: ReaderEvent) -> bool:
+    """Say whether somebody is waiting for an answer to this event."""
+    match event:
+        case Scan():
+            return True
+        case Removed():
+            return False
+        case ReaderFault(reason=reason):
+            return reason in _MISREADS

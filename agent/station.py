@@ -1,0 +1,207 @@
+"""The loop of one door: read -> decide -> record (durable) -> act and show. The only caller of `core.station`.
+
+Everything that happens at the door goes through one queue, one thing at a time, so two readers at once are served one
+after the other and a slow disk delays answers instead of doubling them.
+"""
+
+import asyncio
+import logging
+from collections import deque
+from dataclasses import dataclass
+from typing import Final, Protocol, assert_never
+
+from agent.acting import Acting
+from agent.clock import Clock
+from agent.core import station as core
+from agent.core.effects import (
+    Answer,
+    Commanded,
+    Effect,
+    Input,
+    Presented,
+    Record,
+    Recorded,
+    RecordFailed,
+    RecordFault,
+    Recovered,
+    RemoteUnlock,
+    Show,
+    Stop,
+    Unlock,
+    WakeAt,
+    Woke,
+)
+from agent.core.types import EventId, Facts, OpenPromise
+from agent.errors import CommitUnknownError, StoreError
+from agent.reading import ReaderPlace, fault_of, is_presentation, read_of
+from agent.store.journal import Draft, PromiseKeptError
+from agent.supervise import StopError
+from hardware.base import ReaderEvent, ReaderFault, Removed, Scan
+from wire.messages import DirectoryRef, DirectoryRow
+from wire.vocabulary import CommandState
+
+log = logging.getLogger(__name__)
+
+MAX_WAITING: Final = 32
+"""Presentations that may wait their turn; more are dropped and counted, as nobody stands there that long."""
+
+
+class EventJournal(Protocol):
+    """Where events become durable."""
+
+    async def append(self, draft: Draft) -> EventId:
+        """Return once the event is on the disk."""
+
+
+class MemberDirectory(Protocol):
+    """Whom the device knows."""
+
+    @property
+    def ref(self) -> DirectoryRef | None:
+        """Which directory this is; None before the first."""
+
+    def find(self, key: str) -> DirectoryRow | None:
+        """Return the row of a keyed credential index."""
+
+
+@dataclass(frozen=True, slots=True)
+class CommandAnswer:
+    """How a command ended on this device."""
+
+    state: CommandState
+    code: str
+
+
+class Station:
+    """One door at work. `present` and `execute` put things in, `run` serves them until cancelled."""
+
+    def __init__(
+        self,
+        door: core.Door,
+        places: dict[str, ReaderPlace],
+        *,
+        journal: EventJournal,
+        directory: MemberDirectory,
+        acting: Acting,
+        clock: Clock,
+        credential_key: bytes,
+    ) -> None:
+        self._state = core.start(door, frozenset(place.name for place in places.values()))
+        self._places = places
+        self._journal = journal
+        self._directory = directory
+        self._acting = acting
+        self._clock = clock
+        self._key = credential_key
+        self._queue: asyncio.Queue[Input | ReaderEvent] = asyncio.Queue()
+        self._waiting = 0
+        self._answers: dict[str, asyncio.Future[CommandAnswer]] = {}
+        self._alarm_clock: asyncio.TimerHandle | None = None
+        self.dropped = 0
+
+    @property
+    def state(self) -> core.Station:
+        """The door as it stands."""
+        return self._state
+
+    def present(self, event: ReaderEvent) -> None:
+        """Take what a reader saw. Called by readers, on the event loop; never blocks."""
+        if is_presentation(event):
+            if self._waiting >= MAX_WAITING:
+                self.dropped += 1
+                log.warning("presentation dropped, %d are waiting already; is the disk slow?", self._waiting)
+                return
+            self._waiting += 1
+        self._queue.put_nowait(event)
+
+    async def execute(self, command: RemoteUnlock) -> CommandAnswer:
+        """Run an unlock and return how it ended physically."""
+        answer: asyncio.Future[CommandAnswer] = asyncio.get_running_loop().create_future()
+        self._answers[command.id] = answer
+        self._queue.put_nowait(Commanded(command, self._clock.now()))
+        try:
+            return await answer
+        finally:
+            self._answers.pop(command.id, None)
+
+    async def recover(self, promises: tuple[OpenPromise, ...]) -> None:
+        """End what earlier runs left open, before anybody can present anything. Opens nothing."""
+        await self._feed(Recovered(promises, self._clock.now()))
+
+    async def run(self) -> None:
+        """Serve the door; raise StopError when going on would risk the record."""
+        while True:
+            happened = await self._queue.get()
+            if isinstance(happened, Scan | ReaderFault) and is_presentation(happened):
+                self._waiting -= 1
+            event = self._input_of(happened)
+            if event is not None:
+                await self._feed(event)
+
+    def _input_of(self, happened: Input | ReaderEvent) -> Input | None:
+        match happened:
+            case Scan():
+                read = read_of(happened, self._places[happened.reader.partition(".")[0]], self._key)
+                row = self._directory.find(read.credential.key)
+                return Presented(Facts(read, self._clock.now(), self._directory.ref, row))
+            case ReaderFault():
+                return fault_of(happened, self._places[happened.reader.partition(".")[0]], self._clock.now())
+            case Removed():
+                return None
+            case _:
+                return happened
+
+    async def _feed(self, event: Input) -> None:
+        """Let the core take an input and everything that its own effects answer."""
+        inputs = deque([event])
+        while inputs:
+            self._state, effects = core.step(self._state, inputs.popleft())
+            for effect in effects:
+                answer = await self._perform(effect)
+                if answer is not None:
+                    inputs.append(answer)
+
+    async def _perform(self, effect: Effect) -> Input | None:
+        match effect:
+            case Record():
+                return await self._record(effect)
+            case Unlock(opening, for_ms):
+                await self._acting.unlock(opening, for_ms, self._queue.put_nowait)
+            case Show(screen):
+                self._acting.show(screen)
+            case Answer(id, _, state, code):
+                self._answer(id, CommandAnswer(state, code))
+            case WakeAt(mono_ms):
+                self._wake_at(mono_ms)
+            case Stop(why):
+                raise StopError(why)
+            case _:
+                assert_never(effect)
+        return None
+
+    async def _record(self, effect: Record) -> Input:
+        stamp = self._clock.stamp(effect.at)
+        draft = Draft(effect.kind, stamp, effect.body, effect.opens, effect.settles, effect.outcome)
+        try:
+            event = await self._journal.append(draft)
+        except PromiseKeptError:
+            return RecordFailed(effect.then, RecordFault.REPEATED, self._clock.now())
+        except CommitUnknownError as error:
+            log.critical("%s not recorded: %s", effect.kind, error)
+            return RecordFailed(effect.then, RecordFault.UNKNOWN, self._clock.now())
+        except StoreError as error:
+            log.error("%s not recorded: %s", effect.kind, error)  # noqa: TRY400 - expected, the message says it all
+            return RecordFailed(effect.then, RecordFault.FULL, self._clock.now())
+        return Recorded(effect.then, event, self._clock.now())
+
+    def _answer(self, command: str, answer: CommandAnswer) -> None:
+        waiting = self._answers.get(command)
+        if waiting is not None and not waiting.done():
+            waiting.set_result(answer)
+
+    def _wake_at(self, mono_ms: int) -> None:
+        if self._alarm_clock is not None:
+            self._alarm_clock.cancel()
+        loop = asyncio.get_running_loop()
+        delay_s = max(0, mono_ms - self._clock.now().mono_ms) / 1000
+        self._alarm_clock = loop.call_later(delay_s, lambda: self._queue.put_nowait(Woke(self._clock.now())))
