@@ -106,7 +106,7 @@ class DeviceKey(models.Model):
 
 
 class EnrolmentCode(models.Model):
-    """A one-time code by which one device joins one door. Only its keyed hash is kept; a failed attempt spends nothing."""
+    """A one-time code by which one device joins one door. Only a keyed hash is kept; a failure spends nothing."""
 
     code_hash = models.CharField(primary_key=True, max_length=64, editable=False)
     door = models.ForeignKey(Door, on_delete=models.CASCADE, related_name="enrolment_codes")

@@ -34,7 +34,7 @@ def seal(value: bytes, purpose: str) -> bytes:
 
 
 def unseal(sealed: bytes, purpose: str) -> bytes:
-    """Return what `seal` was given; raise SealError where the secret key or the purpose is another, or bytes changed."""
+    """Return what `seal` was given; raise SealError where the secret key, the purpose or a byte is another."""
     nonce, body = sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:]
     try:
         return _cipher(settings.SECRET_KEY, purpose).decrypt(nonce, body, None)

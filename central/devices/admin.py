@@ -1,0 +1,104 @@
+"""Sites, doors, devices and enrolment codes for staff. Keys are never shown; a code is shown once, when it is made."""
+
+from typing import ClassVar
+
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils import timezone
+
+from central.devices.codes import issue_code
+from central.devices.models import Command, Device, Door, EnrolmentCode, Site
+from central.sync import hints
+
+
+@admin.register(Site)
+class SiteAdmin(admin.ModelAdmin[Site]):
+    """Sites."""
+
+    list_display: ClassVar = ["name", "time_zone", "closing_time", "longest_stay_h"]
+
+
+@admin.register(Door)
+class DoorAdmin(admin.ModelAdmin[Door]):
+    """Doors, and where enrolment codes come from."""
+
+    list_display: ClassVar = ["name", "site", "direction"]
+    list_filter: ClassVar = ["site"]
+    actions: ClassVar = ["make_enrolment_code"]
+
+    @admin.action(description="Make an enrolment code", permissions=["change"])
+    def make_enrolment_code(self, request: HttpRequest, doors: QuerySet[Door]) -> None:
+        """Show a new code for each chosen door."""
+        for door in doors.select_related("site"):
+            code, row = issue_code(door, now=timezone.now())
+            self.log_change(request, door, "made an enrolment code")
+            messages.success(request, f"{door}: {code}, good until {row.expires_at:%Y-%m-%d %H:%M} UTC")
+
+
+@admin.register(Device)
+class DeviceAdmin(admin.ModelAdmin[Device]):
+    """Devices; they come by enrolment and are revoked, never deleted, so that their events keep their owner."""
+
+    list_display: ClassVar = ["name", "door", "state", "agent", "last_seen_at", "backlog", "session"]
+    list_filter: ClassVar = ["state", "door__site"]
+    fields: ClassVar = ["name", "door", "state", "agent", "session", "connected_at", "last_seen_at", "backlog"]
+    readonly_fields: ClassVar = ["state", "agent", "session", "connected_at", "last_seen_at", "backlog"]
+    actions: ClassVar = ["revoke", "reinstate"]
+
+    def has_add_permission(self, _request: HttpRequest) -> bool:
+        """Devices enrol themselves."""
+        return False
+
+    def has_delete_permission(self, _request: HttpRequest, _obj: Device | None = None) -> bool:
+        """Their events must keep their owner."""
+        return False
+
+    @admin.action(description="Revoke: refuse this device from now on", permissions=["change"])
+    def revoke(self, request: HttpRequest, devices: QuerySet[Device]) -> None:
+        """Cut the chosen devices off; their journals keep what was not sent."""
+        self._set_state(request, devices, Device.State.REVOKED)
+
+    @admin.action(description="Reinstate: let this device connect again", permissions=["change"])
+    def reinstate(self, request: HttpRequest, devices: QuerySet[Device]) -> None:
+        """Let the chosen devices connect again with the keys they have."""
+        self._set_state(request, devices, Device.State.ACTIVE)
+
+    def _set_state(self, request: HttpRequest, devices: QuerySet[Device], state: Device.State) -> None:
+        for device in devices.exclude(state=state):
+            Device.objects.filter(pk=device.pk).update(state=state)
+            self.log_change(request, device, f"state set to {state}")
+            if state == Device.State.REVOKED:
+                hints.revoked(device.pk)
+
+
+@admin.register(EnrolmentCode)
+class EnrolmentCodeAdmin(admin.ModelAdmin[EnrolmentCode]):
+    """Which codes are out; the codes themselves are not kept."""
+
+    list_display: ClassVar = ["__str__", "door", "created_at", "expires_at", "spent_at"]
+    readonly_fields: ClassVar = ["door", "name", "expires_at", "spent_at", "spent_by"]
+
+    def has_add_permission(self, _request: HttpRequest) -> bool:
+        """Codes are made from a door."""
+        return False
+
+
+@admin.register(Command)
+class CommandAdmin(admin.ModelAdmin[Command]):
+    """What was asked of devices, by whom, why, and what came of it; read only."""
+
+    list_display: ClassVar = ["name", "device", "state", "actor", "reason", "created_at", "ended_at", "code"]
+    list_filter: ClassVar = ["state", "name"]
+
+    def has_add_permission(self, _request: HttpRequest) -> bool:
+        """Commands are issued from the dashboard."""
+        return False
+
+    def has_change_permission(self, _request: HttpRequest, _obj: Command | None = None) -> bool:
+        """The record stays as it is."""
+        return False
+
+    def has_delete_permission(self, _request: HttpRequest, _obj: Command | None = None) -> bool:
+        """The record stays."""
+        return False

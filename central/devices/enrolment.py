@@ -1,0 +1,124 @@
+"""How a device joins: a one-time code, a public key, and the proof that the device holds the private one.
+
+The same code with the same key gives the same answer again, so a lost answer spends nothing; neither does a refusal.
+"""
+
+import base64
+import binascii
+import hashlib
+import secrets
+from datetime import datetime
+from typing import Any
+
+import jwt
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from django.db import transaction
+
+from central.devices.codes import code_hash
+from central.devices.models import CREDENTIAL_KEY, Device, DeviceKey, EnrolmentCode
+from central.devices.sealing import seal
+from wire.enrolment import PROOF_TYPE, EnrolAnswer, EnrolRefused, EnrolRequest, normalise_code
+from wire.errors import DoorstileError
+
+KEY_BYTES = 32
+_MAX_PROOF_CHARS = 4096
+
+
+class EnrolmentError(DoorstileError):
+    """A device that may not join; nothing was spent."""
+
+    def __init__(self, error: EnrolRefused, detail: str) -> None:
+        super().__init__(detail)
+        self.error = error
+
+
+def enrol_device(request: EnrolRequest, *, origins: list[str], audience: str, now: datetime) -> EnrolAnswer:
+    """Enrol the device, or find it enrolled by the same code and key; raise EnrolmentError."""
+    public_key = _public_key(request.public_key)
+    _check_proof(request, public_key, origins)
+    with transaction.atomic():
+        code = EnrolmentCode.objects.select_for_update().filter(code_hash=code_hash(request.code)).first()
+        if code is None:
+            raise EnrolmentError(EnrolRefused.UNKNOWN_CODE, "no such code; compare it with the dashboard")
+        if code.spent_at is not None:
+            return _answer(_same_key(code, public_key), audience)
+        if code.expires_at <= now:
+            raise EnrolmentError(EnrolRefused.CODE_EXPIRED, "the code is too old; ask for a new one")
+        key = _create(code, request, public_key)
+        code.spent_at, code.spent_by = now, key
+        code.save(update_fields=["spent_at", "spent_by"])
+        return _answer(key, audience)
+
+
+def _public_key(text: str) -> bytes:
+    try:
+        raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+    except (binascii.Error, ValueError) as fault:
+        raise EnrolmentError(EnrolRefused.MALFORMED, "public_key is not base64url") from fault
+    if len(raw) != KEY_BYTES:
+        raise EnrolmentError(EnrolRefused.MALFORMED, f"public_key has {len(raw)} bytes, an Ed25519 key has {KEY_BYTES}")
+    return raw
+
+
+def _check_proof(request: EnrolRequest, public_key: bytes, origins: list[str]) -> None:
+    """Check that the sender holds the private key and meant this code and this central.
+
+    Times are not looked at: a device that joins may not know the time yet, and the code is what limits reuse.
+    """
+    try:
+        claims = _proof_claims(request.proof, public_key)
+    except (jwt.InvalidTokenError, ValueError, RecursionError) as fault:
+        raise EnrolmentError(
+            EnrolRefused.BAD_PROOF, "proof is no JWT signed with that key; update the agent"
+        ) from fault
+    if claims.get("code") != hashlib.sha256(normalise_code(request.code).encode()).hexdigest():
+        raise EnrolmentError(EnrolRefused.BAD_PROOF, "proof speaks of another code")
+    if claims.get("aud") not in origins:
+        named = ascii(claims.get("aud"))[:80]
+        raise EnrolmentError(
+            EnrolRefused.BAD_PROOF, f"proof is for {named}, this is {origins[0]}; set DOORSTILE_ORIGINS behind a proxy"
+        )
+
+
+def _proof_claims(proof: str, public_key: bytes) -> dict[str, Any]:
+    if len(proof) > _MAX_PROOF_CHARS or jwt.get_unverified_header(proof).get("typ") != PROOF_TYPE:
+        raise jwt.InvalidTokenError
+    options: Any = {f"verify_{claim}": False for claim in ("exp", "nbf", "iat", "aud", "iss", "sub", "jti")}
+    return jwt.decode(proof, Ed25519PublicKey.from_public_bytes(public_key), algorithms=["EdDSA"], options=options)
+
+
+def _same_key(code: EnrolmentCode, public_key: bytes) -> DeviceKey:
+    key = code.spent_by
+    if key is None or bytes(key.public_key) != public_key or not key.is_active:
+        raise EnrolmentError(EnrolRefused.CODE_SPENT, "the code was used by another device; ask for a new one")
+    return key
+
+
+def _create(code: EnrolmentCode, request: EnrolRequest, public_key: bytes) -> DeviceKey:
+    kid = hashlib.sha256(public_key).hexdigest()[:16]
+    if DeviceKey.objects.filter(kid=kid).exists():
+        raise EnrolmentError(
+            EnrolRefused.BAD_PROOF, "this key has joined before; run `doorstile leave` on the device, then join again"
+        )
+    device = Device.objects.create(
+        door=code.door,
+        name=code.name or code.door.name,
+        profile=request.profile[:100].replace("\0", ""),
+        agent=request.agent[:64].replace("\0", ""),
+        sealed_credential_key=seal(secrets.token_bytes(KEY_BYTES), CREDENTIAL_KEY),
+    )
+    return DeviceKey.objects.create(kid=kid, device=device, public_key=public_key)
+
+
+def _answer(key: DeviceKey, audience: str) -> EnrolAnswer:
+    device = key.device
+    site = device.door.site
+    return EnrolAnswer(
+        device=str(device.id),
+        name=device.name,
+        site=site.name,
+        time_zone=site.time_zone,
+        audience=audience,
+        kid=key.kid,
+        credential_key=device.credential_key.hex(),
+    )
