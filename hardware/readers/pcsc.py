@@ -64,6 +64,7 @@ class PcscReader:
         finally:
             watch.stop()
             self._watch = None
+            self._is_stalled = False
             await asyncio.wait({watch.finished}, timeout=END_WITHIN_S)
 
     async def _supervise(self, watch: PcscWatch, emit: Emit) -> None:

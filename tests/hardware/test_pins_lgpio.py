@@ -1,0 +1,123 @@
+"""Our lgpio pins, against a stand-in for the lgpio library that records every claim and write."""
+
+import gc
+import importlib
+import sys
+from collections.abc import Iterator
+from types import ModuleType
+from typing import Any
+
+import pytest
+from gpiozero.pins.local import LocalPiFactory
+
+from hardware.errors import HardwareError
+from hardware.outputs.gpio import GpioLine, Pins
+from hardware.profiles import GpioLine as LineFacts
+from hardware.profiles import SafeState
+
+pytestmark = pytest.mark.unit
+
+OUTPUT = 1 << 1
+
+
+class FakeLgpio(ModuleType):
+    """As much of lgpio's interface as an output needs (lgpio 0.2.2)."""
+
+    BOTH_EDGES, RISING_EDGE, FALLING_EDGE = 3, 1, 2
+    SET_PULL_NONE = SET_PULL_UP = SET_PULL_DOWN = 0
+
+    class error(Exception):  # noqa: N801, N818 - the library's own name
+        pass
+
+    def __init__(self) -> None:
+        super().__init__("lgpio")
+        self.calls: list[tuple[Any, ...]] = []
+        self.levels: dict[int, int] = {}
+        self.chip_error: Exception | None = None
+        self.is_busy = False
+
+    def gpiochip_open(self, chip: int) -> int:
+        if self.chip_error is not None:
+            raise self.chip_error
+        return 7
+
+    def gpiochip_close(self, handle: int) -> None:
+        self.calls.append(("close chip",))
+
+    def gpio_claim_input(self, handle: int, line: int, flags: int = 0) -> None:
+        self.calls.append(("input", line))
+
+    def gpio_claim_output(self, handle: int, line: int, level: int = 0, flags: int = 0) -> None:
+        if self.is_busy:
+            raise self.error("GPIO busy")
+        self.calls.append(("output", line, level))
+        self.levels[line] = level
+
+    def gpio_get_mode(self, handle: int, line: int) -> int:
+        return OUTPUT if line in self.levels else 0
+
+    def gpio_read(self, handle: int, line: int) -> int:
+        return self.levels[line]
+
+    def gpio_write(self, handle: int, line: int, level: bool) -> None:
+        self.calls.append(("write", line, int(level)))
+        self.levels[line] = int(level)
+
+
+@pytest.fixture
+def lgpio(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeLgpio]:
+    fake = FakeLgpio()
+    modules = ("gpiozero.pins.lgpio", "hardware.outputs.pins_lgpio")
+    for module in modules:
+        monkeypatch.delitem(sys.modules, module, raising=False)
+    monkeypatch.setitem(sys.modules, "lgpio", fake)
+    monkeypatch.setattr("gpiozero.pins.local.get_pi_revision", lambda: 0xA02082)
+    LocalPiFactory.pins.clear()
+    LocalPiFactory._reservations.clear()
+    yield fake
+    for module in modules:
+        sys.modules.pop(module, None)
+    LocalPiFactory.pins.clear()
+    LocalPiFactory._reservations.clear()
+
+
+def open_pins() -> Pins:
+    pins: Pins = importlib.import_module("hardware.outputs.pins_lgpio").open_pins()
+    return pins
+
+
+def line_on(pins: Pins, *, active_high: bool) -> GpioLine:
+    return GpioLine("strike", LineFacts(line=17, active_high=active_high, safe_state=SafeState.INACTIVE), pins)
+
+
+@pytest.mark.parametrize("active_high", [True, False])
+def test_line_goes_straight_from_reset_to_driven_inactive(lgpio: FakeLgpio, active_high: bool) -> None:
+    line = line_on(open_pins(), active_high=active_high)
+    assert lgpio.calls == [("output", 17, int(not active_high))]
+    assert not line.is_on
+
+
+@pytest.mark.parametrize("active_high", [True, False])
+def test_line_is_never_given_back(lgpio: FakeLgpio, active_high: bool) -> None:
+    pins = open_pins()
+    line = line_on(pins, active_high=active_high)
+    line.on()
+    line.off()
+    del line
+    gc.collect()
+    pins.factory.close()
+    assert ("input", 17) not in lgpio.calls
+    assert lgpio.levels[17] == int(not active_high)
+
+
+def test_busy_line_is_named(lgpio: FakeLgpio) -> None:
+    pins = open_pins()
+    lgpio.is_busy = True
+    with pytest.raises(HardwareError, match=r"strike on GPIO17 cannot be claimed .*GPIO busy"):
+        line_on(pins, active_high=True)
+
+
+def test_board_without_a_chip_is_an_error_and_not_another_factory(lgpio: FakeLgpio) -> None:
+    lgpio.chip_error = lgpio.error("can not open gpiochip")
+    with pytest.raises(HardwareError, match=r"'lgpio' cannot open the GPIO chip .*group gpio"):
+        open_pins()
