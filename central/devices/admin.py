@@ -13,14 +13,14 @@ from central.sync import hints
 
 
 @admin.register(Site)
-class SiteAdmin(admin.ModelAdmin[Site]):
+class SiteAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     """Sites."""
 
     list_display: ClassVar = ["name", "time_zone", "closing_time", "longest_stay_h"]
 
 
 @admin.register(Door)
-class DoorAdmin(admin.ModelAdmin[Door]):
+class DoorAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     """Doors, and where enrolment codes come from."""
 
     list_display: ClassVar = ["name", "site", "direction"]
@@ -37,7 +37,7 @@ class DoorAdmin(admin.ModelAdmin[Door]):
 
 
 @admin.register(Device)
-class DeviceAdmin(admin.ModelAdmin[Device]):
+class DeviceAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     """Devices; they come by enrolment and are revoked, never deleted, so that their events keep their owner."""
 
     list_display: ClassVar = ["name", "door", "state", "agent", "last_seen_at", "backlog", "session"]
@@ -73,7 +73,7 @@ class DeviceAdmin(admin.ModelAdmin[Device]):
 
 
 @admin.register(EnrolmentCode)
-class EnrolmentCodeAdmin(admin.ModelAdmin[EnrolmentCode]):
+class EnrolmentCodeAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     """Which codes are out; the codes themselves are not kept."""
 
     list_display: ClassVar = ["__str__", "door", "created_at", "expires_at", "spent_at"]
@@ -85,7 +85,7 @@ class EnrolmentCodeAdmin(admin.ModelAdmin[EnrolmentCode]):
 
 
 @admin.register(Command)
-class CommandAdmin(admin.ModelAdmin[Command]):
+class CommandAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     """What was asked of devices, by whom, why, and what came of it; read only."""
 
     list_display: ClassVar = ["name", "device", "state", "actor", "reason", "created_at", "ended_at", "code"]
