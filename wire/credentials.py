@@ -104,7 +104,7 @@ def _check_text(text: bytes) -> None:
     except UnicodeDecodeError as fault:
         raise CredentialError(f"code text is not UTF-8 at byte {fault.start}") from fault
     if not shown.isprintable():
-        raise CredentialError(f"code text {ascii(shown[:40])} holds characters that do not print")
+        raise CredentialError(f"code text {shown[:40]!a} holds characters that do not print")
 
 
 def _listed(values: "dict[int, int] | tuple[int, ...]") -> str:
