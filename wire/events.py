@@ -19,6 +19,7 @@ from wire.vocabulary import (
     Outcome,
     PassageOutcome,
     Reason,
+    ShedReason,
 )
 
 
@@ -134,6 +135,13 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     err_ms: int | None = None
 
 
+class Stub(msgspec.Struct, frozen=True):
+    """What stands for event `n` once its text is gone, or too large to send; its digest keeps the chain whole."""
+
+    n: int
+    shed: ShedReason
+
+
 class _Rest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     kind: EventKind
     boot: str
@@ -146,6 +154,7 @@ class _Rest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Event).decode
+_decode_stub = msgspec.json.Decoder(Stub).decode
 _body_decoders: Final = {kind: msgspec.json.Decoder(body).decode for kind, body in BODIES.items()}
 
 
@@ -158,6 +167,19 @@ def write_tail(kind: EventKind, at: Stamp, body: Body) -> bytes:
 def number(n: int, tail: bytes) -> bytes:
     """Return the whole text of event `n` from its tail."""
     return b'{"n":%d,' % n + tail
+
+
+def stub(n: int, why: ShedReason) -> bytes:
+    """Return what is spliced with the digest of event `n` in place of its text; the digest does not cover it."""
+    return _encode(Stub(n, why))
+
+
+def read_stub(text: bytes) -> Stub | None:
+    """Return the stub in a text, or None for any other text; ask before comparing the digest."""
+    try:
+        return _decode_stub(text)
+    except msgspec.DecodeError:
+        return None
 
 
 def read_event(text: bytes) -> Event:

@@ -118,6 +118,13 @@ class TombReason(StrEnum):
     PRUNED = "pruned"
 
 
+class ShedReason(StrEnum):
+    """Why an event goes over the link without its text."""
+
+    QUOTA = "quota"
+    TOO_LARGE = "too_large"
+
+
 class RejectCode(StrEnum):
     """Why central put one event among the dead letters."""
 
