@@ -1,0 +1,1 @@
+"""Who may pass: members, their credentials, and what each device is told of them."""
