@@ -34,7 +34,8 @@ from agent.core.effects import (
 from agent.core.types import EventId, Facts, OpenPromise
 from agent.errors import CommitUnknownError, StoreError
 from agent.reading import ReaderPlace, fault_of, is_presentation, read_of
-from agent.store.journal import Draft, PromiseKeptError
+from agent.store.errors import DuplicatePromiseError
+from agent.store.types import Draft
 from agent.supervise import StopError
 from hardware.base import ReaderEvent, ReaderFault, Removed, Scan
 from wire.messages import DirectoryRef, DirectoryRow
@@ -184,7 +185,7 @@ class Station:
         draft = Draft(effect.kind, stamp, effect.body, effect.opens, effect.settles, effect.outcome)
         try:
             event = await self._journal.append(draft)
-        except PromiseKeptError:
+        except DuplicatePromiseError:
             return RecordFailed(effect.then, RecordFault.REPEATED, self._clock.now())
         except CommitUnknownError as error:
             log.critical("%s not recorded: %s", effect.kind, error)

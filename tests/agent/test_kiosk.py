@@ -1,0 +1,121 @@
+import asyncio
+import json
+import socket
+import urllib.request
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from urllib.error import HTTPError
+
+import pytest
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+
+from agent.core.screen import IDLE, PublicCode, Screen, State, out_of_service
+from agent.kiosk.server import Kiosk
+
+pytestmark = pytest.mark.unit
+
+
+@asynccontextmanager
+async def serving(panel: list[bytes] | None = None) -> AsyncIterator[Kiosk]:
+    async def press(text: bytes) -> str:
+        assert panel is not None
+        panel.append(text)
+        return "nothing there"
+
+    kiosk = Kiosk(door="North", port=0, panel=press if panel is not None else None)
+    async with asyncio.TaskGroup() as tasks:
+        running = tasks.create_task(kiosk.run())
+        while not kiosk.port:
+            await asyncio.sleep(0)
+        yield kiosk
+        running.cancel()
+
+
+async def heard(page: ClientConnection) -> dict[str, object]:
+    async with asyncio.timeout(5):
+        view: dict[str, object] = json.loads(await page.recv())
+        return view
+
+
+def get(url: str) -> tuple[int, str, bytes]:
+    with urllib.request.urlopen(url, timeout=5) as answer:
+        return answer.status, answer.headers["Content-Type"], answer.read()
+
+
+async def test_the_page_and_its_parts_are_served_from_here_alone() -> None:
+    async with serving() as kiosk:
+        for path, kind in (("/", "text/html"), ("/kiosk.js", "text/javascript"), ("/kiosk.css", "text/css")):
+            status, content_type, body = await asyncio.to_thread(get, f"http://127.0.0.1:{kiosk.port}{path}")
+            assert (status, content_type.split(";")[0]) == (200, kind)
+            assert b"//" not in body.replace(b"ws://", b"").replace(b"// ", b""), "nothing is fetched from elsewhere"
+        with pytest.raises(HTTPError, match="404"):
+            await asyncio.to_thread(get, f"http://127.0.0.1:{kiosk.port}/../server.py")
+
+
+async def test_a_page_hears_the_picture_at_once_and_every_change() -> None:
+    async with serving() as kiosk, connect(f"ws://127.0.0.1:{kiosk.port}/ws") as page:
+        assert (await heard(page))["state"] == "starting"
+        kiosk.show(Screen(State.GRANTED_IN, for_ms=3_000, support="aa-5"))
+        view = await heard(page)
+        assert (view["state"], view["left_ms"], view["support"]) == ("granted_in", 3_000, "aa-5")
+        kiosk.show(IDLE)
+        assert (await heard(page))["state"] == "idle"
+
+
+async def test_a_lost_link_is_shown_beside_the_picture() -> None:
+    async with serving() as kiosk, connect(f"ws://127.0.0.1:{kiosk.port}/ws") as page:
+        await heard(page)
+        kiosk.set_link(offline=True, waiting=5)
+        view = await heard(page)
+        assert (view["offline"], view["waiting"]) == (True, 5)
+
+
+async def test_another_sites_page_may_not_open_the_socket() -> None:
+    async with serving([]) as kiosk:
+        with pytest.raises(InvalidStatus, match="403"):
+            async with connect(f"ws://127.0.0.1:{kiosk.port}/ws", origin="http://evil.example"):  # type: ignore[arg-type]
+                pass
+
+
+async def test_presses_reach_the_panel_of_simulated_hardware() -> None:
+    presses: list[bytes] = []
+    async with serving(presses) as kiosk, connect(f"ws://127.0.0.1:{kiosk.port}/ws") as page:
+        assert (await heard(page))["simulated"] is True
+        await page.send('{"do":"tap"}')
+        await page.send(b'{"do":"qr"}')
+        while len(presses) < 2:
+            await asyncio.sleep(0.001)
+        assert presses == [b'{"do":"tap"}', b'{"do":"qr"}']
+
+
+async def test_a_real_door_has_no_panel() -> None:
+    async with serving() as kiosk, connect(f"ws://127.0.0.1:{kiosk.port}/ws") as page:
+        await heard(page)
+        await page.send('{"do":"tap"}')
+        with pytest.raises(ConnectionClosed, match="1008"):
+            await heard(page)
+
+
+async def test_there_is_a_bound_on_open_pages() -> None:
+    async with serving() as kiosk:
+        url = f"ws://127.0.0.1:{kiosk.port}/ws"
+        pages = [await connect(url) for _ in range(8)]
+        with pytest.raises(InvalidStatus, match="503"):
+            await connect(url)
+        for page in pages:
+            await page.close()
+
+
+async def test_a_taken_port_costs_the_page_not_the_door(caplog: pytest.LogCaptureFixture) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        await Kiosk(door="North", port=taken.getsockname()[1], panel=None).run()
+    assert "set kiosk.port to a free one" in caplog.text
+
+
+def test_the_picture_names_nobody() -> None:
+    view = Kiosk(door="North", port=0, panel=None)
+    view.show(out_of_service(PublicCode.STORAGE))
+    assert (view.view.state, view.view.code) == (State.OUT_OF_SERVICE, PublicCode.STORAGE)

@@ -1,0 +1,140 @@
+import asyncio
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from agent.clock import SimulatedTime, SystemTime
+from agent.simulation import SimAnswer, SimRequest, Simulation, ask, serve, simulated_readers
+from hardware.base import ReaderEvent, ReaderFault, Scan
+from hardware.factory import build
+from hardware.profiles import load_profile
+from hardware.sim import SimReader
+from tests.fakes.manual_time import settle
+
+pytestmark = pytest.mark.unit
+
+
+class FakeGate:
+    def __init__(self) -> None:
+        self.is_open = True
+
+    def cut(self) -> None:
+        self.is_open = False
+
+    def heal(self) -> None:
+        self.is_open = True
+
+
+class Scene:
+    def __init__(self) -> None:
+        self.readers = {name: SimReader(name) for name in ("in", "out")}
+        self.gate = FakeGate()
+        self.time = SimulatedTime(SystemTime())
+        self.events: list[ReaderEvent] = []
+        self.simulation = Simulation(self.readers, time=self.time, gate=self.gate, describe=lambda: {"lock": "locked"})
+
+    def do(self, do: str, **args: str) -> SimAnswer:
+        return self.simulation.do(SimRequest(do=do, args=args))
+
+
+@pytest.fixture
+async def scene() -> Scene:
+    return Scene()
+
+
+async def run(scene: Scene, *requests: tuple[str, dict[str, str]]) -> list[str]:
+    async with asyncio.TaskGroup() as tasks:
+        running = [tasks.create_task(reader.run(scene.events.append)) for reader in scene.readers.values()]
+        await settle()
+        errors = [scene.do(do, **args).error for do, args in requests]
+        for task in running:
+            task.cancel()
+    return errors
+
+
+async def test_taps_and_codes_reach_the_named_reader(scene: Scene) -> None:
+    errors = await run(scene, ("tap", {"uid": "04A1B2C3", "reader": "out"}), ("qr", {"text": "gym"}))
+    scans = [(event.reader, event.data) for event in scene.events if isinstance(event, Scan)]
+    assert (errors, scans) == (["", ""], [("out", bytes.fromhex("04a1b2c3")), ("in", b"gym")])
+
+
+async def test_a_reader_can_be_torn_unplugged_and_plugged_in(scene: Scene) -> None:
+    await run(scene, ("torn", {}), ("unplug", {}), ("replug", {}))
+    faults = [event.reason.value for event in scene.events if isinstance(event, ReaderFault)]
+    assert faults == ["torn_read", "reader_missing", "reader_back"]
+
+
+@pytest.mark.parametrize(
+    ("do", "args", "says"),
+    [
+        ("dance", {}, "no action 'dance'; there are clock, kill"),
+        ("tap", {"uid": "xyz"}, "uid 'xyz' is not hex"),
+        ("tap", {"uid": "04", "reader": "roof"}, "no reader 'roof'; the profile has in, out"),
+        ("link", {"state": "bent"}, "say cut or heal"),
+        ("clock", {"synced": "maybe"}, "say yes, no, or true"),
+        ("clock", {"shift_s": "far"}, "far"),
+        ("tap", {"uid": "04A1B2C3"}, "not running"),
+    ],
+)
+async def test_a_wrong_request_says_what_would_be_right(scene: Scene, do: str, args: dict[str, str], says: str) -> None:
+    assert says in scene.do(do, **args).error
+
+
+async def test_the_link_is_cut_and_healed(scene: Scene) -> None:
+    scene.do("link", state="cut")
+    assert not scene.gate.is_open
+    scene.do("link", state="heal")
+    assert scene.gate.is_open
+
+
+async def test_the_clock_is_set_wrong_and_right_again(scene: Scene) -> None:
+    before = scene.time.read().wall_ms
+    scene.do("clock", shift_s="-3600", synced="yes")
+    assert scene.time.read().wall_ms < before - 3_500_000
+    assert scene.time.read().is_synced
+    scene.do("clock", synced="true")
+    assert scene.time.read().wall_ms >= before
+
+
+async def test_status_describes_the_door(scene: Scene) -> None:
+    assert scene.do("status").door == {"lock": "locked"}
+
+
+async def test_the_control_socket_answers_line_by_line(scene: Scene, tmp_path: Path) -> None:
+    async with asyncio.TaskGroup() as tasks:
+        serving = tasks.create_task(serve(scene.simulation, tmp_path))
+        while not (tmp_path / "control.sock").exists():
+            await asyncio.sleep(0)
+        assert (tmp_path / "control.sock").stat().st_mode & 0o777 == 0o600
+        assert (await ask(tmp_path, SimRequest(do="status"))).door == {"lock": "locked"}
+        reader, writer = await asyncio.open_unix_connection(tmp_path / "control.sock")
+        writer.write(b'{"do": 1}\n{"do":"link","args":{"state":"cut"}}\n')
+        answers = [msgspec.json.decode(await reader.readline(), type=SimAnswer) for _ in range(2)]
+        writer.close()
+        await writer.wait_closed()
+        assert [bool(answer.error) for answer in answers] == [True, False]
+        serving.cancel()
+    assert not (tmp_path / "control.sock").exists()
+
+
+async def test_without_an_agent_asking_fails(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        await ask(tmp_path, SimRequest(do="status"))
+
+
+async def test_a_panels_press_is_answered_with_what_was_wrong(scene: Scene) -> None:
+    assert await scene.simulation.press(b'{"do":"status"}') == ""
+    assert "not a request" in await scene.simulation.press(b"{")
+
+
+def test_only_a_door_that_is_simulated_throughout_can_be_worked_from_outside() -> None:
+    hardware = build(load_profile("simulated"))
+    assert set(simulated_readers(hardware.readers) or ()) == {"in", "out"}
+
+    class RealReader(SimReader):
+        pass
+
+    real: object = object()
+    assert simulated_readers((*hardware.readers, real)) is None  # type: ignore[arg-type]
+    hardware.close()
