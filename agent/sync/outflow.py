@@ -25,10 +25,11 @@ from agent.sync.exchange import (
     Trouble,
 )
 from agent.sync.lanes import Lane, Throttle
-from wire.chain import DIGEST_BYTES, unsplice
+from wire.chain import DIGEST_BYTES, splice, unsplice
+from wire.events import stub
 from wire.limits import Limits
 from wire.messages import Ack, Error, Nack, RunAck, RunState, Tomb
-from wire.vocabulary import ErrorCode
+from wire.vocabulary import ErrorCode, ShedReason
 from wire.window import SendWindow
 
 FRAME_OVERHEAD_BYTES = 256
@@ -225,9 +226,8 @@ class Outflow:
 
     @property
     def batch_bytes(self) -> int:
-        """How many bytes of events a batch may hold now."""
-        most = min(self.limits.batch_bytes, self.limits.frame_bytes - FRAME_OVERHEAD_BYTES)
-        return max(FRAME_OVERHEAD_BYTES, most >> self.throttle.shrink)
+        """How many bytes of events a batch may hold; never halved, or a large event would be shed for nothing."""
+        return min(self.limits.batch_bytes, self.limits.frame_bytes - FRAME_OVERHEAD_BYTES)
 
     @property
     def room(self) -> int:
@@ -280,14 +280,14 @@ def _fitting(flow: Outflow, run: str, item: Spliced) -> bytes:
     most = flow.limits.frame_bytes - FRAME_OVERHEAD_BYTES
     if len(item.data) <= most and (run, item.n) not in flow.throttle.refused:
         return item.data
-    return stub(item)
+    return _stubbed(item)
 
 
-def stub(item: Spliced) -> bytes:
+def _stubbed(item: Spliced) -> bytes:
     """Return what stands for an event too large to send: its number and digest, so that the chain goes on."""
     parts = unsplice(item.data)
     assert parts is not None, item.n
-    return b'{"digest":"%s","n":%d,"shed":"too_large"}' % (parts[0].hex().encode(), item.n)
+    return splice(stub(item.n, ShedReason.TOO_LARGE), parts[0])
 
 
 def _complaint(code: ErrorCode, detail: str) -> Send:

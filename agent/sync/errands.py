@@ -1,0 +1,180 @@
+"""What the session wants of the store, done in order by one worker. A store that cannot is an answer, not a crash."""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, assert_never
+
+import msgspec
+
+from agent.errors import StoreError
+from agent.sync import exchange as ex
+from agent.sync.ports import CommandPort, DirectoryPort, LossFacts, OutboxPort, RunFacts
+from wire.messages import RunState, Tomb
+
+log = logging.getLogger(__name__)
+
+RECONNECT_KEY: Final = "reconnect"
+"""Under this name the directory's store keeps how central wants the device to come back."""
+MAX_WAITING: Final = 64
+"""Errands that may wait before no more frames are read."""
+
+Errand = (
+    ex.Load | ex.MoveCursor | ex.Rewind | ex.Reconcile | ex.StageBegin | ex.StageChunk | ex.StageEnd
+    | ex.ForgetCommand | ex.KeepReconnect
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    connection: int
+    errand: Errand
+
+
+class Errands:
+    """The worker. Answers of a connection that is gone are dropped; what the store did stays done."""
+
+    def __init__(
+        self,
+        *,
+        outbox: OutboxPort,
+        directory: DirectoryPort,
+        commands: CommandPort,
+        now_ms: Callable[[], int],
+        answer: Callable[[int, ex.Input], None],
+    ) -> None:
+        self._outbox = outbox
+        self._directory = directory
+        self._commands = commands
+        self._now_ms = now_ms
+        self._answer = answer
+        self._waiting: deque[_Waiting] = deque()
+        self._has_work = asyncio.Event()
+        self._has_room = asyncio.Event()
+        self._has_room.set()
+
+    def put(self, connection: int, errand: Errand) -> None:
+        """Add an errand of connection number `connection`."""
+        self._waiting.append(_Waiting(connection, errand))
+        self._has_work.set()
+        if len(self._waiting) >= MAX_WAITING:
+            self._has_room.clear()
+
+    async def room(self) -> None:
+        """Wait until few enough errands wait."""
+        await self._has_room.wait()
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        while True:
+            await self._has_work.wait()
+            while self._waiting:
+                waiting = self._waiting.popleft()
+                if len(self._waiting) < MAX_WAITING:
+                    self._has_room.set()
+                answer = await self._done(waiting.errand)
+                if answer is not None:
+                    self._answer(waiting.connection, answer)
+            self._has_work.clear()
+
+    async def _done(self, errand: Errand) -> ex.Input | None:
+        match errand:
+            case ex.Load():
+                return await self._load(errand)
+            case ex.MoveCursor():
+                return await self._move_cursor(errand)
+            case ex.Rewind():
+                return await self._rewind(errand.run, errand.upto)
+            case ex.Reconcile():
+                return await self._reconcile(errand)
+            case ex.StageBegin() | ex.StageChunk() | ex.StageEnd():
+                return await self._stage(errand)
+            case ex.ForgetCommand() | ex.KeepReconnect():
+                await self._keep(errand)
+                return None
+            case _:
+                assert_never(errand)
+
+    async def _load(self, load: ex.Load) -> ex.Input:
+        try:
+            items = await self._outbox.read(load.run, load.after, load.max_events, load.max_bytes)
+        except StoreError as fault:
+            log.warning("events of run %s cannot be read: %s", load.run, fault)
+            items = ()
+        return ex.Loaded(self._now_ms(), load.run, load.after, items)
+
+    async def _move_cursor(self, move: ex.MoveCursor) -> ex.Input:
+        try:
+            await self._outbox.acknowledge(move.run, move.upto, move.head)
+            for loss in self._outbox.losses():
+                if loss.run == move.run and loss.to <= move.upto:
+                    await self._outbox.loss_acknowledged(loss.run, loss.first, loss.to)
+        except StoreError as fault:
+            return ex.CursorRefused(self._now_ms(), move.run, move.upto, ex.Trouble.WRONG_HEAD, str(fault))
+        return ex.CursorMoved(self._now_ms(), move.run, move.upto)
+
+    async def _rewind(self, run: str, upto: int) -> ex.Input:
+        try:
+            gone = await self._outbox.rewind(run, upto)
+        except StoreError as fault:
+            return ex.CursorRefused(self._now_ms(), run, upto, ex.Trouble.RANGE_LOST, str(fault))
+        state = next((run_state(facts) for facts in self._outbox.runs() if facts.run == run), None)
+        if state is None:
+            detail = f"run {run} is unknown to the journal"
+            return ex.CursorRefused(self._now_ms(), run, upto, ex.Trouble.UNKNOWN_RUN, detail)
+        return ex.Rewound(self._now_ms(), state, upto, None if gone is None else tomb_of(gone))
+
+    async def _reconcile(self, reconcile: ex.Reconcile) -> ex.Input | None:
+        log.debug("central last knows %s", reconcile.last_run)
+        return None
+
+    async def _stage(self, errand: ex.StageBegin | ex.StageChunk | ex.StageEnd) -> ex.Input | None:
+        try:
+            match errand:
+                case ex.StageBegin(begin):
+                    await self._directory.stage_begin(begin)
+                    return None
+                case ex.StageChunk(chunk):
+                    await self._directory.stage_chunk(chunk)
+                    return ex.ChunkStaged(self._now_ms(), chunk.snap, chunk.i)
+                case ex.StageEnd(end):
+                    return ex.DirectoryStaged(self._now_ms(), await self._directory.stage_end(end))
+        except StoreError as fault:
+            return ex.DirectoryFailed(self._now_ms(), str(fault))
+
+    async def _keep(self, errand: ex.ForgetCommand | ex.KeepReconnect) -> None:
+        try:
+            match errand:
+                case ex.ForgetCommand(id_):
+                    await self._commands.forget(id_)
+                case ex.KeepReconnect(values):
+                    await self._directory.put(RECONNECT_KEY, msgspec.json.encode(values).decode())
+        except StoreError as fault:
+            log.warning("not kept, and harmless (it comes again): %s", fault)
+
+
+def run_state(facts: RunFacts) -> RunState:
+    """Return a run as `hello` tells it."""
+    return RunState(
+        run=facts.run,
+        ord=facts.ord,
+        last=facts.last,
+        acked=facts.acked,
+        head=facts.head.hex(),
+        prev_n=facts.prev_n,
+        prev_head=facts.prev_head.hex(),
+    )
+
+
+def tomb_of(loss: LossFacts) -> Tomb:
+    """Return a declared loss as it is told to central."""
+    return Tomb(
+        run=loss.run,
+        first=loss.first,
+        to=loss.to,
+        why=loss.why,
+        count=loss.to - loss.first + 1,
+        head=None if loss.head is None else loss.head.hex(),
+    )
