@@ -1,0 +1,119 @@
+"""The shape of the store's files, and how an older file becomes a newer one.
+
+sqlite-utils keeps the table of applied migrations. It is imported only when one is due: its import costs more than the
+rest of the start.
+"""
+
+import sqlite3
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from agent.store.errors import SchemaError
+
+if TYPE_CHECKING:
+    from sqlite_utils import Database
+
+_TABLE: Final = "_sqlite_migrations"
+
+_JOURNAL_TABLES: Final = """
+CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE runs (
+    ord INTEGER PRIMARY KEY,
+    run TEXT NOT NULL UNIQUE,
+    prev_n INTEGER NOT NULL,
+    prev_head BLOB NOT NULL,
+    acked INTEGER NOT NULL,
+    acked_head BLOB NOT NULL,
+    acked_bytes INTEGER NOT NULL,
+    pruned INTEGER NOT NULL,
+    pruned_head BLOB NOT NULL,
+    pruned_bytes INTEGER NOT NULL,
+    shed_bytes INTEGER NOT NULL
+);
+CREATE TABLE events (
+    place INTEGER PRIMARY KEY,
+    prev BLOB NOT NULL,
+    digest BLOB NOT NULL,
+    bytes INTEGER NOT NULL,
+    text BLOB
+);
+CREATE TABLE promises (key TEXT PRIMARY KEY, run TEXT NOT NULL, n INTEGER NOT NULL, outcome TEXT) WITHOUT ROWID;
+CREATE TABLE losses (
+    run TEXT NOT NULL,
+    first INTEGER NOT NULL,
+    last INTEGER NOT NULL,
+    why TEXT NOT NULL,
+    head BLOB,
+    PRIMARY KEY (run, first)
+) WITHOUT ROWID;
+"""
+
+_DIRECTORY_TABLES: Final = """
+CREATE TABLE credentials (
+    key BLOB PRIMARY KEY,
+    row BLOB NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE kept (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+"""
+
+Step = Callable[["Database"], None]
+
+
+def _script(sql: str) -> Step:
+    def run(db: "Database") -> None:
+        for statement in sql.split(";"):
+            if statement.strip():
+                db.execute(statement)
+
+    return run
+
+
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """The named steps that lead from an empty file to the present shape, oldest first; the version is their number."""
+
+    name: str
+    steps: tuple[tuple[str, Step], ...]
+
+    @property
+    def version(self) -> int:
+        """The schema version that this agent writes."""
+        return len(self.steps)
+
+
+JOURNAL: Final = Schema("journal", (("first", _script(_JOURNAL_TABLES)),))
+DIRECTORY: Final = Schema("directory", (("first", _script(_DIRECTORY_TABLES)),))
+
+
+def version_of(connection: sqlite3.Connection, schema: Schema) -> int:
+    """Return the version that a file has: 0 for a new one."""
+    if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (_TABLE,)).fetchone():
+        return 0
+    applied = connection.execute(f"SELECT count(*) FROM {_TABLE} WHERE migration_set = ?", (schema.name,))  # noqa: S608
+    version: int = applied.fetchone()[0]
+    return version
+
+
+def check(connection: sqlite3.Connection, schema: Schema, path: Path) -> int:
+    """Return a file's version; raise SchemaError where it is newer than this agent knows. Writes nothing."""
+    found = version_of(connection, schema)
+    if found > schema.version:
+        raise SchemaError(
+            f"{path} has schema version {found}, this agent knows version {schema.version}: "
+            "install the newer agent again, or move the file away"
+        )
+    return found
+
+
+def migrate(connection: sqlite3.Connection, schema: Schema, path: Path) -> None:
+    """Bring a file to the present shape, each step in a transaction of its own; raise SchemaError as `check` does."""
+    if check(connection, schema, path) == schema.version:
+        return
+    from sqlite_utils import Database, Migrations
+
+    migrations = Migrations(schema.name)
+    for name, step in schema.steps:
+        migrations(name=name)(step)
+    migrations.apply(Database(connection))

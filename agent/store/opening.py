@@ -1,0 +1,137 @@
+"""Opening the journal: hold the folder, look for damage, start a run. All of it blocks and precedes the event loop."""
+
+import secrets
+import sqlite3
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from agent.errors import StoreError
+from agent.store import db, migrations, reading, salvage
+from agent.store.lock import FolderLock
+from agent.store.reserve import Reserve
+from agent.store.types import JournalLimits, OpenReport
+from agent.store.verify import damage
+from agent.store.witness import Mark, Witness, read_mark
+from agent.store.writer import Position, mark_path
+
+JOURNAL_NAME: Final = "journal.db"
+
+
+@dataclass(slots=True)
+class Opened:
+    """An open journal, its last line being the run that has just begun."""
+
+    path: Path
+    lock: FolderLock
+    connection: sqlite3.Connection
+    reader: sqlite3.Connection
+    witness: Witness
+    reserve: Reserve
+    store: str
+    lines: list[reading.RunLine]
+    report: OpenReport
+
+
+def open_journal(folder: Path, device: str, limits: JournalLimits) -> Opened:
+    """Open or create the journal in a state folder; raise StoreError, StoreBusyError or SchemaError."""
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FolderLock(folder)
+    try:
+        return _open(folder / JOURNAL_NAME, device, limits, lock)
+    except (sqlite3.Error, OSError) as fault:
+        lock.release()
+        raise StoreError(f"{folder / JOURNAL_NAME} cannot be opened ({fault}): check the card and its mount") from fault
+    except BaseException:
+        lock.release()
+        raise
+
+
+def position_of(opened: Opened, device: str) -> Position:
+    """Return where the run that has just begun stands."""
+    line = opened.lines[-1]
+    return Position(opened.store, line.ord, line.run, 0, reading.genesis_of(device, opened.store, line))
+
+
+def _open(path: Path, device: str, limits: JournalLimits, lock: FolderLock) -> Opened:
+    mark = read_mark(witness_path(path))
+    report = _mend(path, device, limits, mark)
+    reserve = Reserve(path.with_suffix(".reserve"), limits.reserve_bytes)
+    connection = db.connect_writer(path, page_bytes=limits.page_bytes)
+    try:
+        migrations.migrate(connection, migrations.JOURNAL, path)
+        store = _identify(connection, device, path)
+        lines = reading.run_lines(connection)
+        lines.append(_begin_run(connection, lines, device, store))
+        db.flush_folder(path.parent)
+        witness = _witness(path, store, device, lines[-1])
+        reserve.hold()
+        reader = db.connect_reader(path)
+    except BaseException:
+        connection.close()
+        raise
+    return Opened(path, lock, connection, reader, witness, reserve, store, lines, report)
+
+
+def witness_path(path: Path) -> Path:
+    """Return where a journal's witness is."""
+    return path.with_suffix(".witness")
+
+
+def _mend(path: Path, device: str, limits: JournalLimits, mark: Mark | None) -> OpenReport:
+    """Replace a damaged or suspect journal by a new file with the readable rows, and say so."""
+    salvage.finish(path)
+    found = []
+    if mark_path(path).exists():
+        found.append(f"{path.name} was marked after a failed write")
+    if path.exists():
+        found += damage(path, device, mark, limits.tail_rows)
+    elif mark is not None:
+        found.append(f"{path.name} is missing; event {mark.n} of run {mark.run} was the last")
+    if mark is None and path.exists() and not found:
+        return OpenReport((f"{witness_path(path).name} was missing or unreadable; the journal itself is whole",))
+    if not found:
+        return OpenReport()
+    report = salvage.rebuild(path, device, limits, mark, tuple(found))
+    mark_path(path).unlink(missing_ok=True)
+    return report
+
+
+def _identify(connection: sqlite3.Connection, device: str, path: Path) -> str:
+    """Return the journal's random id, made when the file is new; refuse the journal of another device."""
+    known = dict(connection.execute("SELECT name, value FROM meta"))
+    if known.get("device", device) != device:
+        raise StoreError(f"{path} belongs to device {known['device']}, not {device}: move it away before joining anew")
+    store = known.get("store") or secrets.token_hex(8)
+    connection.execute("BEGIN IMMEDIATE")
+    connection.execute("INSERT OR IGNORE INTO meta (name, value) VALUES ('device', ?), ('store', ?)", (device, store))
+    connection.execute("COMMIT")
+    return store
+
+
+def _begin_run(
+    connection: sqlite3.Connection, lines: list[reading.RunLine], device: str, store: str
+) -> reading.RunLine:
+    """Start a run: durable before its first event."""
+    ord_, prev_n, prev_head = 1, 0, b""
+    if lines:
+        before = lines[-1]
+        end = reading.head_at(connection, before, before.last, reading.genesis_of(device, store, before))
+        ord_, prev_n, prev_head = before.ord + 1, before.last, end[0] if end else b""
+    line = reading.RunLine(ord_, secrets.token_hex(8), prev_n, prev_head, 0, b"", 0, 0, b"", 0)
+    line.acked_head = line.pruned_head = reading.genesis_of(device, store, line)
+    connection.execute("BEGIN IMMEDIATE")
+    connection.execute(
+        "INSERT INTO runs (ord, run, prev_n, prev_head, acked, acked_head, acked_bytes, pruned, pruned_head, "
+        "pruned_bytes, shed_bytes) VALUES (?, ?, ?, ?, 0, ?, 0, 0, ?, 0, 0)",
+        (line.ord, line.run, prev_n, prev_head, line.acked_head, line.pruned_head),
+    )
+    connection.execute("COMMIT")
+    return line
+
+
+def _witness(path: Path, store: str, device: str, line: reading.RunLine) -> Witness:
+    witness = Witness(witness_path(path))
+    witness.write(store, line.ord, line.run, 0, reading.genesis_of(device, store, line))
+    witness.flush()
+    return witness

@@ -1,0 +1,49 @@
+"""The journal seen from the link: where the next unacknowledged event is, and how far back central can ask."""
+
+import sqlite3
+from collections.abc import Iterable
+
+from agent.store import reading
+from agent.store.types import Draft, Loss, Promise
+from wire.vocabulary import TombReason
+
+
+def next_waiting(
+    lines: Iterable[reading.RunLine], line: reading.RunLine, upto: int
+) -> tuple[reading.RunLine | None, int]:
+    """Return the run and number after which the oldest waiting event comes once `line` is acknowledged to `upto`."""
+    for other in lines:
+        acked = upto if other is line else other.acked
+        if acked < other.last:
+            return other, acked
+    return None, 0
+
+
+def rewound(
+    connection: sqlite3.Connection, line: reading.RunLine, upto: int, genesis_head: bytes
+) -> tuple[tuple[int, bytes, int], Loss | None]:
+    """Return where the cursor of a run goes (number, head, bytes) and what lies before that and is gone."""
+    if upto >= line.pruned:
+        known = reading.head_at(connection, line, upto, genesis_head)
+        if known is not None:
+            return (upto, *known), None
+    loss = Loss(line.run, upto + 1, line.pruned, TombReason.PRUNED, line.pruned_head)
+    return (line.pruned, line.pruned_head, line.pruned_bytes), loss
+
+
+def declare(connection: sqlite3.Connection, loss: Loss) -> None:
+    """Write a loss down; inside the caller's transaction."""
+    connection.execute(
+        "INSERT OR REPLACE INTO losses (run, first, last, why, head) VALUES (?, ?, ?, ?, ?)",
+        (loss.run, loss.first, loss.to, loss.why, loss.head),
+    )
+
+
+def keep_promise(promises: dict[str, Promise], draft: Draft, run: str, n: int) -> None:
+    """Apply what a durable event does to the promises."""
+    if draft.settles is not None:
+        begun = promises.pop(draft.settles, None) or Promise(draft.settles, run, n)
+        if draft.outcome:
+            promises[draft.settles] = Promise(draft.settles, begun.run, begun.n, draft.outcome)
+    if draft.opens is not None:
+        promises[draft.opens] = Promise(draft.opens, run, n)

@@ -1,0 +1,147 @@
+"""What is read from the journal: batches for the link, heads of the chain, single times. Never writes."""
+
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from agent.store.db import MAX_N, place
+from agent.store.errors import RowDamagedError
+from agent.store.types import Loss, Promise, Spliced
+from wire.chain import digest, genesis, link, splice
+from wire.events import Stamp, read_event, stub
+from wire.vocabulary import ShedReason, TombReason
+
+_ROWS: Final = "SELECT place & ?, prev, digest, bytes, text FROM events WHERE place > ? AND place <= ? ORDER BY place"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A stored event; `text` is None where it was shed. `total_bytes` counts all texts of the run up to this
+    one."""
+
+    n: int
+    prev: bytes
+    digest: bytes
+    total_bytes: int
+    text: bytes | None
+
+    @property
+    def head(self) -> bytes:
+        """h(n)."""
+        return link(self.prev, self.digest)
+
+    @property
+    def is_intact(self) -> bool:
+        """True where the text is the one that was digested."""
+        return self.text is None or digest(self.text) == self.digest
+
+
+@dataclass(slots=True)
+class RunLine:
+    """One run as the tables hold it; `last` counts declared losses at its end."""
+
+    ord: int
+    run: str
+    prev_n: int
+    prev_head: bytes
+    acked: int
+    acked_head: bytes
+    acked_bytes: int
+    pruned: int
+    pruned_head: bytes
+    pruned_bytes: int
+    last: int = 0
+    last_bytes: int = 0
+
+
+def run_lines(connection: sqlite3.Connection) -> list[RunLine]:
+    """Return all runs, oldest first."""
+    rows = connection.execute(
+        "SELECT ord, run, prev_n, prev_head, acked, acked_head, acked_bytes, pruned, pruned_head, pruned_bytes "
+        "FROM runs ORDER BY ord"
+    ).fetchall()
+    lines = [RunLine(*row) for row in rows]
+    for line in lines:
+        newest = connection.execute(
+            "SELECT place & ?, bytes FROM events WHERE place BETWEEN ? AND ? ORDER BY place DESC LIMIT 1",
+            (MAX_N, place(line.ord, 0), place(line.ord, MAX_N)),
+        ).fetchone()
+        n, line.last_bytes = newest or (line.pruned, line.pruned_bytes)
+        lost = connection.execute("SELECT max(last) FROM losses WHERE run = ?", (line.run,)).fetchone()[0]
+        line.last = max(n, line.acked, lost or 0)
+    return lines
+
+
+def rows(connection: sqlite3.Connection, ord_: int, after: int, upto: int = MAX_N) -> Iterator[Row]:
+    """Yield the rows of a run from `after` + 1 to `upto`, whatever gaps they have."""
+    cursor = connection.execute(_ROWS, (MAX_N, place(ord_, after), place(ord_, upto)))
+    return (Row(*found) for found in cursor)
+
+
+def batch(connection: sqlite3.Connection, line: RunLine, after: int, max_events: int, max_bytes: int) -> list[Spliced]:
+    """Return the events that follow `after` without a gap, as many as fit; raise RowDamagedError.
+
+    An event that was shed or that alone exceeds `max_bytes` comes as a stub, so a batch is empty only at a gap or at
+    the end.
+    """
+    found = connection.execute(
+        _ROWS + " LIMIT ?", (MAX_N, place(line.ord, after), place(line.ord, MAX_N), max_events)
+    ).fetchall()
+    events: list[Spliced] = []
+    size = 0
+    for n, _, event_digest, _, text in found:
+        if n != after + 1 + len(events):
+            break
+        if text is None:
+            data = splice(stub(n, ShedReason.QUOTA), event_digest)
+        elif digest(text) != event_digest:
+            raise RowDamagedError(f"event {n} of run {line.run} does not match its digest; restart to salvage the rest")
+        else:
+            data = splice(text, event_digest)
+            if len(data) > max_bytes:
+                data = splice(stub(n, ShedReason.TOO_LARGE), event_digest)
+        size += len(data) + 1
+        if events and size > max_bytes:
+            break
+        events.append(Spliced(n, data))
+    return events
+
+
+def head_at(connection: sqlite3.Connection, line: RunLine, n: int, genesis_head: bytes) -> tuple[bytes, int] | None:
+    """Return h(n) and the bytes of all texts up to `n`; None where nothing tells."""
+    if n == line.acked:
+        return line.acked_head, line.acked_bytes
+    if n == line.pruned:
+        return line.pruned_head, line.pruned_bytes
+    if n == 0:
+        return genesis_head, 0
+    for row in rows(connection, line.ord, n - 1, n + 1):
+        return (row.head, row.total_bytes) if row.n == n else (row.prev, row.total_bytes - len(row.text or b""))
+    lost = connection.execute("SELECT head FROM losses WHERE run = ? AND last = ?", (line.run, n)).fetchone()
+    return (lost[0], line.last_bytes) if lost and lost[0] else None
+
+
+def genesis_of(device: str, store: str, line: RunLine) -> bytes:
+    """Return h(0) of a run."""
+    return genesis(device, store, line.run, line.ord, line.prev_n, line.prev_head)
+
+
+def stamp_at(connection: sqlite3.Connection, ord_: int, after: int) -> Stamp | None:
+    """Return when the first event after `after` happened; None where it has no text."""
+    row = next(rows(connection, ord_, after), None)
+    if row is None or row.text is None:
+        return None
+    event = read_event(row.text)
+    return Stamp(event.boot, event.mono_ms, event.wall_ms, event.q, event.err_ms)
+
+
+def promises(connection: sqlite3.Connection) -> list[Promise]:
+    """Return all promises, by key."""
+    return [Promise(*row) for row in connection.execute("SELECT key, run, n, outcome FROM promises ORDER BY key")]
+
+
+def losses(connection: sqlite3.Connection) -> list[Loss]:
+    """Return the declared losses that central has not acknowledged."""
+    found = connection.execute("SELECT run, first, last, why, head FROM losses ORDER BY run, first")
+    return [Loss(run, first, last, TombReason(why), head) for run, first, last, why, head in found]

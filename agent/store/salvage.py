@@ -1,0 +1,267 @@
+"""From a damaged journal to a whole one: what can be read is copied to a new file, the old files are kept aside.
+
+The order makes a cut at any moment harmless: the new file is built beside, flushed, renamed to `.new` once complete;
+then the old files move away, the database first; then `.new` takes its place. `finish` completes what a cut left.
+"""
+
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from agent.store import db, migrations, outbox, pages, reading
+from agent.store.types import JournalLimits, Loss, OpenReport
+from agent.store.witness import Mark
+from wire.chain import genesis
+from wire.vocabulary import TombReason
+
+_KEPT_QUARANTINES: Final = 3
+_CHUNK: Final = 2000
+_RUN_COLUMNS: Final = (
+    "ord, run, prev_n, prev_head, acked, acked_head, acked_bytes, pruned, pruned_head, pruned_bytes, shed_bytes"
+)
+
+
+@dataclass(slots=True)
+class _Old:
+    """What the old file's small tables still tell."""
+
+    store: str | None = None
+    device: str | None = None
+    runs: list[tuple[Any, ...]] = field(default_factory=list)
+    promises: list[tuple[Any, ...]] = field(default_factory=list)
+    losses: list[Loss] = field(default_factory=list)
+
+
+def finish(path: Path) -> None:
+    """Complete or undo a rebuild that was cut short."""
+    _remove(path.with_suffix(".rebuild"))
+    complete = path.with_suffix(".new")
+    if not complete.exists():
+        return
+    if path.exists():
+        _remove(complete)
+    else:
+        _set_aside(path, _quarantine(path))
+        _adopt(path)
+
+
+def rebuild(path: Path, device: str, limits: JournalLimits, mark: Mark | None, found: tuple[str, ...]) -> OpenReport:
+    """Copy what can be read to a new file, put the old ones in quarantine, and say what is gone."""
+    path.with_suffix(".reserve").unlink(missing_ok=True)
+    new = path.with_suffix(".rebuild")
+    kept, lost = _build(path, new, device, limits, mark)
+    new.rename(path.with_suffix(".new"))
+    db.flush_folder(path.parent)
+    folder = None
+    if path.exists():
+        folder = _quarantine(path)
+        _set_aside(path, folder)
+    _adopt(path)
+    return OpenReport(found, str(folder) if folder else None, kept, lost)
+
+
+def _build(path: Path, new: Path, device: str, limits: JournalLimits, mark: Mark | None) -> tuple[int, int]:
+    connection = db.connect_writer(new, page_bytes=limits.page_bytes)
+    try:
+        migrations.migrate(connection, migrations.JOURNAL, new)
+        old = _small_tables(path)
+        is_ours = old.device in (None, device)
+        if not is_ours:
+            old = _Old()
+        store = old.store or (mark.store if mark else None)
+        connection.execute("BEGIN IMMEDIATE")
+        _copy_small(connection, old, device, store)
+        if mark is not None:
+            _ensure_run(connection, device, mark)
+        if is_ours:
+            _copy_events(connection, path)
+        connection.execute("COMMIT")
+        return _settle(connection, device, store or "", mark)
+    finally:
+        connection.close()
+        if new.exists():
+            db.flush_file(new)
+
+
+def _small_tables(path: Path) -> _Old:
+    old = _Old()
+    if not path.exists():
+        return old
+    try:
+        connection = db.connect_reader(path)
+    except sqlite3.Error:
+        return old
+    try:
+        meta = dict(_readable(connection, "SELECT name, value FROM meta"))
+        old.store, old.device = meta.get("store"), meta.get("device")
+        old.runs = list(_readable(connection, f"SELECT {_RUN_COLUMNS} FROM runs ORDER BY ord"))  # noqa: S608
+        old.promises = list(_readable(connection, "SELECT key, run, n, outcome FROM promises"))
+        for run, first, last, why, head in _readable(connection, "SELECT run, first, last, why, head FROM losses"):
+            old.losses.append(Loss(run, first, last, TombReason(why), head))
+    except ValueError:
+        pass
+    finally:
+        connection.close()
+    return old
+
+
+def _readable(connection: sqlite3.Connection, query: str) -> Iterator[tuple[Any, ...]]:
+    """Yield the rows of a query up to the first that cannot be read."""
+    try:
+        yield from connection.execute(query)
+    except sqlite3.Error:
+        return
+
+
+def _copy_small(connection: sqlite3.Connection, old: _Old, device: str, store: str | None) -> None:
+    connection.execute("INSERT INTO meta (name, value) VALUES ('device', ?)", (device,))
+    if store:
+        connection.execute("INSERT INTO meta (name, value) VALUES ('store', ?)", (store,))
+    marks = ", ".join("?" * 11)
+    connection.executemany(f"INSERT OR IGNORE INTO runs ({_RUN_COLUMNS}) VALUES ({marks})", old.runs)  # noqa: S608
+    connection.executemany("INSERT OR IGNORE INTO promises (key, run, n, outcome) VALUES (?, ?, ?, ?)", old.promises)
+    for loss in old.losses:
+        outbox.declare(connection, loss)
+
+
+def _ensure_run(connection: sqlite3.Connection, device: str, mark: Mark) -> None:
+    """Make sure of a row for the run that the witness saw, so that what it lost can be declared."""
+    if connection.execute("SELECT 1 FROM runs WHERE run = ?", (mark.run,)).fetchone():
+        return
+    ord_, prev_n, prev_head = mark.ord, 0, b""
+    newest = connection.execute("SELECT max(ord) FROM runs").fetchone()[0]
+    if newest is not None and newest >= ord_:
+        ord_ = newest + 1
+    head = genesis(device, mark.store, mark.run, ord_, prev_n, prev_head)
+    marks = ", ".join("?" * 11)
+    connection.execute(
+        f"INSERT INTO runs ({_RUN_COLUMNS}) VALUES ({marks})",  # noqa: S608
+        (ord_, mark.run, prev_n, prev_head, 0, head, 0, 0, head, 0, 0),
+    )
+
+
+def _copy_events(connection: sqlite3.Connection, path: Path) -> None:
+    """Copy each row whose text matches its digest: those that SQLite reads, then those found in the bare pages."""
+    insert = "INSERT OR IGNORE INTO events (place, prev, digest, bytes, text) VALUES (?, ?, ?, ?, ?)"
+    for source in (_through_sqlite(path), pages.rows(path)):
+        chunk: list[tuple[Any, ...]] = []
+        for row in source:
+            chunk.append(row)
+            if len(chunk) >= _CHUNK:
+                connection.executemany(insert, chunk)
+                chunk.clear()
+        connection.executemany(insert, chunk)
+    connection.execute("DELETE FROM events WHERE place >> 40 NOT IN (SELECT ord FROM runs)")
+    connection.execute(
+        "DELETE FROM events WHERE place & ? <= (SELECT pruned FROM runs WHERE ord = place >> 40)", (db.MAX_N,)
+    )
+
+
+def _through_sqlite(path: Path) -> Iterator[tuple[Any, ...]]:
+    if not path.exists():
+        return
+    try:
+        connection = db.connect_reader(path)
+    except sqlite3.Error:
+        return
+    query = "SELECT place, prev, digest, bytes, text FROM events ORDER BY place"
+    try:
+        for order in (query, query + " DESC"):
+            for row in _readable(connection, order):
+                if pages.is_genuine(row):
+                    yield row
+    finally:
+        connection.close()
+
+
+def _settle(connection: sqlite3.Connection, device: str, store: str, mark: Mark | None) -> tuple[int, int]:
+    """Declare what is missing among the unacknowledged events, close up what is missing among the others."""
+    connection.execute("BEGIN IMMEDIATE")
+    lines = reading.run_lines(connection)
+    lost = 0
+    for line, after in zip(lines, [*lines[1:], None], strict=True):
+        end = _known_end(line, after, mark)
+        lost += sum(loss.to - loss.first + 1 for loss in _gaps(connection, line, end))
+        _close_up(connection, line)
+    kept: int = connection.execute("SELECT count(*) FROM events").fetchone()[0]
+    connection.execute("COMMIT")
+    return kept, lost
+
+
+def _known_end(line: reading.RunLine, after: reading.RunLine | None, mark: Mark | None) -> tuple[int, bytes | None]:
+    """Return the highest number that a run is known to have had, and its head where something tells."""
+    end: tuple[int, bytes | None] = (line.last, None)
+    if after is not None and after.ord == line.ord + 1 and after.prev_n > end[0]:
+        end = (after.prev_n, after.prev_head or None)
+    if mark is not None and mark.run == line.run and mark.n > end[0]:
+        end = (mark.n, bytes.fromhex(mark.head))
+    return end
+
+
+def _gaps(connection: sqlite3.Connection, line: reading.RunLine, end: tuple[int, bytes | None]) -> list[Loss]:
+    declared = {loss.first for loss in reading.losses(connection) if loss.run == line.run}
+    gaps: list[Loss] = []
+    expect = line.acked + 1
+    for row in reading.rows(connection, line.ord, line.acked):
+        if row.n > expect:
+            gaps.append(Loss(line.run, expect, row.n - 1, TombReason.CORRUPT, row.prev))
+        expect = row.n + 1
+    if end[0] >= expect:
+        gaps.append(Loss(line.run, expect, end[0], TombReason.CORRUPT, end[1]))
+    fresh = [gap for gap in gaps if gap.first not in declared]
+    for gap in fresh:
+        outbox.declare(connection, gap)
+    return fresh
+
+
+def _close_up(connection: sqlite3.Connection, line: reading.RunLine) -> None:
+    """Keep of the acknowledged rows only those that reach the cursor without a gap."""
+    found = list(reading.rows(connection, line.ord, line.pruned, line.acked))
+    first = line.acked + 1
+    head, total = line.acked_head, line.acked_bytes
+    for row in reversed(found):
+        if row.n != first - 1 or row.head != head:
+            break
+        first, head, total = row.n, row.prev, row.total_bytes - len(row.text or b"")
+    if first - 1 == line.pruned:
+        return
+    connection.execute(
+        "DELETE FROM events WHERE place > ? AND place < ?", (db.place(line.ord, 0), db.place(line.ord, first))
+    )
+    connection.execute(
+        "UPDATE runs SET pruned = ?, pruned_head = ?, pruned_bytes = ? WHERE ord = ?",
+        (first - 1, head, total, line.ord),
+    )
+
+
+def _quarantine(path: Path) -> Path:
+    """Make the next numbered folder for damaged files, and drop all but the newest few."""
+    parent = path.parent / "quarantine"
+    parent.mkdir(exist_ok=True)
+    numbers = sorted(int(entry.name) for entry in parent.iterdir() if entry.name.isdigit())
+    for number in numbers[: max(0, len(numbers) - _KEPT_QUARANTINES + 1)]:
+        shutil.rmtree(parent / str(number))
+    folder = parent / str(numbers[-1] + 1 if numbers else 1)
+    folder.mkdir()
+    return folder
+
+
+def _set_aside(path: Path, folder: Path) -> None:
+    for old in (path, db.wal_of(path), db.shm_of(path)):
+        if old.exists():
+            old.rename(folder / old.name)
+    db.flush_folder(folder)
+    db.flush_folder(path.parent)
+
+
+def _adopt(path: Path) -> None:
+    path.with_suffix(".new").rename(path)
+    db.flush_folder(path.parent)
+
+
+def _remove(path: Path) -> None:
+    for old in (path, db.wal_of(path), db.shm_of(path)):
+        old.unlink(missing_ok=True)

@@ -1,0 +1,109 @@
+"""Is the journal what was written? The tail at every start, the whole chain on demand. Reads only."""
+
+import sqlite3
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import Final
+
+from agent.store import db, migrations, reading
+from agent.store.errors import SchemaError
+from agent.store.witness import Mark
+
+_QUICK_CHECK_BYTES: Final = 4 << 20
+
+
+def damage(path: Path, device: str, mark: Mark | None, tail_rows: int) -> list[str]:
+    """Return what is wrong with a journal file, in plain words; raise SchemaError where it is from a newer agent.
+
+    Looks at the last `tail_rows` rows, at how the runs follow one another, and at the witness.
+    """
+    try:
+        connection = db.connect_reader(path)
+    except sqlite3.Error as fault:
+        return [f"{path.name} cannot be read ({fault})"]
+    try:
+        if migrations.check(connection, migrations.JOURNAL, path) < 1:
+            return [] if mark is None else [f"{path.name} is empty, yet event {mark.n} of run {mark.run} was written"]
+        found = _pages(connection, path)
+        return found or list(_findings(connection, device, mark, tail_rows))
+    except SchemaError:
+        raise
+    except (sqlite3.Error, TypeError, ValueError, AttributeError) as fault:
+        return [f"{path.name} cannot be read ({fault})"]
+    finally:
+        connection.close()
+
+
+def chain(connection: sqlite3.Connection, device: str, store: str, line: reading.RunLine, after: int) -> Iterator[str]:
+    """Yield each break in a run's chain after event `after`; declared losses are not breaks."""
+    lost = {loss.first: loss for loss in reading.losses(connection) if loss.run == line.run}
+    known = reading.head_at(connection, line, after, reading.genesis_of(device, store, line))
+    head, expect = known[0] if known else None, after + 1
+    for row in reading.rows(connection, line.ord, after):
+        while row.n != expect and expect in lost:
+            head, expect = lost[expect].head, lost[expect].to + 1
+        if row.n != expect and row.n > line.acked:
+            yield f"run {line.run}: events {expect} to {row.n - 1} are missing"
+            head = None
+        if not row.is_intact:
+            yield f"run {line.run}: event {row.n} does not match its digest"
+        if head is not None and row.n == expect and row.prev != head:
+            yield f"run {line.run}: event {row.n} does not follow event {row.n - 1}"
+        if row.n == line.acked and row.head != line.acked_head:
+            yield f"run {line.run}: event {row.n} is not the one that was acknowledged"
+        head, expect = row.head, row.n + 1
+
+
+def _pages(connection: sqlite3.Connection, path: Path) -> list[str]:
+    if path.stat().st_size > _QUICK_CHECK_BYTES:
+        return []
+    answer = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+    return [] if answer == "ok" else [f"{path.name}: {answer}"]
+
+
+def _findings(connection: sqlite3.Connection, device: str, mark: Mark | None, tail_rows: int) -> Iterator[str]:
+    meta = dict(connection.execute("SELECT name, value FROM meta"))
+    store = meta.get("store", "")
+    lines = reading.run_lines(connection)
+    if mark is not None:
+        yield from _against(connection, device, store, lines, mark)
+    yield from _succession(connection, device, store, lines)
+    left = tail_rows
+    for line in reversed(lines):
+        after = max(line.pruned, line.last - left)
+        yield from chain(connection, meta.get("device", device), store, line, after)
+        left -= line.last - after
+        if left <= 0:
+            break
+
+
+def _against(
+    connection: sqlite3.Connection, device: str, store: str, lines: list[reading.RunLine], mark: Mark
+) -> Iterator[str]:
+    """The file must hold at least what the witness saw."""
+    if mark.store != store:
+        yield f"the file is journal {store or 'unknown'}, the witness saw {mark.store}: it was swapped"
+        return
+    line = next((line for line in lines if line.run == mark.run), None)
+    if line is None:
+        yield f"run {mark.run}, which the witness saw, is missing: an older copy was put back, or rows are lost"
+    elif line.last < mark.n:
+        yield f"run {mark.run} ends at event {line.last}, the witness saw event {mark.n}"
+    else:
+        known = reading.head_at(connection, line, mark.n, reading.genesis_of(device, store, line))
+        if known is not None and known[0].hex() != mark.head:
+            yield f"run {mark.run}: event {mark.n} is not the one that the witness saw"
+
+
+def _succession(connection: sqlite3.Connection, device: str, store: str, lines: list[reading.RunLine]) -> Iterator[str]:
+    """Each run's h(0) covers the end of the run before."""
+    for before, line in pairwise(lines):
+        if line.ord != before.ord + 1:
+            continue
+        if before.last < line.prev_n:
+            yield f"run {before.run} ends at event {before.last}, the next run began after event {line.prev_n}"
+            continue
+        known = reading.head_at(connection, before, line.prev_n, reading.genesis_of(device, store, before))
+        if known is not None and line.prev_head and known[0] != line.prev_head:
+            yield f"run {before.run}: event {line.prev_n} is not the one that the next run began after"

@@ -1,0 +1,470 @@
+"""The journal's writer: one named thread, one writing connection, group commit.
+
+Everything that was queued while the last commit was under way goes into the next one, up to a bound. The thread
+numbers the events, links the chain, commits, and then tells the event loop once for the whole group. What needs no
+flush of its own (an acknowledgement's cursor, retention) rides with the next commit, or follows without a flush when
+nothing comes: replaying it is harmless.
+
+A failed commit has an unknown outcome. The thread then leaves a mark for the next start, refuses everything and parks
+for ever with the connection in hand: closing it would checkpoint a log whose sync failed.
+"""
+
+import logging
+import sqlite3
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import Any, Final, NoReturn
+
+from agent.errors import CommitUnknownError, StoreBusyError, StoreError, StoreFullError
+from agent.store import room
+from agent.store.db import Fault, classify, flush_folder, place, wal_of
+from agent.store.errors import DuplicatePromiseError
+from agent.store.reserve import Reserve
+from agent.store.types import JournalLimits, Promise
+from agent.store.witness import Witness
+from wire.chain import digest, link
+from wire.events import number
+
+log = logging.getLogger(__name__)
+
+_PRUNE_ROWS: Final = 256
+_INSERT: Final = "INSERT INTO events (place, prev, digest, bytes, text) VALUES (?, ?, ?, ?, ?)"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One numberless event: its tail and its promises."""
+
+    tail: bytes
+    opens: str | None
+    settles: str | None
+    outcome: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Append:
+    """Events to be written in one transaction; `waiter` belongs to the event loop and is only handed back."""
+
+    entries: tuple[Entry, ...]
+    waiter: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A statement that needs no flush of its own; a newer one with the same `key` replaces it."""
+
+    key: tuple[str, ...]
+    sql: str
+    values: tuple[Any, ...]
+    forgets: str | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Errand:
+    """Something to do in a transaction of its own, after everything queued before it."""
+
+    work: Callable[[sqlite3.Connection], Any]
+    waiter: Any
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Stop:
+    """Finish and close."""
+
+    waiter: Any
+
+
+Answer = tuple[Any, Any]
+"""A waiter and its result; an exception is a result too."""
+
+
+@dataclass(slots=True)
+class Report:
+    """What the event loop is told: answers, and how far the run reaches now."""
+
+    answers: list[Answer] = field(default_factory=list)
+    last: int = 0
+    last_bytes: int = 0
+    pruned: list[room.Pruned] = field(default_factory=list)
+    fault: StoreError | None = None
+
+
+@dataclass(slots=True)
+class Position:
+    """Where the current run stands: the last number, its head, the bytes of all texts so far."""
+
+    store: str
+    ord: int
+    run: str
+    n: int
+    head: bytes
+    bytes: int = 0
+
+
+@dataclass(slots=True)
+class _Batch:
+    """A transaction in the making."""
+
+    rows: list[tuple[int, bytes, bytes, int, bytes]] = field(default_factory=list)
+    promises: dict[str, Promise | None] = field(default_factory=dict)
+    accepted: list[tuple[Append, int]] = field(default_factory=list)
+    answers: list[Answer] = field(default_factory=list)
+
+
+class Writer:
+    """Owns the writing connection; every method except `put` and `start` runs in the writer's thread."""
+
+    def __init__(
+        self,
+        path: Path,
+        connection: sqlite3.Connection,
+        witness: Witness,
+        reserve: Reserve,
+        limits: JournalLimits,
+        position: Position,
+        promises: dict[str, Promise],
+        publish: Callable[[Report], None],
+    ) -> None:
+        self._path = path
+        self._connection = connection
+        self._witness = witness
+        self._reserve = reserve
+        self._limits = limits
+        self._at = position
+        self._promises = promises
+        self._publish = publish
+        self._queue: SimpleQueue[Append | Change | Errand | Stop] = SimpleQueue()
+        self._changes: dict[tuple[str, ...], Change] = {}
+        self._used_bytes = room.used_bytes(connection)
+        self._frames = 0
+        self._patience_s: float | None = limits.idle_s
+        self._shed_upto = 0
+        self._fault: StoreError | None = None
+        self._thread = threading.Thread(target=self._main, name="journal-writer", daemon=True)
+
+    @property
+    def used_bytes(self) -> int:
+        """What the live rows take, as of the last commit."""
+        return self._used_bytes
+
+    def start(self) -> None:
+        """Begin to serve."""
+        self._thread.start()
+
+    def put(self, item: Append | Change | Errand | Stop) -> None:
+        """Queue an item; callable from any thread."""
+        self._queue.put(item)
+
+    def _main(self) -> None:
+        try:
+            self._serve()
+        except Exception as fault:
+            log.exception("the journal's writer failed")
+            self._condemn(fault)
+            self._publish(Report([], self._at.n, self._at.bytes, fault=self._fault))
+            self._park()
+
+    def _serve(self) -> None:
+        while self._fault is None:
+            try:
+                item = self._queue.get(timeout=self._patience_s)
+            except Empty:
+                self._rest()
+                continue
+            last = self._take(item)
+            if isinstance(last, Errand):
+                self._run(last)
+            elif isinstance(last, Stop):
+                self._close(last)
+                return
+        self._park()
+
+    def _take(self, item: Append | Change | Errand | Stop) -> Errand | Stop | None:
+        """Commit what is queued, up to the bound or to the first item that stands alone, and return that one."""
+        group: list[Append] = []
+        size = 0
+        alone: Errand | Stop | None = None
+        with suppress(Empty):
+            while True:
+                if isinstance(item, Append):
+                    group.append(item)
+                    size += len(item.entries)
+                elif isinstance(item, Change):
+                    self._changes[item.key] = item
+                    self._promises.pop(item.forgets or "", None)
+                    self._patience_s = self._limits.idle_s
+                else:
+                    alone = item
+                    break
+                if size >= self._limits.group_events:
+                    break
+                item = self._queue.get_nowait()
+        if group:
+            self._append(group)
+        return alone
+
+    def _append(self, group: Sequence[Append]) -> None:
+        batch = self._stage(group)
+        fault = self._write(batch) if batch.accepted else None
+        if fault is None:
+            batch.answers += [(append.waiter, first) for append, first in batch.accepted]
+        else:
+            batch.answers += [(append.waiter, fault) for append, _ in batch.accepted]
+        self._publish(Report(batch.answers, self._at.n, self._at.bytes, fault=self._fault))
+        if self._frames >= self._limits.checkpoint_frames:
+            self._checkpoint()
+
+    def _stage(self, group: Sequence[Append]) -> _Batch:
+        batch = _Batch()
+        n, head, total = self._at.n, self._at.head, self._at.bytes
+        for append in group:
+            taken = self._taken(append, batch)
+            if taken is not None:
+                batch.answers.append((append.waiter, DuplicatePromiseError(f"{taken} was begun before")))
+                continue
+            batch.accepted.append((append, n + 1))
+            for entry in append.entries:
+                n += 1
+                text = number(n, entry.tail)
+                total += len(text)
+                event_digest = digest(text)
+                batch.rows.append((place(self._at.ord, n), head, event_digest, total, text))
+                head = link(head, event_digest)
+                self._promise(batch, entry, n)
+        return batch
+
+    def _taken(self, append: Append, batch: _Batch) -> str | None:
+        seen: set[str] = set()
+        for entry in append.entries:
+            key = entry.opens
+            if key is None:
+                continue
+            standing = batch.promises[key] if key in batch.promises else self._promises.get(key)
+            if standing is not None or key in seen:
+                return key
+            seen.add(key)
+        return None
+
+    def _promise(self, batch: _Batch, entry: Entry, n: int) -> None:
+        if entry.settles is not None:
+            key = entry.settles
+            standing = batch.promises[key] if key in batch.promises else self._promises.get(key)
+            begun = standing or Promise(key, self._at.run, n)
+            batch.promises[key] = Promise(key, begun.run, begun.n, entry.outcome) if entry.outcome else None
+        if entry.opens is not None:
+            batch.promises[entry.opens] = Promise(entry.opens, self._at.run, n)
+
+    def _write(self, batch: _Batch) -> StoreError | None:
+        """Commit a batch and move on; return what went wrong instead of raising it."""
+        need = batch.rows[-1][3] - self._at.bytes + room.ROW_OVERHEAD_BYTES * len(batch.rows)
+        if self._used_bytes + need > self._limits.max_bytes and not self._make_room(need):
+            return self._fault or StoreFullError(
+                f"the journal holds {self._used_bytes} bytes that central has not acknowledged, the limit is "
+                f"{self._limits.max_bytes}: restore the link to central or raise the limit"
+            )
+        fault = self._transact(batch)
+        if fault is Fault.FULL and self._free_disk():
+            fault = self._transact(batch)
+        if fault is Fault.FULL:
+            return StoreFullError(f"no room on the disk of {self._path}: free some space; unsent events are kept")
+        if fault is Fault.BUSY:
+            return StoreBusyError(f"another process writes to {self._path}: end it; only the agent may write there")
+        if fault is Fault.BROKEN:
+            return self._fault
+        self._advance(batch, need)
+        return None
+
+    def _transact(self, batch: _Batch) -> Fault | None:
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+            self._connection.executemany(_INSERT, batch.rows)
+            for key, promise in batch.promises.items():
+                self._store_promise(key, promise)
+            for change in self._changes.values():
+                self._connection.execute(change.sql, change.values)
+            self._connection.execute("COMMIT")
+        except sqlite3.Error as fault:
+            return self._failed(fault)
+        return None
+
+    def _store_promise(self, key: str, promise: Promise | None) -> None:
+        if promise is None:
+            self._connection.execute("DELETE FROM promises WHERE key = ?", (key,))
+        else:
+            self._connection.execute(
+                "INSERT OR REPLACE INTO promises (key, run, n, outcome) VALUES (?, ?, ?, ?)",
+                (key, promise.run, promise.n, promise.outcome),
+            )
+
+    def _advance(self, batch: _Batch, need: int) -> None:
+        _, head, event_digest, total, _ = batch.rows[-1]
+        self._at.n += len(batch.rows)
+        self._at.head = link(head, event_digest)
+        self._at.bytes = total
+        for key, promise in batch.promises.items():
+            if promise is None:
+                self._promises.pop(key, None)
+            else:
+                self._promises[key] = promise
+        self._used_bytes += need
+        # One frame for the leaf, one for a moved cursor or a promise, and three for each page that the rows fill.
+        self._frames += 1 + bool(self._changes or batch.promises) + 3 * need // self._limits.page_bytes
+        self._changes.clear()
+        self._patience_s = self._limits.idle_s
+        self._mark()
+
+    def _mark(self) -> None:
+        at = self._at
+        self._guard(lambda: self._witness.write(at.store, at.ord, at.run, at.n, at.head))
+
+    def _failed(self, fault: sqlite3.Error) -> Fault:
+        kind = classify(fault)
+        if kind is Fault.BROKEN:
+            self._condemn(fault)
+        elif self._connection.in_transaction:
+            with suppress(sqlite3.Error):
+                self._connection.execute("ROLLBACK")
+        return kind
+
+    def _condemn(self, fault: Exception) -> None:
+        """Commit nothing more to this file, and make the next start begin a new one."""
+        self._fault = CommitUnknownError(
+            f"{self._path}: a write failed and its outcome is unknown ({fault}); the next start copies the journal to "
+            "a new file. If this repeats, replace the card"
+        )
+        self._fault.__cause__ = fault
+        leave_mark(self._path, str(fault))
+
+    def _park(self) -> NoReturn:
+        held = self._connection
+        while True:
+            item = self._queue.get()
+            if not isinstance(item, Change):
+                self._publish(Report([(item.waiter, self._fault)], self._at.n, self._at.bytes, fault=self._fault))
+            assert held is not None
+
+    def _guard(self, work: Callable[[], object]) -> None:
+        """Do what only helps to detect damage; its failure is told and costs nothing."""
+        try:
+            work()
+        except OSError as fault:
+            log.warning("%s: the witness cannot be written (%s); damage may go unseen", self._path, fault)
+
+    def _quietly(self, work: Callable[[sqlite3.Connection], Any]) -> tuple[bool, Any]:
+        """Run work in a transaction without a flush of its own; False where the disk is full or held."""
+        result: Any = None
+        try:
+            self._connection.execute("PRAGMA synchronous=NORMAL")
+            self._connection.execute("BEGIN IMMEDIATE")
+            for change in self._changes.values():
+                self._connection.execute(change.sql, change.values)
+            result = work(self._connection)
+            self._connection.execute("COMMIT")
+            self._connection.execute("PRAGMA synchronous=FULL")
+        except sqlite3.Error as fault:
+            if self._failed(fault) is not Fault.BROKEN:
+                self._connection.execute("PRAGMA synchronous=FULL")
+            return False, None
+        self._changes.clear()
+        return True, result
+
+    def _prune(self, keep_events: int, keep_bytes: int) -> bool:
+        """Delete one step of acknowledged rows; False where there is nothing to delete."""
+        _, pruned = self._quietly(lambda connection: room.prune(connection, keep_events, keep_bytes, _PRUNE_ROWS))
+        if pruned is None:
+            return False
+        self._used_bytes -= pruned.freed_bytes
+        self._frames += 4 + pruned.freed_bytes // self._limits.page_bytes // 8
+        self._publish(Report([], self._at.n, self._at.bytes, [pruned]))
+        return True
+
+    def _make_room(self, need: int) -> bool:
+        """Bring the journal `need` bytes below its limit; False where unacknowledged events alone fill it."""
+        goal = self._limits.max_bytes - need
+        while self._used_bytes > goal and self._fault is None and self._prune(0, 0):
+            pass
+        while self._used_bytes > goal and self._fault is None and self._shed():
+            pass
+        return self._used_bytes <= goal
+
+    def _shed(self) -> bool:
+        """Reduce some diagnostics to stubs; False once all of the journal was looked at."""
+        is_done, result = self._quietly(lambda connection: room.shed(connection, self._shed_upto, _PRUNE_ROWS))
+        if not is_done or result is None:
+            return False
+        freed, self._shed_upto = result
+        self._used_bytes -= freed
+        return True
+
+    def _free_disk(self) -> bool:
+        """Give the disk what can be spared: the reserve, acknowledged rows, the log's length."""
+        is_freed = self._reserve.free()
+        while self._fault is None and self._prune(0, 0):
+            is_freed = True
+        if self._fault is None:
+            self._checkpoint()
+        return is_freed and self._fault is None
+
+    def _checkpoint(self) -> None:
+        """Move the log into the file and flush the witness."""
+        try:
+            self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        except sqlite3.Error as fault:
+            if self._failed(fault) is Fault.BROKEN:
+                self._publish(Report([], self._at.n, self._at.bytes, fault=self._fault))
+            return
+        self._frames = 0
+        self._guard(self._witness.flush)
+
+    def _rest(self) -> None:
+        """Nothing came for a while: write what waits, delete a step, flush the witness, hold the reserve."""
+        self._patience_s = None
+        if self._changes:
+            self._quietly(lambda connection: None)
+        if self._fault is None and self._prune(self._limits.keep_events, self._limits.keep_bytes):
+            self._patience_s = 0.02
+        elif self._fault is None:
+            self._guard(self._witness.flush)
+            self._reserve.hold()
+        if self._fault is None and self._frames >= self._limits.checkpoint_frames:
+            self._checkpoint()
+        if self._fault is not None:
+            self._publish(Report([], self._at.n, self._at.bytes, fault=self._fault))
+
+    def _run(self, errand: Errand) -> None:
+        is_done, result = self._quietly(errand.work)
+        answer = result if is_done else self._fault or StoreFullError(f"{self._path}: no room, or held by another")
+        self._publish(Report([(errand.waiter, answer)], self._at.n, self._at.bytes, fault=self._fault))
+
+    def _close(self, stop: Stop) -> None:
+        if self._changes:
+            self._quietly(lambda connection: None)
+        if self._fault is None:
+            with suppress(sqlite3.Error):
+                self._connection.close()
+            self._guard(self._witness.close)
+        self._publish(Report([(stop.waiter, None)], self._at.n, self._at.bytes))
+
+
+def mark_path(path: Path) -> Path:
+    """Return where `leave_mark` notes that a file must not be written again."""
+    return path.with_suffix(".suspect")
+
+
+def leave_mark(path: Path, why: str) -> None:
+    """Note beside a file that the next start has to copy it; where even that fails, the page cache is gone anyway."""
+    with suppress(OSError):
+        mark_path(path).write_text(why + "\n")
+        flush_folder(path.parent)
+
+
+def wal_bytes(path: Path) -> int:
+    """Return the length of a file's write-ahead log."""
+    try:
+        return wal_of(path).stat().st_size
+    except OSError:
+        return 0
