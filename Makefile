@@ -11,11 +11,11 @@ PLANNED := simulate crash faults device-test package
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{printf "%-20s %s\n", $$1, $$2}'
 
-demo:  ## the real agent on simulated hardware against an embedded central (ARGS=--check: headless, compares both sides)
+demo:  ## plays the main job (ARGS=--check: headless, compares both sides)
 	@tools/setup.sh demo
 	@$(BIN)/doorstile demo $(ARGS)
 
-test:  ## the whole test suite with its coverage gate (ARGS="-m unit" or a path: only those, no gate)
+test:  ## the whole suite and its coverage gate (ARGS="-m unit": only those)
 	@tools/setup.sh test
 	@tools/test.sh $(ARGS)
 

@@ -14,4 +14,3 @@ myst_heading_anchors = 3
 
 html_theme = "furo"
 html_title = f"Doorstile {release}"
-html_extra_path = ["schema"]

@@ -73,7 +73,7 @@ find_missing() {
     need libpcsclite-dev "headers to build pyscard" has_file '/usr/include/PCSC/winscard.h'
     need swig "builds pyscard" has_command swig
     need gcc "builds pyscard" has_command gcc
-    has_command gcc && need libc6-dev "builds pyscard" has_file '/usr/include/stdio.h'
+    need libc6-dev "builds pyscard" has_file '/usr/include/stdio.h'
     case $("$python" -c 'import sys; print(sys.base_prefix)') in
         /usr) need python3-dev "headers to build pyscard" has_headers ;;
     esac

@@ -1,0 +1,38 @@
+"""Write the pages that are made from code; with `--check` only say which are stale, and exit 1."""
+
+import json
+import sys
+from pathlib import Path
+
+from tools.credentials_page import credentials_page
+from tools.protocol_page import protocol_page, schema
+
+
+def pages(root: Path) -> dict[Path, str]:
+    """Return the text of every generated page by its path."""
+    docs = root / "docs"
+    return {
+        docs / "protocol.md": protocol_page(),
+        docs / "schema" / "doorstile.v1.json": json.dumps(schema(), indent=1) + "\n",
+        docs / "credentials.md": credentials_page(root),
+    }
+
+
+def main(arguments: list[str]) -> int:
+    """Write or check the pages; return the exit code."""
+    stale = 0
+    for path, text in pages(Path(__file__).parent.parent).items():
+        if path.exists() and path.read_text() == text:
+            continue
+        stale = 1
+        if arguments == ["--check"]:
+            print(f"{path} is stale; run: .venv/bin/python -m tools.generate")
+        else:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+            print(f"wrote {path}")
+    return stale if arguments == ["--check"] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
