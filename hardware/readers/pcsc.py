@@ -58,7 +58,8 @@ class PcscReader:
         if self._watch is not None:
             raise HardwareError(f"reader {self._name!r} is already running; run it once")
         self._watch = watch = PcscWatch(self._selector, emit, asyncio.get_running_loop(), self._mono_ms)
-        threading.Thread(target=watch.run, name=f"pcsc-{self._name}", daemon=True).start()
+        thread = threading.Thread(target=watch.run, name=f"pcsc-{self._name}", daemon=True)
+        thread.start()
         try:
             await self._supervise(watch, emit)
         finally:
@@ -66,6 +67,8 @@ class PcscReader:
             self._watch = None
             self._is_stalled = False
             await asyncio.wait({watch.finished}, timeout=END_WITHIN_S)
+            if watch.finished.done():  # its last act, so this wait is none
+                thread.join(END_WITHIN_S)
 
     async def _supervise(self, watch: PcscWatch, emit: Emit) -> None:
         """Wait for the thread's end, which only a bug brings, and notice when it hangs in the driver."""

@@ -65,12 +65,16 @@ class Pcscd:
         self.names = tuple(names[:slots])
 
     @property
+    def is_running(self) -> bool:
+        return self._process is not None
+
+    @property
     def pid(self) -> int:
         assert self._process is not None, "pcscd does not run"
         return self._process.pid
 
-    def start(self) -> None:
-        """Start and return once it accepts clients and every slot listens."""
+    def start(self, *, slots_listen: bool = True) -> None:
+        """Start and return once it accepts clients and (unless told otherwise) every slot listens."""
         assert self._process is None, "pcscd already runs"
         with self._log_path.open("ab") as log:
             self._process = subprocess.Popen(
@@ -80,7 +84,8 @@ class Pcscd:
                 stderr=subprocess.STDOUT,
             )
         deadline = time.monotonic() + START_WITHIN_S
-        while not self._is_serving():
+        ports = set(self.ports) if slots_listen else set()
+        while not (self._is_serving() and ports <= _listening_ports()):
             if self._process.poll() is not None or time.monotonic() > deadline:
                 self.kill()
                 raise RuntimeError(f"pcscd did not start:\n{self._log_path.read_text(errors='replace')[-2000:]}")
@@ -105,11 +110,25 @@ class Pcscd:
             SOCKET.unlink(missing_ok=True)
             PID_FILE.unlink(missing_ok=True)
 
+    @contextmanager
+    def without_readers(self) -> Iterator[None]:
+        """Restart with no reader at all; at the end restart with all of them."""
+        self.stop()
+        hidden = self._conf_dir.with_name("hidden.conf.d")
+        self._conf_dir.rename(hidden)
+        self._conf_dir.mkdir()
+        self.start(slots_listen=False)
+        try:
+            yield
+        finally:
+            self.stop()
+            self._conf_dir.rmdir()
+            hidden.rename(self._conf_dir)
+            self.start()
+
     def _is_serving(self) -> bool:
         with socket.socket(socket.AF_UNIX) as client:
-            if client.connect_ex(str(SOCKET)) != 0:
-                return False
-        return set(self.ports) <= _listening_ports()
+            return client.connect_ex(str(SOCKET)) == 0
 
 
 @contextmanager
