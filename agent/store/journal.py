@@ -24,9 +24,10 @@ from agent.store.errors import (
     UnknownRunError,
 )
 from agent.store.opening import Opened, open_journal, position_of
+from agent.store.orders import Append, Change, Entry, Errand, Report, Stop
 from agent.store.types import Draft, JournalLimits, Loss, OpenReport, Promise, RunInfo, Spliced, StoreStats, Waiting
 from agent.store.verify import chain
-from agent.store.writer import Append, Change, Entry, Errand, Report, Stop, Writer, leave_mark, wal_bytes
+from agent.store.writer import Writer, leave_mark, wal_bytes
 from wire.events import Stamp, write_tail
 
 __all__ = ["Draft", "EventId", "Journal", "JournalLimits", "Loss", "Promise", "RunInfo", "Spliced", "Waiting"]
@@ -66,7 +67,6 @@ class Journal:
         waiting = next((line for line in opened.lines if line.acked < line.last), None)
         if waiting is not None:
             self._oldest = reading.stamp_at(opened.reader, waiting.ord, waiting.acked)
-        self._writer.start()
 
     @classmethod
     def open(cls, folder: Path, *, device: str, limits: JournalLimits | None = None) -> Self:
@@ -138,10 +138,13 @@ class Journal:
 
     def runs(self) -> list[RunInfo]:
         """Return the runs with unacknowledged events, oldest first, and the current one last."""
+        return [run for run in self.held() if run.acked < run.last or run.run == self.run]
+
+    def held(self) -> list[RunInfo]:
+        """Return every run that is still known here, acknowledged or not, oldest first."""
         return [
             RunInfo(line.run, line.ord, line.last, line.acked, line.acked_head, line.prev_n, line.prev_head)
             for line in self._lines.values()
-            if line.acked < line.last or line is self._current
         ]
 
     async def read(self, run: str, after: int, max_events: int, max_bytes: int) -> list[Spliced]:
@@ -248,7 +251,11 @@ class Journal:
             self._opened.lock.release()
 
     def _here(self) -> asyncio.AbstractEventLoop:
-        self._loop = asyncio.get_running_loop()
+        """Return the running loop; the writer starts with the first call, so that no report goes astray."""
+        if self._loop is None:
+            self._loop = asyncio.get_running_loop()
+            self._writer.start()
+        assert self._loop is asyncio.get_running_loop()
         return self._loop
 
     def _line(self, run: str) -> reading.RunLine:
@@ -285,11 +292,9 @@ class Journal:
 
     def _publish(self, report: Report) -> None:
         """Hand the writer's report to the event loop; called in the writer's thread."""
-        loop = self._loop
-        if loop is None:
-            return
+        assert self._loop is not None
         try:
-            loop.call_soon_threadsafe(self._told, report)
+            self._loop.call_soon_threadsafe(self._told, report)
         except RuntimeError:
             log.debug("the event loop is closed; a report of the writer is dropped")
 

@@ -12,7 +12,7 @@ import msgspec
 from agent.errors import StoreError
 from agent.sync import exchange as ex
 from agent.sync.ports import CommandPort, DirectoryPort, LossFacts, OutboxPort, RunFacts
-from wire.messages import RunState, Tomb
+from wire.messages import RunAck, RunState, Tomb
 
 log = logging.getLogger(__name__)
 
@@ -88,7 +88,7 @@ class Errands:
             case ex.Rewind():
                 return await self._rewind(errand.run, errand.upto)
             case ex.Reconcile():
-                return await self._reconcile(errand)
+                return await self._reconcile(errand.last_run)
             case ex.StageBegin() | ex.StageChunk() | ex.StageEnd():
                 return await self._stage(errand)
             case ex.ForgetCommand() | ex.KeepReconnect():
@@ -108,9 +108,7 @@ class Errands:
     async def _move_cursor(self, move: ex.MoveCursor) -> ex.Input:
         try:
             await self._outbox.acknowledge(move.run, move.upto, move.head)
-            for loss in self._outbox.losses():
-                if loss.run == move.run and loss.to <= move.upto:
-                    await self._outbox.loss_acknowledged(loss.run, loss.first, loss.to)
+            await self._outbox.loss_acknowledged(move.run, move.upto)
         except StoreError as fault:
             return ex.CursorRefused(self._now_ms(), move.run, move.upto, ex.Trouble.WRONG_HEAD, str(fault))
         return ex.CursorMoved(self._now_ms(), move.run, move.upto)
@@ -126,9 +124,29 @@ class Errands:
             return ex.CursorRefused(self._now_ms(), run, upto, ex.Trouble.UNKNOWN_RUN, detail)
         return ex.Rewound(self._now_ms(), state, upto, None if gone is None else tomb_of(gone))
 
-    async def _reconcile(self, reconcile: ex.Reconcile) -> ex.Input | None:
-        log.debug("central last knows %s", reconcile.last_run)
-        return None
+    async def _reconcile(self, last_run: RunAck | None) -> ex.Input:
+        """Move the cursors of acknowledged runs back to where central (restored from a backup) stands."""
+        held = self._outbox.held()
+        known = None if last_run is None else next((facts for facts in held if facts.run == last_run.run), None)
+        if last_run is not None and known is None:
+            detail = f"central knows run {last_run.run} up to {last_run.upto}, this device does not know it"
+            return ex.Reconciled(self._now_ms(), 0, detail)
+        moved = 0
+        for facts in held:
+            if known is not None and facts.ord < known.ord:
+                continue
+            upto = last_run.upto if last_run is not None and facts is known else 0
+            if upto < facts.acked == facts.last:
+                moved += await self._moved_back(facts.run, upto)
+        return ex.Reconciled(self._now_ms(), moved)
+
+    async def _moved_back(self, run: str, upto: int) -> bool:
+        try:
+            await self._outbox.rewind(run, upto)
+        except StoreError as fault:
+            log.warning("run %s cannot be sent again from %d on: %s", run, upto, fault)
+            return False
+        return True
 
     async def _stage(self, errand: ex.StageBegin | ex.StageChunk | ex.StageEnd) -> ex.Input | None:
         try:

@@ -30,6 +30,7 @@ class Trouble(StrEnum):
     ACK_AHEAD = "ack_ahead"
     WRONG_HEAD = "wrong_head"
     STORAGE_WENT_BACK = "storage_went_back"
+    CENTRAL_WENT_BACK = "central_went_back"
     UNKNOWN_RUN = "unknown_run"
     BAD_NACK = "bad_nack"
     ROWS_MISSING = "rows_missing"
@@ -152,6 +153,15 @@ class Rewound:
 
 
 @dataclass(frozen=True, slots=True)
+class Reconciled:
+    """The answer to `Reconcile`: so many acknowledged runs have to go out again; `missing` says what was not found."""
+
+    now_ms: int
+    moved: int
+    missing: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class ChunkStaged:
     """The answer to `StageChunk`."""
 
@@ -208,7 +218,7 @@ class Disconnected:
 
 
 Input = (
-    Opened | Received | Unreadable | Grown | Loaded | CursorMoved | CursorRefused | Rewound | ChunkStaged
+    Opened | Received | Unreadable | Grown | Loaded | CursorMoved | CursorRefused | Rewound | Reconciled | ChunkStaged
     | DirectoryStaged | DirectoryFailed | CommandFinished | AnchorKnown | Tick | Disconnected
 )  # fmt: skip
 

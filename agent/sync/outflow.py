@@ -112,6 +112,11 @@ class Outflow:
         flow = self if lane is None else self.put(lane.stopped())
         return flow, (Report(refused.trouble, refused.detail),)
 
+    def complained(self, run: str) -> "Outflow":
+        """Central does not go on with a run: it rests, or its batches would wait for an answer that never comes."""
+        lane = self.lane(run)
+        return self if lane is None else self.put(lane.stopped())
+
     # Going back
 
     def nacked(self, nack: Nack) -> tuple["Outflow", Effects]:

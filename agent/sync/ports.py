@@ -67,6 +67,9 @@ class OutboxPort(Protocol):
     def runs(self) -> Sequence[RunFacts]:
         """Return the unacknowledged runs, oldest first, and always the current one."""
 
+    def held(self) -> Sequence[RunFacts]:
+        """Return every run that the journal still knows, oldest first."""
+
     def losses(self) -> Sequence[LossFacts]:
         """Return declared losses that central has not acknowledged."""
 
@@ -82,8 +85,8 @@ class OutboxPort(Protocol):
     async def rewind(self, run: str, upto: int) -> LossFacts | None:
         """Move the cursor back; return what is no longer retained after `upto`."""
 
-    async def loss_acknowledged(self, run: str, first: int, to: int) -> None:
-        """Central knows of a loss."""
+    async def loss_acknowledged(self, run: str, to: int) -> None:
+        """Central knows of the losses of a run up to `to`."""
 
 
 class DirectoryPort(Protocol):

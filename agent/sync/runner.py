@@ -9,7 +9,6 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from random import Random
-from typing import Final
 
 import msgspec
 
@@ -24,7 +23,7 @@ from agent.sync.errands import RECONNECT_KEY, Errand, Errands, run_state, tomb_o
 from agent.sync.parting import Parting, of_close
 from agent.sync.ports import ClockPort, CommandPort, DirectoryPort, OutboxPort, Vitals
 from agent.sync.session import remembering, step
-from agent.sync.tokens import mint
+from agent.sync.tokens import mint, warm
 from agent.sync.vitals import backlog_of, heartbeat_of
 from wire.codec import encode
 from wire.limits import Reconnect
@@ -32,8 +31,6 @@ from wire.messages import Anchor, AuthRefresh, ClockReading, Command, CommandRes
 from wire.vocabulary import ClockQuality, CommandState
 
 log = logging.getLogger(__name__)
-
-_WARM_S: Final = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +50,6 @@ class LinkStats:
     attempts: int = 0
     welcomes: int = 0
     events_sent: int = 0
-    events_acknowledged: int = 0
     reports: int = 0
     rtt_ms: int = 0
 
@@ -113,6 +109,7 @@ class Link:
         """Connect and stay connected until cancelled; commands run as tasks of `tasks` and outlive a connection."""
         self._tasks = tasks
         self._outbox.on_grown.append(self._grown)
+        await asyncio.to_thread(warm)
         worker = tasks.create_task(self._errands.run(), name="link-errands")
         try:
             await reconnecting(self._attempt, self._wait, sleep=self._pause)
@@ -133,7 +130,7 @@ class Link:
     async def _attempt(self) -> Parting:
         self.stats.attempts += 1
         try:
-            token = await asyncio.to_thread(self._token)
+            token = self._token()
             connection = await dial(
                 self._endpoint, token, trusts_clock=self._clock.now().q is not ClockQuality.NONE, gate=self.gate
             )
@@ -166,7 +163,7 @@ class Link:
         self._went_down(parting)
         return parting
 
-    def _token(self, nonce: str | None = None) -> str:
+    def _token(self) -> str:
         current = max(self._outbox.runs(), key=lambda facts: facts.ord)
         return mint(
             self._identity,
@@ -174,7 +171,7 @@ class Link:
             run=current.run,
             n=current.acked,
             head=current.head.hex(),
-            nonce=nonce or self._nonce,
+            nonce=self._nonce,
         )
 
     def _greeting(self) -> ex.Greeting:
@@ -225,8 +222,6 @@ class Link:
             self._perform(effect)
 
     def _answered(self, number: int, event: ex.Input) -> None:
-        if isinstance(event, ex.CursorMoved):
-            self.stats.events_acknowledged += 1
         if isinstance(event, ex.DirectoryStaged):
             for callback in self.on_directory:
                 callback(event.ref)

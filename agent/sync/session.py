@@ -5,8 +5,7 @@ One `State` lives as long as the process: what concerns one connection begins an
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from enum import StrEnum
+from dataclasses import replace
 from typing import Any, Final
 
 from agent.sync.bounds import bounded_limits, bounded_pause_ms, bounded_reconnect
@@ -29,6 +28,7 @@ from agent.sync.exchange import (
     Opened,
     Parted,
     Received,
+    Reconciled,
     Report,
     Rewound,
     Send,
@@ -40,11 +40,10 @@ from agent.sync.exchange import (
     Welcomed,
 )
 from agent.sync.greeting import chosen_runs, hello_of
-from agent.sync.lanes import Throttle
-from agent.sync.orders import Orders
 from agent.sync.outflow import Outflow
 from agent.sync.pulse import Echo, Pulse
 from agent.sync.staging import RESYNC_EVERY_MS, STALL_MS, Staging
+from agent.sync.state import Phase, State, remembering
 from wire.errors import RemoteProtocolError
 from wire.limits import ACK_TIMEOUT_S
 from wire.messages import (
@@ -73,41 +72,11 @@ MAX_ANCHORS: Final = 8
 WELCOME_TIMEOUT_MS: Final = int(ACK_TIMEOUT_S * 1000)
 
 
+__all__ = ["Phase", "State", "remembering", "step"]
+
 _Flow = Grown | Loaded | CursorMoved | CursorRefused | Rewound
 _Directory = ChunkStaged | DirectoryStaged | DirectoryFailed
-_Later = Unreadable | Tick | _Directory | _Flow
-
-
-class Phase(StrEnum):
-    """Where the conversation stands."""
-
-    IDLE = "idle"
-    GREETING = "greeting"
-    LIVE = "live"
-    CLOSING = "closing"
-
-
-@dataclass(frozen=True, slots=True)
-class State:
-    """Everything that the session knows."""
-
-    phase: Phase = Phase.IDLE
-    opened_ms: int = 0
-    flow: Outflow = field(default_factory=Outflow)
-    pulse: Pulse = field(default_factory=Pulse)
-    orders: Orders = field(default_factory=Orders)
-    staging: Staging = field(default_factory=Staging)
-    throttle: Throttle = field(default_factory=Throttle)
-    anchors: tuple[Anchor, ...] = ()
-    resting: frozenset[str] = frozenset()
-    """Runs that were stopped on an earlier connection: they come last into `hello`."""
-    has_more: bool = False
-    wake_ms: int | None = None
-
-
-def remembering(results: tuple[CommandResult, ...]) -> State:
-    """Return the first state of a process, with the command results that central has not confirmed."""
-    return State(orders=Orders.remembered(results))
+_Later = Unreadable | Tick | Reconciled | _Directory | _Flow
 
 
 def step(state: State, event: Input) -> tuple[State, Effects]:
@@ -141,6 +110,8 @@ def _continued(state: State, event: _Later) -> tuple[State, Effects]:
             return state, (_complaint(event.code, event.detail), Report(Trouble.UNEXPECTED_MESSAGE, event.detail))
         case Tick():
             return _ticked(state, event.now_ms)
+        case Reconciled():
+            return _reconciled(state, event)
         case ChunkStaged() | DirectoryStaged() | DirectoryFailed():
             return _directory_moved(state, event)
         case _:
@@ -305,6 +276,8 @@ def _on_auth_ok(state: State, message: AuthOk, now_ms: int) -> tuple[State, Effe
 
 
 def _on_error(state: State, message: Error, now_ms: int) -> tuple[State, Effects]:
+    if message.ref is not None and message.code in (ErrorCode.CHAIN_BROKEN, ErrorCode.UNEXPECTED):
+        state = replace(state, flow=state.flow.complained(message.ref))
     return state, (Report(Trouble.CENTRAL_COMPLAINS, f"{message.code}: {message.detail[:200]}"),)
 
 
@@ -349,6 +322,15 @@ def _flow_moved(state: State, event: _Flow) -> tuple[State, Effects]:
         case Rewound():
             flow, effects = flow.rewound(event)
     return replace(state, flow=flow), effects
+
+
+def _reconciled(state: State, event: Reconciled) -> tuple[State, Effects]:
+    if event.missing:
+        return state, (Report(Trouble.STORAGE_WENT_BACK, event.missing),)
+    if event.moved == 0:
+        return state, ()
+    why = f"{event.moved} runs to send again: central holds less than it acknowledged"
+    return replace(state, phase=Phase.CLOSING), (Report(Trouble.CENTRAL_WENT_BACK, why), Close(NORMAL_CLOSE, why))
 
 
 def _directory_moved(state: State, event: _Directory) -> tuple[State, Effects]:

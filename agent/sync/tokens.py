@@ -9,6 +9,11 @@ from wire.token import MAX_LIFETIME_S, TokenClaims
 from wire.vocabulary import TOKEN_TYPE
 
 
+def warm() -> None:
+    """Import what minting needs: on a Pi that takes a while, and it can be done in another thread."""
+    import jwt  # noqa: F401
+
+
 def mint(
     identity: Identity, *, wall_ms: int, run: str, n: int, head: str, nonce: str | None = None, jti: str | None = None
 ) -> str:
