@@ -90,7 +90,7 @@ class SimulatedTime:
 
 
 @dataclass(frozen=True, slots=True)
-class ServerTime:
+class _ServerTime:
     """Central's wall time at one monotonic moment; true to within `err_ms`, the round trip that brought it."""
 
     mono_ms: int
@@ -106,7 +106,7 @@ class Clock:
         self._boot = boot
         self._floor_ms = floor_ms
         self._has_rtc = has_rtc
-        self._server: ServerTime | None = None
+        self._server: _ServerTime | None = None
 
     @property
     def boot(self) -> str:
@@ -128,9 +128,13 @@ class Clock:
         """This moment has passed: the wall clock never reads earlier again."""
         self._floor_ms = max(self._floor_ms, wall_ms)
 
-    def learn_server(self, server: ServerTime) -> None:
-        """Take central's time; it counts only while NTP does not discipline the kernel's clock."""
-        self._server = server
+    def learn_server(self, asked_ms: int, answered_ms: int, server_ms: int) -> None:
+        """Central's clock showed `server_ms` some time between two monotonic moments.
+
+        It counts only while NTP does not discipline the kernel's clock.
+        """
+        half_ms = (answered_ms - asked_ms + 1) // 2
+        self._server = _ServerTime(asked_ms + half_ms, server_ms, half_ms)
 
     def _judge(self, reading: KernelTime) -> tuple[int, ClockQuality, int | None]:
         if reading.is_synced and reading.wall_ms >= self._floor_ms:

@@ -105,3 +105,14 @@ def parse_config(text: str, *, source: str = "<text>") -> Config:
         return msgspec.convert(raw, Config)
     except msgspec.ValidationError as error:
         raise ConfigError(f"configuration {source}: {explain(error, raw)}") from error
+
+
+def overridden(config: Config, *, state: Path | None, profile: str | None, kiosk_port: int | None) -> Config:
+    """Return the configuration with what the command line says instead; None changes nothing."""
+    if state is not None:
+        config = msgspec.structs.replace(config, state=str(state))
+    if profile is not None:
+        config = msgspec.structs.replace(config, profile=profile)
+    if kiosk_port is not None:
+        config = msgspec.structs.replace(config, kiosk=msgspec.structs.replace(config.kiosk, port=kiosk_port))
+    return config

@@ -4,38 +4,52 @@ import asyncio
 import logging
 import signal
 import sys
+from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
+from typing import Final
 
 import click
 
-from agent.config import load_config
+from agent.config import load_config, overridden
+from hardware.errors import HardwareError
 from wire.errors import DoorstileError
 
 log = logging.getLogger("agent")
 
-_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+_FORMAT: Final = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
 @click.command()
-@click.option(
-    "--config", "config_path", type=click.Path(path_type=Path), help="File to read [/etc/doorstile/agent.toml]."
-)
+@click.option("--config", type=click.Path(path_type=Path), help="File to read [/etc/doorstile/agent.toml].")
 @click.option("--state", type=click.Path(path_type=Path), help="State folder, instead of the file's.")
 @click.option("--profile", help="Hardware profile, instead of the file's.")
 @click.option("--kiosk-port", type=click.IntRange(0, 65535), help="Port of the local page, instead of the file's.")
-def run(config_path: Path | None, state: Path | None, profile: str | None, kiosk_port: int | None) -> None:
+def run(config: Path | None, state: Path | None, profile: str | None, kiosk_port: int | None) -> None:
     """Work the door until stopped. Exits with 1 on a fault; the service starts it again."""
-    from agent.app import Overrides, configure, main  # the agent proper is imported when it runs
+    from agent.app import work  # everything that a door needs is imported when one is worked
 
-    config = configure(load_config(config_path), Overrides(state=state, profile=profile, kiosk_port=kiosk_port))
-    logging.basicConfig(level=config.log_level.upper(), format=_FORMAT, stream=sys.stderr)
+    chosen = overridden(load_config(config), state=state, profile=profile, kiosk_port=kiosk_port)
+    logging.basicConfig(level=chosen.log_level.upper(), format=_FORMAT, stream=sys.stderr)
     try:
-        asyncio.run(_until_stopped(main(config)))
-    except* DoorstileError as group:
+        asyncio.run(_until_signal(lambda: work(chosen)))
+    except* (DoorstileError, HardwareError) as group:
         for error in _leaves(group):
             log.critical("stopped: %s", error)
         sys.exit(1)
 
 
-async def _until_stopped(agent) -> None:
-    pass
+async def _until_signal(work: Callable[[], Coroutine[object, object, None]]) -> None:
+    """Run until SIGTERM or SIGINT, then unwind: the strike is off before anything else ends."""
+    loop = asyncio.get_running_loop()
+    async with asyncio.TaskGroup() as tasks:
+        working = tasks.create_task(work(), name="agent")
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, working.cancel)
+
+
+def _leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
+    for error in group.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            yield from _leaves(error)
+        else:
+            yield error

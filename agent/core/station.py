@@ -197,17 +197,20 @@ def _change_reader(state: Station, event: ReaderChanged) -> Step:
 
 def _command(state: Station, command: RemoteUnlock, now: Now) -> Step:
     if state.door.pulse_ms is None:
-        return state, [Answer(command.id, CommandName.UNLOCK, CommandState.REFUSED, "no_lock")]
+        return state, [_never_begun(command, CommandState.FAILED, "no_lock", now)]
     if now.mono_ms >= command.begin_before_mono_ms:
-        return state, [Answer(command.id, CommandName.UNLOCK, CommandState.EXPIRED, "too_late")]
+        return state, [_never_begun(command, CommandState.EXPIRED, "too_late", now)]
     body = CommandBegunBody(id=command.id, name=CommandName.UNLOCK, actor=command.actor)
     return state, [Record(EventKind.COMMAND_BEGUN, now, body, command, opens=command.promise)]
 
 
-def _end_command(command: RemoteUnlock, state: CommandState, code: str, now: Now) -> Record:
+def _never_begun(command: RemoteUnlock, state: CommandState, code: str, now: Now) -> Record:
     body = CommandResultBody(id=command.id, name=CommandName.UNLOCK, state=state, code=code)
-    end = CommandEnd(command.id, state, code)
-    return Record(EventKind.COMMAND_RESULT, now, body, end, settles=command.promise, outcome=state)
+    return Record(EventKind.COMMAND_RESULT, now, body, CommandEnd(command.id, state, code))
+
+
+def _end_command(command: RemoteUnlock, state: CommandState, code: str, now: Now) -> Record:
+    return replace(_never_begun(command, state, code, now), settles=command.promise, outcome=state)
 
 
 # --- answers to records --------------------------------------------------------------------------------------------
@@ -252,7 +255,7 @@ def _record_failed(state: Station, then: Then, fault: RecordFault, now: Now) -> 
             state = _forget_presence(state, then)
         case RemoteUnlock() if fault is RecordFault.REPEATED:
             return state, [Answer(then.id, CommandName.UNLOCK, CommandState.UNKNOWN, "begun_before")]
-        case RemoteUnlock():
+        case RemoteUnlock() | CommandEnd():
             return _storage_fault(state, fault, [Answer(then.id, CommandName.UNLOCK, CommandState.FAILED, "storage")])
         case _:
             pass

@@ -2,7 +2,7 @@ import re
 
 import pytest
 
-from agent.clock import RELEASED_MS, Clock, KernelTime, ServerTime, SimulatedTime, SystemTime, boot_id, has_rtc
+from agent.clock import RELEASED_MS, Clock, KernelTime, SimulatedTime, SystemTime, boot_id, has_rtc
 from wire.vocabulary import ClockQuality
 
 pytestmark = pytest.mark.unit
@@ -50,7 +50,7 @@ def test_the_floor_rises_with_what_has_happened_and_never_falls() -> None:
 def test_centrals_time_stands_in_and_its_error_grows() -> None:
     source = FixedTime(mono_ms=5_000, wall_ms=0)
     device = clock(source)
-    device.learn_server(ServerTime(mono_ms=5_000, wall_ms=LATER_MS, err_ms=40))
+    device.learn_server(asked_ms=4_960, answered_ms=5_040, server_ms=LATER_MS)
     source.reading = KernelTime(15_000, 0, is_synced=False, err_ms=None)
     now = device.now()
     assert (now.wall_ms, now.q) == (LATER_MS + 10_000, ClockQuality.ESTIMATED)
@@ -60,7 +60,7 @@ def test_centrals_time_stands_in_and_its_error_grows() -> None:
 def test_ntp_outranks_central() -> None:
     source = FixedTime(is_synced=True)
     device = clock(source)
-    device.learn_server(ServerTime(5_000, LATER_MS + 99_000, 1))
+    device.learn_server(5_000, 5_001, LATER_MS + 99_000)
     assert device.now().wall_ms == LATER_MS
 
 

@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 from agent.core.effects import (
     Answer,
     Commanded,
+    CommandEnd,
     Effect,
     Grant,
     Input,
@@ -30,7 +31,7 @@ from agent.core.station import FRESH_MS, Station, step
 from agent.core.types import EventId, OpenPromise
 from tests.core.builders import facts, now, read, row, station
 from wire.events import AlarmBody, CommandResultBody, DecisionBody, PassageBody, ReadFaultBody
-from wire.vocabulary import CommandState, Direction, EventKind, Outcome, PassageOutcome, Reason
+from wire.vocabulary import CommandName, CommandState, Direction, EventKind, Outcome, PassageOutcome, Reason
 
 pytestmark = pytest.mark.unit
 
@@ -250,9 +251,9 @@ def test_a_remote_unlock_is_recorded_pulsed_recorded_and_answered_in_that_order(
 
 
 def test_an_unlock_after_its_time_is_never_begun() -> None:
-    _, (answer,) = step(station(), Commanded(UNLOCK, now(5_000)))
-    assert isinstance(answer, Answer)
-    assert answer.state is CommandState.EXPIRED
+    _, (ended,) = step(station(), Commanded(UNLOCK, now(5_000)))
+    assert isinstance(ended, Record)
+    assert (ended.then, ended.settles) == (CommandEnd("c1", CommandState.EXPIRED, "too_late"), None)
 
 
 def test_an_unlock_whose_record_took_too_long_ends_expired() -> None:
@@ -264,10 +265,10 @@ def test_an_unlock_whose_record_took_too_long_ends_expired() -> None:
     assert ended.body.state is CommandState.EXPIRED
 
 
-def test_a_kiosk_without_a_lock_refuses_an_unlock() -> None:
-    _, (answer,) = step(station(pulse_ms=None), Commanded(UNLOCK, now()))
-    assert isinstance(answer, Answer)
-    assert (answer.state, answer.code) == (CommandState.REFUSED, "no_lock")
+def test_a_kiosk_without_a_lock_cannot_unlock() -> None:
+    _, (ended,) = step(station(pulse_ms=None), Commanded(UNLOCK, now()))
+    assert isinstance(ended, Record)
+    assert ended.then == CommandEnd("c1", CommandState.FAILED, "no_lock")
 
 
 @pytest.mark.parametrize(
@@ -279,6 +280,11 @@ def test_an_unlock_that_cannot_be_recorded_does_not_open(fault: RecordFault, sta
     (answer,) = [effect for effect in effects if isinstance(effect, Answer)]
     assert answer.state is state
     assert not any(isinstance(effect, Unlock) for effect in effects)
+
+
+def test_a_result_that_cannot_be_recorded_is_answered_as_failed() -> None:
+    _, effects = step(station(), RecordFailed(CommandEnd("c1", CommandState.DONE, "pulsed"), RecordFault.FULL, now()))
+    assert effects[0] == Answer("c1", CommandName.UNLOCK, CommandState.FAILED, "storage")
 
 
 def test_a_failed_pulse_is_a_failed_unlock() -> None:

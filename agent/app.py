@@ -1,0 +1,240 @@
+"""The whole machine on one page: configuration -> objects -> one TaskGroup.
+
+Nothing else constructs drivers or opens files. Read it from top to bottom: what the agent is made of, how the parts are
+wired to each other, and what runs at once.
+
+    readers ─▶ Station ─▶ Journal (durable) ─▶ Acting ─▶ strike, light, buzzer, kiosk page
+                  ▲           │
+              Directory ◀── Link ◀─▶ central     (one WebSocket)
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from random import SystemRandom
+
+from agent import __version__, simulation
+from agent.acting import Acting
+from agent.clock import Clock, SimulatedTime, SystemTime, boot_id, has_rtc
+from agent.commanding import Commanding, remembered_results
+from agent.config import Config
+from agent.core.station import Door
+from agent.core.types import EventId, OpenPromise
+from agent.health import disk_free_bytes, rss_bytes
+from agent.identity import Identity, load_identity
+from agent.kiosk.server import Kiosk
+from agent.reading import ReaderPlace
+from agent.station import Station
+from agent.store.directory import Directory
+from agent.store.journal import Journal
+from agent.store.types import Draft, JournalLimits
+from agent.supervise import Notifier
+from agent.sync.connect import Endpoint, LinkGate
+from agent.sync.ports import Vitals
+from agent.sync.runner import Link
+from hardware.base import Hardware, ReaderState
+from hardware.factory import build
+from hardware.profiles import Profile, load_profile
+from wire.events import StartedBody
+from wire.messages import Anchor
+from wire.vocabulary import ClockQuality, Direction, EventKind
+
+log = logging.getLogger(__name__)
+
+OFFLINE_AFTER_S = 10.0
+_FIGURES_EVERY_S = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Agent:
+    """Everything at one door, wired together and not yet running."""
+
+    config: Config
+    identity: Identity
+    hardware: Hardware
+    time: SimulatedTime
+    clock: Clock
+    journal: Journal
+    directory: Directory
+    station: Station
+    link: Link
+    kiosk: Kiosk
+    simulation: simulation.Simulation | None
+
+
+async def work(config: Config) -> None:
+    """Work the door until cancelled; raise what must end the process. The outputs are off when this returns."""
+    profile = load_profile(config.profile)
+    identity = load_identity(config.state_folder)
+    hardware = build(profile)
+    try:
+        async with _stores(config, identity) as (journal, directory), asyncio.TaskGroup() as tasks:
+            agent = _assemble(config, profile, identity, hardware, journal, directory, tasks)
+            await _record_start(agent)
+            _start(agent, tasks)
+    finally:
+        hardware.close()
+
+
+@asynccontextmanager
+async def _stores(config: Config, identity: Identity) -> AsyncIterator[tuple[Journal, Directory]]:
+    """Open both files of the device; one that is damaged never costs the other."""
+    limits = JournalLimits(max_bytes=config.journal.max_mib << 20, keep_events=config.journal.keep_acknowledged)
+    journal = Journal.open(config.state_folder, device=identity.device, limits=limits)
+    try:
+        directory = Directory.open(config.state_folder)
+        try:
+            yield journal, directory
+        finally:
+            await directory.close()
+    finally:
+        await journal.close()
+
+
+def _assemble(
+    config: Config,
+    profile: Profile,
+    identity: Identity,
+    hardware: Hardware,
+    journal: Journal,
+    directory: Directory,
+    tasks: asyncio.TaskGroup,
+) -> Agent:
+    """Construct every part and tell each of those that it talks to."""
+    time = SimulatedTime(SystemTime())
+    clock = Clock(time, boot=boot_id(), has_rtc=has_rtc())
+    acting = Acting(hardware.strike, hardware.light, hardware.buzzer, clock=clock, tasks=tasks)
+    pulse_ms = round(profile.strike.pulse_s * 1000) if profile.strike is not None else None
+    station = Station(
+        Door(identity.name, journal.run, pulse_ms, hold_off_ms=round(config.door.hold_off_s * 1000)),
+        {part.name: ReaderPlace(part.name, Direction(part.direction.value)) for part in profile.readers},
+        journal=journal,
+        directory=directory,
+        acting=acting,
+        clock=clock,
+        credential_key=identity.credential_key_bytes,
+    )
+    gate = LinkGate()
+    link = Link(
+        Endpoint(
+            identity.central,
+            ca_pem=_ca_of(config, identity),
+            pin=config.link.pin or identity.pin,
+            proxy=config.link.proxy,
+            open_timeout_s=config.link.open_timeout_s,
+        ),
+        identity,
+        outbox=journal,
+        directory=directory,
+        commands=Commanding(station, journal),
+        clock=clock,
+        random=SystemRandom(),
+        agent=__version__,
+        vitals=lambda: _vitals(config.state_folder, hardware, station, journal),
+        gate=gate,
+        remembered=remembered_results(tuple(journal.settled_promises())),
+    )
+    link.on_server_time.append(lambda told: clock.learn_server(told.asked_ms, told.answered_ms, told.server_ms))
+    readers = simulation.simulated_readers(hardware.readers)
+    play = None
+    if readers is not None:
+        play = simulation.Simulation(
+            readers, time=time, gate=gate, describe=lambda: _describe(hardware, station, journal, directory, link)
+        )
+    kiosk = Kiosk(door=identity.name, port=config.kiosk.port, panel=play.press if play is not None else None)
+    acting.listeners.append(kiosk.show)
+    return Agent(config, identity, hardware, time, clock, journal, directory, station, link, kiosk, play)
+
+
+async def _record_start(agent: Agent) -> None:
+    """Write that this run began, and how everything ended that a crash cut off. Nothing opens here."""
+    for found in agent.journal.report.found:
+        log.warning("journal: %s", found)
+    now = agent.clock.now()
+    draft = Draft(EventKind.STARTED, agent.clock.stamp(now), StartedBody(agent=__version__))
+    await agent.journal.append(draft)
+    open_promises = agent.journal.open_promises()
+    await agent.station.recover(tuple(OpenPromise(p.key, EventId(p.run, p.n)) for p in open_promises))
+
+
+def _start(agent: Agent, tasks: asyncio.TaskGroup) -> None:
+    """Let everything run at once; the first part that ends unexpectedly ends them all."""
+    notifier = Notifier()
+    tasks.create_task(agent.journal.watch(), name="journal-watch")
+    tasks.create_task(agent.station.run(), name="station")
+    for reader in agent.hardware.readers:
+        tasks.create_task(reader.run(agent.station.present), name=f"reader-{reader.name}")
+    tasks.create_task(agent.link.run(tasks), name="link")
+    tasks.create_task(_show_link(agent, notifier), name="link-state")
+    tasks.create_task(_anchor_time(agent), name="anchor")
+    tasks.create_task(notifier.feed_watchdog(), name="watchdog")
+    if agent.config.kiosk.enabled:
+        tasks.create_task(agent.kiosk.run(), name="kiosk")
+    if agent.simulation is not None:
+        tasks.create_task(simulation.serve(agent.simulation, agent.config.state_folder), name="control")
+    notifier.ready(f"{agent.identity.name}: reading cards")
+    log.info("%s is open: profile %s, run %s", agent.identity.name, agent.config.profile, agent.journal.run)
+
+
+async def _show_link(agent: Agent, notifier: Notifier) -> None:
+    """Keep page and service status true about the link and about what waits for it."""
+    shown = None
+    while True:
+        status, waiting = agent.link.status, agent.journal.backlog().events
+        down_s = 0.0 if status.is_up else (agent.clock.now().mono_ms - status.since_ms) / 1000
+        agent.kiosk.set_link(offline=down_s > OFFLINE_AFTER_S, waiting=waiting)
+        if (status.is_up, waiting) != shown:
+            shown = (status.is_up, waiting)
+            notifier.status(f"{'connected' if status.is_up else status.words}; {waiting} events wait")
+        await asyncio.sleep(_FIGURES_EVERY_S)
+
+
+async def _anchor_time(agent: Agent) -> None:
+    """Once the wall clock can be trusted, tell central what time it was when it could not."""
+    while True:
+        now = agent.clock.now()
+        if now.q is not ClockQuality.NONE:
+            break
+        await asyncio.sleep(_FIGURES_EVERY_S)
+    stamp = agent.clock.stamp(now)
+    agent.link.anchor(Anchor(boot=stamp.boot, mono_ms=stamp.mono_ms, wall_ms=stamp.wall_ms, err_ms=stamp.err_ms or 0))
+
+
+def _vitals(state: Path, hardware: Hardware, station: Station, journal: Journal) -> Vitals:
+    return Vitals(
+        wal_bytes=journal.stats.wal_bytes,
+        rss_bytes=rss_bytes(),
+        disk_free_bytes=disk_free_bytes(state),
+        drops=station.dropped,
+        readers=tuple(f"{reader.name} {reader.state}" for reader in hardware.readers),
+        door=station.state.picture.state,
+    )
+
+
+def _describe(
+    hardware: Hardware, station: Station, journal: Journal, directory: Directory, link: Link
+) -> dict[str, str]:
+    """Return what `doorstile sim status` prints."""
+    strike = hardware.strike
+    return {
+        "screen": station.state.picture.state,
+        "lock": "none" if strike is None else "unlocked" if strike.is_on else "locked",
+        "link": "up" if link.status.is_up else "down",
+        "waiting": str(journal.backlog().events),
+        "members": "yes" if directory.ref is not None else "no",
+        "readers": ", ".join(
+            f"{reader.name} {'ready' if reader.state is ReaderState.READY else reader.state}"
+            for reader in hardware.readers
+        ),
+        "run": journal.run,
+    }
+
+
+def _ca_of(config: Config, identity: Identity) -> str | None:
+    """Return the certificates to trust, PEM: the configuration's, else those of the enrolment, else the system's."""
+    if config.link.ca_file is not None:
+        return Path(config.link.ca_file).read_text(encoding="ascii")
+    return identity.ca_pem
