@@ -1,15 +1,16 @@
 """The directory on the device: who may be known at this door. It can be fetched again, so damage costs only that.
 
 Lookups are synchronous: one search in a WITHOUT ROWID tree, a few microseconds. A snapshot is built in a file of its
-own by one named thread, checked, flushed and renamed over the old one, so a decision never waits and never sees a mix.
+own by one named thread, checked, flushed and renamed over the old one; the file in use is never written, so a decision
+never waits and never sees a mix. Small values that can be fetched again are kept in a file beside it.
 """
 
 import asyncio
 import logging
 import sqlite3
+import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
@@ -20,6 +21,7 @@ import msgspec
 from agent.errors import StoreError
 from agent.store import db, migrations
 from agent.store.errors import SchemaError
+from agent.store.kept import Kept
 from wire.directory import row_text
 from wire.messages import DirBegin, DirChunk, DirectoryRef, DirectoryRow, DirEnd
 
@@ -27,6 +29,7 @@ log = logging.getLogger(__name__)
 
 DIRECTORY_NAME: Final = "directory.db"
 _PAGE_BYTES: Final = 4096
+_ROWS_CHECKED_AT_OPEN: Final = 20_000
 _FIND: Final = "SELECT row FROM credentials WHERE key = ?"
 _REF: Final = "directory"
 _decode_row = msgspec.json.Decoder(DirectoryRow).decode
@@ -45,7 +48,8 @@ class Directory:
     def __init__(self, path: Path, connection: sqlite3.Connection, found: str | None) -> None:
         self._path = path
         self._connection = connection
-        self._kept = dict(connection.execute("SELECT name, value FROM kept"))
+        self._ref = _ref(connection)
+        self._kept = Kept(path.with_name("kept.json"))
         self._count: int = connection.execute("SELECT count(*) FROM credentials").fetchone()[0]
         self._staging: _Staging | None = None
         self._thread = ThreadPoolExecutor(1, "directory-writer")
@@ -60,19 +64,19 @@ class Directory:
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / DIRECTORY_NAME
         _remove(_staged(path))
-        found = _damage(path) if path.exists() else None
+        found = _damage(path, _ROWS_CHECKED_AT_OPEN) if path.exists() else None
         try:
             if found is not None:
                 _set_aside(path)
-            return cls(path, _connect(path), found)
+            _create(path)
+            return cls(path, db.connect_reader(path), found)
         except (sqlite3.Error, OSError) as fault:
             raise StoreError(f"{path} cannot be opened ({fault}): check the card and its mount") from fault
 
     @property
     def ref(self) -> DirectoryRef | None:
         """Which directory this is; None before the first snapshot."""
-        text = self._kept.get(_REF)
-        return _decode_ref(text.encode()) if text else None
+        return self._ref
 
     def find(self, key_hex: str) -> DirectoryRow | None:
         """Return what is known of a credential by its keyed index, or None. Raise StoreError where the file fails."""
@@ -88,12 +92,15 @@ class Directory:
 
     def get(self, name: str) -> str | None:
         """Return a small value that `put` kept, or None."""
-        return self._kept.get(f"put.{name}")
+        return self._kept.get(name)
 
     async def put(self, name: str, value: str) -> None:
-        """Keep a small value durably; it survives a new directory, and is lost with a damaged one."""
-        await self._work(partial(_keep, self._connection, f"put.{name}", value))
-        self._kept[f"put.{name}"] = value
+        """Keep a small value durably; it survives a new directory. Raise StoreError where it cannot be written."""
+        await self._work(partial(self._kept.put, name, value))
+
+    async def verify(self) -> str | None:
+        """Return what is wrong with the rows, None where they match their digest. For large directories, at leisure."""
+        return await self._work(partial(_damage, self._path, sys.maxsize))
 
     async def stage_begin(self, begin: DirBegin) -> None:
         """Begin a snapshot; one that was under way is dropped."""
@@ -106,13 +113,12 @@ class Directory:
         await self._checked(partial(staging.add, chunk))
 
     async def stage_end(self, end: DirEnd) -> DirectoryRef:
-        """Check the snapshot and decide from it from now on; raise StoreError and keep the old one where it is wrong."""
+        """Check the snapshot and decide from it from now on; a wrong one raises StoreError and the old one stays."""
         staging = self._expect(end.snap)
-        kept = {name: value for name, value in self._kept.items() if name != _REF}
-        ref, connection = await self._checked(partial(staging.finish, kept, self._path))
+        ref, connection = await self._checked(partial(staging.finish, self._path))
         old, self._connection = self._connection, connection
         self._staging = None
-        self._kept = {**kept, _REF: _encode(ref).decode()}
+        self._ref = ref
         self._count = staging.rows
         await self._work(old.close)
         return ref
@@ -125,7 +131,7 @@ class Directory:
 
     def _expect(self, snap: str) -> "_Staging":
         if self._staging is None or self._staging.snap != snap:
-            raise StoreError(f"no snapshot {ascii(snap[:40])} was begun: ask for a whole one")
+            raise StoreError(f"no snapshot {snap[:40]!a} was begun: ask for a whole one")
         return self._staging
 
     async def _checked(self, work: Callable[[], T]) -> T:
@@ -158,7 +164,9 @@ class _Staging:
         self._path = path
         self._next = 0
         self._connection = _connect(path)
-        self._connection.execute("PRAGMA synchronous=OFF")  # flushed once, as a whole, before it is used
+        # Flushed once, as a whole, before it is used.
+        self._connection.execute("PRAGMA synchronous=OFF")
+        self._connection.execute("PRAGMA journal_mode=MEMORY")
 
     def add(self, chunk: DirChunk) -> None:
         if chunk.i != self._next or chunk.i >= self._begin.chunks:
@@ -177,7 +185,7 @@ class _Staging:
         self._connection.execute("COMMIT")
         self.rows += len(texts)
 
-    def finish(self, kept: dict[str, str], path: Path) -> tuple[DirectoryRef, sqlite3.Connection]:
+    def finish(self, path: Path) -> tuple[DirectoryRef, sqlite3.Connection]:
         begin = self._begin
         if self._next != begin.chunks or self.rows != begin.rows:
             raise StoreError(
@@ -188,15 +196,12 @@ class _Staging:
         if found != begin.digest:
             raise StoreError(f"snapshot {self.snap} has digest {found}, {begin.digest} was announced")
         ref = DirectoryRef(begin.epoch, begin.ver, begin.digest)
-        for name, value in {**kept, _REF: _encode(ref).decode()}.items():
-            _keep(self._connection, name, value)
-        self._connection.execute("PRAGMA journal_mode=DELETE")  # one file, nothing beside it that a rename would lose
+        self._connection.execute("INSERT INTO meta (name, value) VALUES (?, ?)", (_REF, _encode(ref).decode()))
         self._connection.close()
         db.flush_file(self._path)
         self._path.rename(path)
-        _remove_log(path)
         db.flush_folder(path.parent)
-        return ref, _connect(path)
+        return ref, db.connect_reader(path)
 
     def drop(self) -> None:
         self._connection.close()
@@ -208,12 +213,10 @@ def _staged(path: Path) -> Path:
 
 
 def _connect(path: Path) -> sqlite3.Connection:
-    """Open a directory file. A rollback journal: it is written rarely, read always, and renamed as one file."""
-    connection = sqlite3.connect(path, timeout=5.0, isolation_level=None, check_same_thread=False)
+    """Open a file that is being built. No log beside it: it is renamed as one file."""
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     try:
         connection.execute(f"PRAGMA page_size={_PAGE_BYTES}")
-        connection.execute("PRAGMA journal_mode=DELETE")
-        connection.execute("PRAGMA synchronous=FULL")
         migrations.migrate(connection, migrations.DIRECTORY, path)
     except BaseException:
         connection.close()
@@ -221,17 +224,34 @@ def _connect(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def _damage(path: Path) -> str | None:
-    """Return why a directory file cannot be used; raise SchemaError for one of a newer agent."""
+def _create(path: Path) -> None:
+    """Make an empty directory where there is none, and bring an older one to the present shape."""
+    _connect(path).close()
+    db.flush_folder(path.parent)
+
+
+def _ref(connection: sqlite3.Connection) -> DirectoryRef | None:
+    row = connection.execute("SELECT value FROM meta WHERE name = ?", (_REF,)).fetchone()
+    return _decode_ref(row[0].encode()) if row else None
+
+
+def _damage(path: Path, max_rows: int) -> str | None:
+    """Return why a directory file cannot be used; raise SchemaError for one of a newer agent.
+
+    The rows are compared with their digest where there are no more than `max_rows`.
+    """
     try:
-        connection = sqlite3.connect(path, isolation_level=None)
+        connection = db.connect_reader(path)
     except sqlite3.Error as fault:
         return str(fault)
     try:
         if migrations.check(connection, migrations.DIRECTORY, path) < 1:
             return None
-        kept = dict(connection.execute("SELECT name, value FROM kept"))
-        if _REF in kept and _digest(connection) != _decode_ref(kept[_REF].encode()).digest:
+        ref = _ref(connection)
+        rows = connection.execute("SELECT count(*) FROM credentials").fetchone()[0]
+        if ref is None and rows:
+            return "it has rows and no version"
+        if ref is not None and rows <= max_rows and _digest(connection) != ref.digest:
             return "its rows do not match their digest"
     except SchemaError:
         raise
@@ -251,10 +271,6 @@ def _digest(connection: sqlite3.Connection) -> str:
     return total.hexdigest()
 
 
-def _keep(connection: sqlite3.Connection, name: str, value: str) -> None:
-    connection.execute("INSERT OR REPLACE INTO kept (name, value) VALUES (?, ?)", (name, value))
-
-
 def _set_aside(path: Path) -> None:
     """Keep one damaged directory for inspection, beside the journal's."""
     log.warning("%s is damaged and set aside; it will be fetched again", path)
@@ -265,12 +281,7 @@ def _set_aside(path: Path) -> None:
     db.flush_folder(path.parent)
 
 
-def _remove_log(path: Path) -> None:
-    for suffix in ("-wal", "-shm", "-journal"):
-        with suppress(FileNotFoundError):
-            path.with_name(path.name + suffix).unlink()
-
-
 def _remove(path: Path) -> None:
+    """Remove a file that was being built, and the rollback journal that a crash may have left."""
     path.unlink(missing_ok=True)
-    _remove_log(path)
+    path.with_name(path.name + "-journal").unlink(missing_ok=True)

@@ -55,7 +55,7 @@ CREATE TABLE credentials (
     key BLOB PRIMARY KEY,
     row BLOB NOT NULL
 ) WITHOUT ROWID;
-CREATE TABLE kept (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 """
 
 Step = Callable[["Database"], None]

@@ -9,11 +9,12 @@ from typing import Final
 from agent.errors import StoreError
 from agent.store import db, migrations, reading, salvage
 from agent.store.lock import FolderLock
+from agent.store.orders import Position
 from agent.store.reserve import Reserve
 from agent.store.types import JournalLimits, OpenReport
 from agent.store.verify import damage
 from agent.store.witness import Mark, Witness, read_mark
-from agent.store.writer import Position, mark_path
+from agent.store.writer import mark_path
 
 JOURNAL_NAME: Final = "journal.db"
 

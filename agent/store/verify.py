@@ -26,7 +26,7 @@ def damage(path: Path, device: str, mark: Mark | None, tail_rows: int) -> list[s
         if migrations.check(connection, migrations.JOURNAL, path) < 1:
             return [] if mark is None else [f"{path.name} is empty, yet event {mark.n} of run {mark.run} was written"]
         found = _pages(connection, path)
-        return found or list(_findings(connection, device, mark, tail_rows))
+        return found or list(findings(connection, device, mark, tail_rows))
     except SchemaError:
         raise
     except (sqlite3.Error, TypeError, ValueError, AttributeError) as fault:
@@ -50,25 +50,19 @@ def chain(connection: sqlite3.Connection, device: str, store: str, line: reading
             yield f"run {line.run}: event {row.n} does not match its digest"
         if head is not None and row.n == expect and row.prev != head:
             yield f"run {line.run}: event {row.n} does not follow event {row.n - 1}"
-        if row.n == line.acked and row.head != line.acked_head:
-            yield f"run {line.run}: event {row.n} is not the one that was acknowledged"
         head, expect = row.head, row.n + 1
 
 
-def _pages(connection: sqlite3.Connection, path: Path) -> list[str]:
-    if path.stat().st_size > _QUICK_CHECK_BYTES:
-        return []
-    answer = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
-    return [] if answer == "ok" else [f"{path.name}: {answer}"]
-
-
-def _findings(connection: sqlite3.Connection, device: str, mark: Mark | None, tail_rows: int) -> Iterator[str]:
+def findings(connection: sqlite3.Connection, device: str, mark: Mark | None, tail_rows: int) -> Iterator[str]:
+    """Yield what disagrees: witness, succession of runs, cursors, and the chain of the last `tail_rows` rows."""
     meta = dict(connection.execute("SELECT name, value FROM meta"))
     store = meta.get("store", "")
     lines = reading.run_lines(connection)
     if mark is not None:
         yield from _against(connection, device, store, lines, mark)
     yield from _succession(connection, device, store, lines)
+    for line in lines:
+        yield from _cursors(connection, line)
     left = tail_rows
     for line in reversed(lines):
         after = max(line.pruned, line.last - left)
@@ -76,6 +70,13 @@ def _findings(connection: sqlite3.Connection, device: str, mark: Mark | None, ta
         left -= line.last - after
         if left <= 0:
             break
+
+
+def _pages(connection: sqlite3.Connection, path: Path) -> list[str]:
+    if path.stat().st_size > _QUICK_CHECK_BYTES:
+        return []
+    answer = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+    return [] if answer == "ok" else [f"{path.name}: {answer}"]
 
 
 def _against(
@@ -107,3 +108,24 @@ def _succession(connection: sqlite3.Connection, device: str, store: str, lines: 
         known = reading.head_at(connection, before, line.prev_n, reading.genesis_of(device, store, before))
         if known is not None and line.prev_head and known[0] != line.prev_head:
             yield f"run {before.run}: event {line.prev_n} is not the one that the next run began after"
+
+
+def _cursors(connection: sqlite3.Connection, line: reading.RunLine) -> Iterator[str]:
+    """What is deleted ends where the rows begin, and what is acknowledged is a row or the end of a loss."""
+    if not 0 <= line.pruned <= line.acked <= line.last:
+        yield f"run {line.run}: its cursors {line.pruned}, {line.acked} and {line.last} are out of order"
+        return
+    first = next(reading.rows(connection, line.ord, line.pruned), None)
+    if first is not None and first.n == line.pruned + 1 and first.prev != line.pruned_head:
+        yield f"run {line.run}: event {first.n} does not follow what was deleted before it"
+    acked = next(reading.rows(connection, line.ord, line.acked - 1, line.acked), None)
+    if acked is not None and acked.head != line.acked_head:
+        yield f"run {line.run}: event {line.acked} is not the one that was acknowledged"
+    elif acked is None and line.acked > line.pruned and not _is_lost(connection, line):
+        yield f"run {line.run}: event {line.acked}, which was acknowledged, is missing"
+
+
+def _is_lost(connection: sqlite3.Connection, line: reading.RunLine) -> bool:
+    """True where the acknowledged event was declared lost: then the next row, if any, follows its head."""
+    following = next(reading.rows(connection, line.ord, line.acked), None)
+    return following is None or following.prev == line.acked_head

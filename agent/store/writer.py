@@ -14,105 +14,23 @@ import sqlite3
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any, Final, NoReturn
 
 from agent.errors import CommitUnknownError, StoreBusyError, StoreError, StoreFullError
 from agent.store import room
-from agent.store.db import Fault, classify, flush_folder, place, wal_of
-from agent.store.errors import DuplicatePromiseError
+from agent.store.batch import Batch
+from agent.store.db import Fault, classify, flush_folder, wal_of
+from agent.store.orders import Append, Change, Errand, Position, Report, Stop
 from agent.store.reserve import Reserve
 from agent.store.types import JournalLimits, Promise
 from agent.store.witness import Witness
-from wire.chain import digest, link
-from wire.events import number
 
 log = logging.getLogger(__name__)
 
 _PRUNE_ROWS: Final = 256
 _INSERT: Final = "INSERT INTO events (place, prev, digest, bytes, text) VALUES (?, ?, ?, ?, ?)"
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One numberless event: its tail and its promises."""
-
-    tail: bytes
-    opens: str | None
-    settles: str | None
-    outcome: str
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Append:
-    """Events to be written in one transaction; `waiter` belongs to the event loop and is only handed back."""
-
-    entries: tuple[Entry, ...]
-    waiter: Any
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """A statement that needs no flush of its own; a newer one with the same `key` replaces it."""
-
-    key: tuple[str, ...]
-    sql: str
-    values: tuple[Any, ...]
-    forgets: str | None = None
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Errand:
-    """Something to do in a transaction of its own, after everything queued before it."""
-
-    work: Callable[[sqlite3.Connection], Any]
-    waiter: Any
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Stop:
-    """Finish and close."""
-
-    waiter: Any
-
-
-Answer = tuple[Any, Any]
-"""A waiter and its result; an exception is a result too."""
-
-
-@dataclass(slots=True)
-class Report:
-    """What the event loop is told: answers, and how far the run reaches now."""
-
-    answers: list[Answer] = field(default_factory=list)
-    last: int = 0
-    last_bytes: int = 0
-    pruned: list[room.Pruned] = field(default_factory=list)
-    fault: StoreError | None = None
-
-
-@dataclass(slots=True)
-class Position:
-    """Where the current run stands: the last number, its head, the bytes of all texts so far."""
-
-    store: str
-    ord: int
-    run: str
-    n: int
-    head: bytes
-    bytes: int = 0
-
-
-@dataclass(slots=True)
-class _Batch:
-    """A transaction in the making."""
-
-    rows: list[tuple[int, bytes, bytes, int, bytes]] = field(default_factory=list)
-    promises: dict[str, Promise | None] = field(default_factory=dict)
-    accepted: list[tuple[Append, int]] = field(default_factory=list)
-    answers: list[Answer] = field(default_factory=list)
 
 
 class Writer:
@@ -208,59 +126,18 @@ class Writer:
         return alone
 
     def _append(self, group: Sequence[Append]) -> None:
-        batch = self._stage(group)
+        batch = Batch(self._at, self._promises)
+        for append in group:
+            batch.add(append)
         fault = self._write(batch) if batch.accepted else None
-        if fault is None:
-            batch.answers += [(append.waiter, first) for append, first in batch.accepted]
-        else:
-            batch.answers += [(append.waiter, fault) for append, _ in batch.accepted]
-        self._publish(Report(batch.answers, self._at.n, self._at.bytes, fault=self._fault))
+        answers = [(append.waiter, first if fault is None else fault) for append, first in batch.accepted]
+        self._publish(Report(answers + batch.refused, self._at.n, self._at.bytes, fault=self._fault))
         if self._frames >= self._limits.checkpoint_frames:
             self._checkpoint()
 
-    def _stage(self, group: Sequence[Append]) -> _Batch:
-        batch = _Batch()
-        n, head, total = self._at.n, self._at.head, self._at.bytes
-        for append in group:
-            taken = self._taken(append, batch)
-            if taken is not None:
-                batch.answers.append((append.waiter, DuplicatePromiseError(f"{taken} was begun before")))
-                continue
-            batch.accepted.append((append, n + 1))
-            for entry in append.entries:
-                n += 1
-                text = number(n, entry.tail)
-                total += len(text)
-                event_digest = digest(text)
-                batch.rows.append((place(self._at.ord, n), head, event_digest, total, text))
-                head = link(head, event_digest)
-                self._promise(batch, entry, n)
-        return batch
-
-    def _taken(self, append: Append, batch: _Batch) -> str | None:
-        seen: set[str] = set()
-        for entry in append.entries:
-            key = entry.opens
-            if key is None:
-                continue
-            standing = batch.promises[key] if key in batch.promises else self._promises.get(key)
-            if standing is not None or key in seen:
-                return key
-            seen.add(key)
-        return None
-
-    def _promise(self, batch: _Batch, entry: Entry, n: int) -> None:
-        if entry.settles is not None:
-            key = entry.settles
-            standing = batch.promises[key] if key in batch.promises else self._promises.get(key)
-            begun = standing or Promise(key, self._at.run, n)
-            batch.promises[key] = Promise(key, begun.run, begun.n, entry.outcome) if entry.outcome else None
-        if entry.opens is not None:
-            batch.promises[entry.opens] = Promise(entry.opens, self._at.run, n)
-
-    def _write(self, batch: _Batch) -> StoreError | None:
+    def _write(self, batch: Batch) -> StoreError | None:
         """Commit a batch and move on; return what went wrong instead of raising it."""
-        need = batch.rows[-1][3] - self._at.bytes + room.ROW_OVERHEAD_BYTES * len(batch.rows)
+        need = batch.total_bytes - self._at.bytes + room.ROW_OVERHEAD_BYTES * len(batch.rows)
         if self._used_bytes + need > self._limits.max_bytes and not self._make_room(need):
             return self._fault or StoreFullError(
                 f"the journal holds {self._used_bytes} bytes that central has not acknowledged, the limit is "
@@ -278,7 +155,7 @@ class Writer:
         self._advance(batch, need)
         return None
 
-    def _transact(self, batch: _Batch) -> Fault | None:
+    def _transact(self, batch: Batch) -> Fault | None:
         try:
             self._connection.execute("BEGIN IMMEDIATE")
             self._connection.executemany(_INSERT, batch.rows)
@@ -300,11 +177,8 @@ class Writer:
                 (key, promise.run, promise.n, promise.outcome),
             )
 
-    def _advance(self, batch: _Batch, need: int) -> None:
-        _, head, event_digest, total, _ = batch.rows[-1]
-        self._at.n += len(batch.rows)
-        self._at.head = link(head, event_digest)
-        self._at.bytes = total
+    def _advance(self, batch: Batch, need: int) -> None:
+        self._at.n, self._at.head, self._at.bytes = batch.n, batch.head, batch.total_bytes
         for key, promise in batch.promises.items():
             if promise is None:
                 self._promises.pop(key, None)
