@@ -26,7 +26,7 @@ class Driver:
 
 
 _PCSC = "apt install python3-pyscard, or pip install 'doorstile[pcsc]'"
-_GPIO = "apt install python3-lgpio, or pip install 'doorstile[gpio]'"
+_GPIO = "apt install python3-lgpio, or pip install 'doorstile[gpio]'; let LG_WD name a folder that can be written"
 
 DRIVERS: Mapping[type[msgspec.Struct], Driver] = {
     profiles.SimulatedReader: Driver("hardware.sim:build_reader"),
@@ -100,5 +100,5 @@ def _load(driver: Driver, what: str) -> Any:
     module, _, function = driver.target.partition(":")
     try:
         return getattr(importlib.import_module(module), function)
-    except ImportError as error:
+    except (ImportError, OSError) as error:  # lgpio opens a FIFO in $LG_WD or the working directory when imported
         raise HardwareError(f"{what} cannot be loaded ({error}); {driver.remedy}") from error

@@ -1,5 +1,6 @@
 """The factory: every driver by name, late imports, and nothing left half built."""
 
+import importlib
 import subprocess
 import sys
 from typing import get_args
@@ -67,6 +68,15 @@ def test_missing_library_names_driver_and_remedy(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setitem(sys.modules, "smartcard", None)
     with pytest.raises(HardwareError, match=r"driver 'pcsc' cannot be loaded .*apt install python3-pyscard"):
         factory.build(load_profile("acr122u-kiosk"))
+
+
+def test_library_that_fails_at_import_names_the_pin_factory(monkeypatch: pytest.MonkeyPatch) -> None:
+    def read_only(module: str) -> None:
+        raise FileNotFoundError(2, "No such file or directory", ".lgd-nfy-3")
+
+    monkeypatch.setattr(importlib, "import_module", read_only)
+    with pytest.raises(HardwareError, match=r"pin factory 'lgpio' cannot be loaded .*lgd-nfy.*LG_WD"):
+        factory.build(load_profile("acr122u-relay"))
 
 
 def test_failure_half_way_closes_what_was_built(monkeypatch: pytest.MonkeyPatch) -> None:

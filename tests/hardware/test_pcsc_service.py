@@ -14,7 +14,8 @@ from hardware.base import FaultReason, Medium, ReaderEvent, ReaderFault, ReaderS
 from tests.fakes.virtual_card import Answer, VirtualCard, torn_answer, uid_answer
 from tests.services.pcscd import Pcscd, running_pcscd
 
-pytest.importorskip("smartcard", reason="needs pyscard: pip install 'doorstile[pcsc]'")
+if os.environ.get("CI") != "true":
+    pytest.importorskip("smartcard", reason="needs pyscard: pip install 'doorstile[pcsc]'")
 
 from hardware.readers import pcsc_watch
 from hardware.readers.pcsc import PcscReader
