@@ -18,7 +18,7 @@ from websockets.typing import Subprotocol
 
 from agent.sync.backoff import ReconnectWait
 from agent.sync.parting import Fate, Parting, of_fault, of_status
-from agent.sync.tls import socket_url, tls_context, verify_pin
+from agent.sync.tls import check_central, check_pin, socket_url, tls_context, verify_pin
 from wire.limits import MAX_FRAME_BYTES
 from wire.vocabulary import SUBPROTOCOL
 
@@ -50,6 +50,14 @@ class Endpoint:
     open_timeout_s: float = 10.0
     ping_interval_s: float = PING_INTERVAL_S
     ping_timeout_s: float = PING_TIMEOUT_S
+
+    def __post_init__(self) -> None:
+        """Raise ConfigError for an address, a pin or certificates that could never work."""
+        check_central(self.central)
+        if self.pin is not None:
+            object.__setattr__(self, "pin", check_pin(self.pin))
+        if self.ca_pem is not None:
+            tls_context(ca_pem=self.ca_pem)
 
 
 class LinkGate:

@@ -1,0 +1,117 @@
+"""`doorstile join`: make this device a member of a site. It can be run again after any failure."""
+
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from agent import __version__
+from agent.errors import ConfigError, IdentityError
+from agent.identity import IDENTITY_FILE, Identity, load_identity, save_identity
+from agent.sync.tls import check_pin
+from provisioning.enroll import Central, enrol, recognise
+from provisioning.errors import ExitCode, ProvisioningError
+from provisioning.keys import device_key, fingerprint, forget_pending, private_pem
+from wire.enrolment import EnrolAnswer, normalise_code
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+DEFAULT_STATE: Final = Path("/var/lib/doorstile")
+_MIN_CODE_CHARS: Final = 6
+
+
+@click.command()
+@click.option("--central", "url", required=True, metavar="URL", help="Central's address, https://HOST[:PORT].")
+@click.option("--code", required=True, help="One-time code from the dashboard or the label.")
+@click.option(
+    "--state", type=click.Path(path_type=Path), default=DEFAULT_STATE, show_default=True, help="State folder."
+)
+@click.option("--ca", type=click.Path(path_type=Path), help="Certificates to trust instead of the system's, PEM.")
+@click.option("--pin", help="SHA-256 of central's public key, hex; checked besides the chain.")
+@click.option("--profile", default="", help="Hardware profile to tell central.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def join(url: str, code: str, state: Path, ca: Path | None, pin: str | None, profile: str, yes: bool) -> None:
+    """Make this device a member of a site.
+
+    Exit codes: 0 ok, 2 usage, 3 network, 4 refused, 5 storage or hardware, 6 clock.
+    """
+    try:
+        _join(url, code, state, ca, pin, profile, asks=sys.stdin.isatty() and not yes)
+    except ProvisioningError as failure:
+        _fail(failure)
+    except ConfigError as failure:
+        _fail(ProvisioningError(ExitCode.USAGE, str(failure), "doorstile join --help"))
+    except IdentityError as failure:
+        _fail(ProvisioningError(ExitCode.HARDWARE, str(failure), f"ls -ld {state}; df {state}"))
+
+
+def _join(url: str, code: str, state: Path, ca: Path | None, pin: str | None, profile: str, *, asks: bool) -> None:
+    if len(normalise_code(code)) < _MIN_CODE_CHARS:
+        raise ConfigError(f"code {code!r} is too short; it looks like K7QM-2RXD")
+    central = Central(url, ca_pem=_read_ca(ca), pin=None if pin is None else check_pin(pin))
+    _prepare(state)
+    central = recognise(central)
+    _say("central", f"{central.origin}{'' if central.is_encrypted else ' (this machine, unencrypted)'}")
+    key, is_new = device_key(state)
+    _say("identity", f"{'new' if is_new else 'same'} Ed25519 key {fingerprint(key)}")
+    if asks and not click.confirm(f"Join {central.origin} with this key?", default=True):
+        raise ProvisioningError(ExitCode.REFUSED, "stopped; nothing was sent", "doorstile join")
+    now_s = int(datetime.now(UTC).timestamp())
+    answer = enrol(central, key, code, now_s=now_s, agent=f"doorstile/{__version__}", profile=profile)
+    save_identity(state, _identity_of(central, key, answer))
+    forget_pending(state)
+    _say("enrolled", f"{answer.name}, {answer.site}")
+    click.echo(f"{answer.name} has joined. Next: sudo systemctl restart doorstile-agent")
+
+
+def _prepare(state: Path) -> None:
+    """Make the folder, and learn before the code is spent whether an identity can be kept there."""
+    try:
+        state.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as fault:
+        raise IdentityError(f"{state} cannot be made ({fault.strerror}); run as root or give --state DIR") from fault
+    if (state / IDENTITY_FILE).exists():
+        try:
+            known = load_identity(state)
+        except IdentityError as damage:
+            click.echo(f"  {damage}", err=True)
+        else:
+            click.echo(f"This device is {known.name} at {known.central}; it joins again and keeps its journal.")
+
+
+def _read_ca(path: Path | None) -> str | None:
+    if path is None:
+        return None
+    try:
+        return path.read_text(encoding="ascii")
+    except (OSError, UnicodeDecodeError) as fault:
+        raise ConfigError(f"--ca {path}: cannot be read ({fault}); give a PEM file") from fault
+
+
+def _identity_of(central: Central, key: "Ed25519PrivateKey", answer: EnrolAnswer) -> Identity:
+    return Identity(
+        device=answer.device,
+        central=central.origin,
+        audience=answer.audience,
+        kid=answer.kid,
+        private_key=private_pem(key),
+        credential_key=answer.credential_key,
+        name=answer.name,
+        site=answer.site,
+        time_zone=answer.time_zone,
+        ca_pem=central.ca_pem,
+        pin=central.pin,
+    )
+
+
+def _say(step: str, text: str) -> None:
+    click.echo(f"  {step:<10} {text:<56} ok")
+
+
+def _fail(failure: ProvisioningError) -> None:
+    click.echo(f"doorstile join: {failure}", err=True)
+    click.echo(f"  Try: {failure.remedy}", err=True)
+    sys.exit(failure.exit_code)
