@@ -21,7 +21,7 @@ _HEAD = re.compile(r"[0-9a-f]{64}|")
 
 
 class Refused(StrEnum):
-    """Why a token is not accepted: stable words for the log and for `WWW-Authenticate`."""
+    """Why a handshake is refused: stable words for the log and for `WWW-Authenticate`."""
 
     NO_TOKEN = "no_token"
     TOKEN_IN_URL = "token_in_url"
@@ -37,6 +37,9 @@ class Refused(StrEnum):
     REVOKED = "revoked"
     REPLAYED = "replayed"
     CLOCK = "clock"
+    SUBPROTOCOL = "subprotocol"
+    BUSY = "busy"
+    UNAVAILABLE = "unavailable"
 
 
 class ClaimsError(ValueError):

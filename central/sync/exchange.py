@@ -1,0 +1,359 @@
+"""What goes into central's half of the conversation and what comes out of it: values, nothing that acts."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from wire.limits import ACK_TIMEOUT_S, HEARTBEAT_S, LEASE_S, Limits, Reconnect
+from wire.messages import (
+    Anchor,
+    DirectoryRef,
+    DirectoryRow,
+    DirState,
+    Heartbeat,
+    Hello,
+    Message,
+    Rejection,
+    RunAck,
+    Tomb,
+)
+from wire.vocabulary import CloseCode, CommandMode, CommandState, ErrorCode
+
+
+@dataclass(frozen=True, slots=True)
+class Now:
+    """One moment: `mono_ms` for intervals, `wall_ms` since 1970 for what the device is told."""
+
+    mono_ms: int
+    wall_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What central asks of every device in `welcome`."""
+
+    limits: Limits = field(default_factory=Limits)
+    hb_s: float = HEARTBEAT_S
+    ack_timeout_s: float = ACK_TIMEOUT_S
+    lease_s: int = LEASE_S
+    reconnect: Reconnect = field(default_factory=Reconnect)
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A command that waits to be sent; `created_ms` is wall time."""
+
+    id: str
+    name: str
+    mode: CommandMode
+    ttl_ms: int
+    created_ms: int
+    args: dict[str, str]
+
+
+# Inputs
+
+
+@dataclass(frozen=True, slots=True)
+class Connected:
+    """The token held and the socket is open."""
+
+    now: Now
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """The device sent a message."""
+
+    now: Now
+    message: Message
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """The device sent a frame that is no message; `close` where the connection cannot go on."""
+
+    now: Now
+    code: ErrorCode
+    detail: str
+    close: CloseCode | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """The session exists: it is newer than all others of the device, and the runs of `hello` are known."""
+
+    now: Now
+    session: int
+    runs: tuple[RunAck, ...]
+    last_run: RunAck | None
+    directory: DirectoryRef
+
+
+@dataclass(frozen=True, slots=True)
+class Ingested:
+    """A batch or a declared loss is committed: the run is held up to `upto`, where its chain stands at `head`."""
+
+    now: Now
+    run: str
+    upto: int
+    head: bytes
+    rejections: tuple[Rejection, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """A batch does not continue what is held: number `expect` is next."""
+
+    now: Now
+    run: str
+    expect: int
+
+
+@dataclass(frozen=True, slots=True)
+class HeartbeatKept:
+    """A heartbeat is recorded; `directory` is the newest, `commands` wait to be sent."""
+
+    now: Now
+    echo_mono_ms: int
+    shown_dir_ver: int
+    directory: DirectoryRef
+    commands: tuple[Due, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class DirectoryLoaded:
+    """The newest directory; `cuts` are the ends of its chunks. `rows` is None where the device has it already."""
+
+    now: Now
+    ref: DirectoryRef
+    rows: Sequence[DirectoryRow] | None = None
+    cuts: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CommandsLoaded:
+    """Commands that wait to be sent."""
+
+    now: Now
+    commands: tuple[Due, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CommandMarked:
+    """A command is recorded as sent, by this connection and no other."""
+
+    now: Now
+    command: Due
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyKept:
+    """What the device said of a command is recorded; `is_known` is false where it has no such command."""
+
+    now: Now
+    id: str
+    is_result: bool
+    is_known: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TokenChecked:
+    """A token sent inside the connection holds, or `close` says why the connection ends."""
+
+    now: Now
+    close: CloseCode | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DirectoryChanged:
+    """A hint: the site's directory may have a new version."""
+
+    now: Now
+
+
+@dataclass(frozen=True, slots=True)
+class CommandDue:
+    """A hint: a command may wait."""
+
+    now: Now
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The connection must end for a reason outside of it: superseded, revoked, no database, shutdown."""
+
+    now: Now
+    close: CloseCode
+    why: str
+    retry_after_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """Time passed."""
+
+    now: Now
+
+
+Input = (
+    Connected
+    | Received
+    | Unreadable
+    | Opened
+    | Ingested
+    | Missing
+    | HeartbeatKept
+    | DirectoryLoaded
+    | CommandsLoaded
+    | CommandMarked
+    | ReplyKept
+    | TokenChecked
+    | DirectoryChanged
+    | CommandDue
+    | Ended
+    | Tick
+)
+
+
+# Effects
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Send a message."""
+
+    message: Message
+
+
+@dataclass(frozen=True, slots=True)
+class OpenSession:
+    """Give the device a session newer than all others and register the runs; answered by Opened."""
+
+    hello: Hello
+
+
+@dataclass(frozen=True, slots=True)
+class Ingest:
+    """Commit a batch; answered by Ingested or Missing."""
+
+    run: str
+    first: int
+    raws: list[bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class IngestTomb:
+    """Commit a declared loss; answered like Ingest."""
+
+    tomb: Tomb
+
+
+@dataclass(frozen=True, slots=True)
+class KeepAnchor:
+    """Commit what the wall clock of a boot truly was."""
+
+    anchor: Anchor
+
+
+@dataclass(frozen=True, slots=True)
+class KeepHeartbeat:
+    """Record the device's health; answered by HeartbeatKept."""
+
+    heartbeat: Heartbeat
+    offset_ms: int
+    """How far the device's wall clock is ahead of ours."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeepDirState:
+    """Record which directory the device decides from."""
+
+    state: DirState
+
+
+@dataclass(frozen=True, slots=True)
+class LoadDirectory:
+    """Fetch the newest directory; without its rows where it is `unless`. Answered by DirectoryLoaded."""
+
+    unless: DirectoryRef | None
+
+
+@dataclass(frozen=True, slots=True)
+class LoadCommands:
+    """Fetch the commands that wait; answered by CommandsLoaded."""
+
+
+@dataclass(frozen=True, slots=True)
+class MarkSent:
+    """Record that a command goes out now; answered by CommandMarked unless it ended meanwhile."""
+
+    command: Due
+
+
+@dataclass(frozen=True, slots=True)
+class ExpireCommand:
+    """Record that a command was too old to be sent."""
+
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class KeepReply:
+    """Record what the device said of a command; answered by ReplyKept."""
+
+    id: str
+    state: CommandState
+    is_result: bool
+    code: str = ""
+    out: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckToken:
+    """Check a token that came inside the connection; answered by TokenChecked."""
+
+    token: str
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Something for the log."""
+
+    what: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class WakeAt:
+    """Give a Tick at this monotonic moment; replaces the one before."""
+
+    mono_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """Close the connection; nothing follows."""
+
+    code: CloseCode
+    why: str
+
+
+Effect = (
+    Send
+    | OpenSession
+    | Ingest
+    | IngestTomb
+    | KeepAnchor
+    | KeepHeartbeat
+    | KeepDirState
+    | LoadDirectory
+    | LoadCommands
+    | MarkSent
+    | ExpireCommand
+    | KeepReply
+    | CheckToken
+    | Report
+    | WakeAt
+    | Close
+)
+Effects = tuple[Effect, ...]

@@ -1,0 +1,56 @@
+"""Reading a `hello` and writing the `welcome`. Pure."""
+
+import re
+from typing import Final
+
+from central.sync.exchange import Opened, Terms
+from central.sync.intake import MAX_N
+from wire.limits import MAX_RUNS_IN_HELLO
+from wire.messages import Hello, RunState, Welcome
+from wire.vocabulary import DirectoryMode
+
+MAX_ID_CHARS: Final = 64
+_RUN = re.compile(r"[0-9a-f]{16}")
+_ID = re.compile(r"[!-~]{1,64}")
+_HEAD = re.compile(r"[0-9a-f]{64}")
+
+
+def fault_of(hello: Hello, device: str) -> str | None:
+    """Return what is wrong with a hello, or None; what passes fits the database's columns."""
+    if hello.device != device:
+        return "device is another than the token's"
+    if not (_ID.fullmatch(hello.store) and _ID.fullmatch(hello.boot)):
+        return f"store and boot must be 1 to {MAX_ID_CHARS} printable characters"
+    if len(hello.runs) > MAX_RUNS_IN_HELLO:
+        return f"{len(hello.runs)} runs, at most {MAX_RUNS_IN_HELLO} are allowed"
+    if len({run.run for run in hello.runs}) < len(hello.runs):
+        return "a run is named twice"
+    return next((fault for fault in map(_run_fault, hello.runs) if fault), None)
+
+
+def _run_fault(run: RunState) -> str | None:
+    if not _RUN.fullmatch(run.run):
+        return f"run {run.run[:40]!a} is not 16 lower-case hex digits"
+    if not (1 <= run.ord <= MAX_N and 0 <= run.acked <= run.last <= MAX_N and 0 <= run.prev_n <= MAX_N):
+        return f"run {run.run}: ord, acked, last or prev_n is out of range"
+    if not _HEAD.fullmatch(run.head) or not (_HEAD.fullmatch(run.prev_head) or not run.prev_head):
+        return f"run {run.run}: head and prev_head must be 64 lower-case hex digits"
+    return None
+
+
+def welcome_of(hello: Hello, opened: Opened, terms: Terms, proto: int) -> Welcome:
+    """Return central's answer."""
+    return Welcome(
+        session=opened.session,
+        server_ms=opened.now.wall_ms,
+        proto=proto,
+        runs=list(opened.runs),
+        limits=terms.limits,
+        hb_s=terms.hb_s,
+        ack_timeout_s=terms.ack_timeout_s,
+        lease_s=terms.lease_s,
+        reconnect=terms.reconnect,
+        dir=opened.directory,
+        dir_mode=DirectoryMode.CURRENT if hello.dir == opened.directory else DirectoryMode.SNAPSHOT,
+        last_run=opened.last_run,
+    )

@@ -1,0 +1,234 @@
+"""What the link reads and writes in the database; each function is one short transaction, synchronous.
+
+Every write names its session: FencedError where a newer one exists, RevokedError where the device may not connect.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+from uuid import UUID
+
+import msgspec
+from django.conf import settings
+from django.db import transaction
+
+from central.checkins import ingest, runs
+from central.devices import commands
+from central.devices.fencing import RevokedError, assert_current
+from central.devices.models import Command, Device
+from central.devices.tokens import Admitted, admit
+from central.directory import snapshot
+from central.sync.delivery import cuts_of
+from central.sync.exchange import Due
+from central.sync.intake import MAX_N
+from wire.messages import Anchor, DirectoryRef, DirectoryRow, DirState, Heartbeat, Hello, RunAck, Tomb
+from wire.vocabulary import CloseCode, CommandMode, CommandState
+
+_TEXT_CHARS: Final = 64
+_MAX_READERS: Final = 8
+_LOAD_TRIES: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """The only connection of a device that may write."""
+
+    device_id: UUID
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """A session that was just given, and what is held of the device's runs."""
+
+    session: Session
+    runs: tuple[RunAck, ...]
+    last_run: RunAck | None
+    directory: DirectoryRef
+    is_clone_suspected: bool
+
+
+def moment(wall_ms: int) -> datetime:
+    """Return the aware datetime of a wall time in ms since 1970."""
+    return datetime.fromtimestamp(wall_ms / 1000, UTC)
+
+
+def open_session(device_id: UUID, hello: Hello, wall_ms: int) -> Opening:
+    """Give the device a session newer than all others and register its runs."""
+    now = moment(wall_ms)
+    with transaction.atomic():
+        device = Device.objects.select_for_update().filter(pk=device_id, state=Device.State.ACTIVE).first()
+        if device is None:
+            raise RevokedError(f"device {device_id} is not active")
+        is_clone_suspected = _is_clone(device, hello, now)
+        session = Session(device_id, device.session + 1)
+        _greet(device, hello, session.number, now)
+        _offer_again(device_id, hello)
+    last_run = runs.last_run(device_id)
+    held = tuple(runs.register(device_id, session.number, hello))
+    return Opening(session, held, last_run, snapshot.current(device_id), is_clone_suspected)
+
+
+def _is_clone(device: Device, hello: Hello, now: datetime) -> bool:
+    return device.is_connected(now) and (device.store, device.boot) != (hello.store, hello.boot)
+
+
+def _greet(device: Device, hello: Hello, session: int, now: datetime) -> None:
+    device.session = session
+    device.agent = bare(hello.agent)
+    device.store, device.boot = hello.store, hello.boot
+    device.run = hello.runs[-1].run if hello.runs else ""
+    device.connected_at = device.last_seen_at = now
+    device.disconnected_at = None
+    device.backlog, device.oldest_age_s = whole(hello.backlog.events), whole(hello.backlog.oldest_age_s)
+    device.save(
+        update_fields=["session", "agent", "store", "boot", "run", "connected_at", "last_seen_at", "disconnected_at",
+                       "backlog", "oldest_age_s"]
+    )  # fmt: skip
+
+
+def _offer_again(device_id: UUID, hello: Hello) -> None:
+    """Commands whose frame was lost with the old connection go out again, while their life lasts."""
+    known = [command.id for command in hello.cmds]
+    sent = Command.objects.filter(device_id=device_id, state=Command.State.SENT)
+    lost = [pk for pk in sent.values_list("pk", flat=True) if str(pk) not in known]
+    Command.objects.filter(pk__in=lost).update(state=Command.State.PENDING)
+
+
+def close_session(session: Session, wall_ms: int) -> None:
+    """Note that the device left, unless it is back already."""
+    mine = Device.objects.filter(pk=session.device_id, session=session.number)
+    mine.update(disconnected_at=moment(wall_ms))
+
+
+def ingest_batch(session: Session, run: str, first: int, raws: list[bytes]) -> ingest.Ingested:
+    """Commit a batch; raise GapError or UnknownRunError."""
+    return ingest.ingest_events(session.device_id, session.number, run, first, raws)
+
+
+def ingest_tomb(session: Session, tomb: Tomb) -> ingest.Ingested:
+    """Commit a declared loss; raise GapError or UnknownRunError."""
+    return ingest.ingest_tomb(session.device_id, session.number, tomb)
+
+
+def keep_anchor(session: Session, anchor: Anchor) -> None:
+    """Commit what the wall clock of a boot truly was."""
+    ingest.ingest_anchor(session.device_id, session.number, anchor)
+
+
+def keep_heartbeat(
+    session: Session, heartbeat: Heartbeat, offset_ms: int, wall_ms: int
+) -> tuple[DirectoryRef, tuple[Due, ...]]:
+    """Record the device's health; return the newest directory and the commands that wait."""
+    with transaction.atomic():
+        assert_current(session.device_id, session.number)
+        Device.objects.filter(pk=session.device_id).update(
+            last_seen_at=moment(wall_ms),
+            backlog=whole(heartbeat.backlog),
+            oldest_age_s=whole(heartbeat.oldest_age_s),
+            door_state=bare(heartbeat.door),
+            clock_offset_ms=max(-MAX_N, min(offset_ms, MAX_N)),
+            health=_health(heartbeat),
+        )
+    return snapshot.current(session.device_id), load_commands(session)
+
+
+def _health(heartbeat: Heartbeat) -> dict[str, Any]:
+    kept: dict[str, Any] = {}
+    for name, value in msgspec.structs.asdict(heartbeat).items():
+        match value:
+            case int():
+                kept[name] = whole(value)
+            case str():
+                kept[name] = bare(value)
+            case list():
+                kept[name] = [bare(each) for each in value[:_MAX_READERS]]
+    return kept
+
+
+def whole(value: int) -> int:
+    """Return a device's figure within what a column holds."""
+    return max(0, min(value, MAX_N))
+
+
+def bare(text: str) -> str:
+    """Return a device's text within what a column holds: no NUL, at most 64 characters."""
+    return text.replace("\0", "")[:_TEXT_CHARS]
+
+
+def keep_dir_state(session: Session, state: DirState) -> None:
+    """Record which directory the device decides from."""
+    with transaction.atomic():
+        assert_current(session.device_id, session.number)
+        Device.objects.filter(pk=session.device_id).update(dir_epoch=state.epoch, dir_ver=state.ver)
+
+
+def load_directory(
+    device_id: UUID, unless: DirectoryRef | None
+) -> tuple[DirectoryRef, list[DirectoryRow] | None, tuple[int, ...]]:
+    """Return the newest directory, its rows and where its chunks end; no rows where it is `unless`."""
+    ref = snapshot.current(device_id)
+    for _ in range(_LOAD_TRIES):
+        if ref == unless:
+            return ref, None, ()
+        rows = snapshot.rows(device_id)
+        after = snapshot.current(device_id)
+        if after == ref:
+            break
+        ref = after
+    return ref, rows, cuts_of(rows)
+
+
+def load_commands(session: Session) -> tuple[Due, ...]:
+    """Return the commands that wait, oldest first."""
+    return tuple(
+        Due(
+            id=str(command.id),
+            name=command.name,
+            mode=CommandMode(command.mode),
+            ttl_ms=command.ttl_ms,
+            created_ms=int(command.created_at.timestamp() * 1000),
+            args=command.args,
+        )
+        for command in commands.due(session.device_id)
+    )
+
+
+def mark_sent(session: Session, command_id: str, wall_ms: int) -> bool:
+    """Record that a command goes out now; False where it ended meanwhile."""
+    with transaction.atomic():
+        assert_current(session.device_id, session.number)
+        return commands.mark_sent(session.device_id, UUID(command_id), moment(wall_ms))
+
+
+def expire_command(session: Session, command_id: str, wall_ms: int) -> None:
+    """Record that a command was too old to be sent."""
+    with transaction.atomic():
+        assert_current(session.device_id, session.number)
+        commands.mark_expired(session.device_id, UUID(command_id), moment(wall_ms))
+
+
+def keep_reply(session: Session, command_id: str, state: CommandState, code: str, out: str, wall_ms: int) -> bool:
+    """Record what the device said of a command; False where it has no such command."""
+    try:
+        known = UUID(command_id)
+    except ValueError:
+        return False
+    with transaction.atomic():
+        assert_current(session.device_id, session.number)
+        return commands.record_reply(session.device_id, known, state, moment(wall_ms), code=code, out=out)
+
+
+def check_token(device_id: UUID, token: str, wall_ms: int) -> tuple[CloseCode | None, str]:
+    """Return why a token sent inside a connection ends it, or None, and a detail for the log."""
+    verdict = admit(token, audience=settings.AUDIENCE, now=moment(wall_ms))
+    if isinstance(verdict, Admitted):
+        if verdict.device_id == device_id:
+            return None, ""
+        return CloseCode.TOKEN, "the token is another device's"
+    return CloseCode.REVOKED if verdict.status == 403 else CloseCode.TOKEN, f"{verdict.reason}: {verdict.detail}"
+
+
+def sweep(wall_ms: int) -> int:
+    """End commands that can no longer end by themselves; return how many."""
+    return commands.sweep(moment(wall_ms))
