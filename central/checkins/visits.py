@@ -53,9 +53,9 @@ class Grant:
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """How the grant `of` ended; `direction` is what the door sensed, where it can."""
+    """How a grant ended, as event `key` says; `direction` is what the door sensed, where it can."""
 
-    of: EventKey
+    key: EventKey
     at_ms: int
     outcome: PassageOutcome
     direction: Direction | None = None
@@ -123,8 +123,7 @@ def settle(key: EventKey, grant: Grant | None, passages: Iterable[Passage]) -> M
     A grant without an end counts: its passage follows within seconds, or after the restart as unknown. A passage
     whose grant never arrived stands in for it where it says the direction. Of contradicting ends the strongest holds.
     """
-    ends = sorted(passages, key=lambda end: (_PRECEDENCE.index(end.outcome), end.at_ms, end.direction or ""))
-    end = ends[0] if ends else None
+    end = min(passages, key=rank, default=None)
     if end is not None and end.outcome in (PassageOutcome.UNUSED, PassageOutcome.FAILED):
         return None
     direction = _direction(grant, end)
@@ -134,16 +133,31 @@ def settle(key: EventKey, grant: Grant | None, passages: Iterable[Passage]) -> M
     return Movement(key, _moment_ms(grant, end), direction, is_certain)
 
 
-def derive(movements: Iterable[Movement], rule: ClosingRule, before: Visit | None = None) -> list[Visit]:
+def rank(end: Passage) -> tuple[int, EventKey]:
+    """Return the place of an end among contradicting ones, the strongest first."""
+    return _PRECEDENCE.index(end.outcome), end.key
+
+
+@dataclass(frozen=True, slots=True)
+class Resumption:
+    """Where to go on: movements from `since_ms` on are given, and `before` is the last visit that opened earlier."""
+
+    before: Visit
+    since_ms: int
+
+    def __post_init__(self) -> None:
+        assert self.before.opened_ms < self.since_ms, self
+
+
+def derive(movements: Iterable[Movement], rule: ClosingRule, resumption: Resumption | None = None) -> list[Visit]:
     """Return the visits of one member at one site, oldest first.
 
-    With `before`, the last visit that opened earlier than every one of `movements`, only what may differ from then
-    on is returned: `before` itself where it was not over yet, and everything later. Movements at the very moment at
-    which `before` closed belong to `movements`.
+    With a resumption, only what may differ from its moment on is returned: its visit where that was not over yet, and
+    everything later.
     """
     ordered = sorted(movements, key=lambda movement: (movement.at_ms, movement.key))
     visits: list[Visit] = []
-    current, tapped_ms = _resume(before, ordered, rule)
+    current, tapped_ms = _resume(resumption, rule)
     for movement in ordered:
         current, counted = _step(visits, current, tapped_ms, movement, rule)
         tapped_ms = movement.at_ms if counted else tapped_ms
@@ -169,14 +183,13 @@ def _moment_ms(grant: Grant | None, end: Passage | None) -> int:
     return grant.at_ms
 
 
-def _resume(before: Visit | None, ordered: list[Movement], rule: ClosingRule) -> tuple[Visit | None, int | None]:
-    """Return (the visit that is open, when the last counted movement was) just before the first of `ordered`."""
-    if before is None:
+def _resume(resumption: Resumption | None, rule: ClosingRule) -> tuple[Visit | None, int | None]:
+    """Return (the visit that is open, when the last counted movement was) just before the resumption's moment."""
+    if resumption is None:
         return None, None
-    assert not ordered or before.opened_ms < ordered[0].at_ms, "resume from a visit that opened earlier"
-    ended_ms = before.closed_ms if before.ended_by is EndedBy.OUT else None
-    if ended_ms is not None and (not ordered or ended_ms < ordered[0].at_ms):
-        return None, ended_ms
+    before = resumption.before
+    if before.ended_by is EndedBy.OUT and before.closed_ms < resumption.since_ms:
+        return None, before.closed_ms
     reopened = _opened(before.opened_by, before.opened_ms, rule, is_certain=before.is_entry_certain)
     return reopened, before.opened_ms
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, time
+from itertools import pairwise
 from random import Random
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -18,6 +19,7 @@ from central.checkins.visits import (
     Grant,
     Movement,
     Passage,
+    Resumption,
     Visit,
     derive,
     settle,
@@ -141,7 +143,7 @@ GRANT = Grant(key(1), NOON_MS, Direction.IN)
 
 
 def ended(outcome: PassageOutcome, *, after_ms: int = 3000, direction: Direction | None = None) -> Passage:
-    return Passage(key(1), NOON_MS + after_ms, outcome, direction)
+    return Passage(key(2), NOON_MS + after_ms, outcome, direction)
 
 
 def test_grant_without_an_end_counts_at_the_grant() -> None:
@@ -182,6 +184,12 @@ def test_of_contradicting_ends_the_strongest_holds(ends: list[Passage]) -> None:
     assert settle(key(1), GRANT, ends) == Movement(key(1), NOON_MS + 3000, Direction.IN)
 
 
+@given(st.permutations([2, 3, 4]))
+def test_of_equal_ends_the_first_event_holds(numbers: list[int]) -> None:
+    ends = [Passage(key(n), NOON_MS + n, PassageOutcome.PASSED) for n in numbers]
+    assert settle(key(1), GRANT, ends) == Movement(key(1), NOON_MS + 2, Direction.IN)
+
+
 @st.composite
 def histories(draw: st.DrawFn) -> list[Movement]:
     gaps = draw(st.lists(st.sampled_from([0, 1, HOLD_OFF_MS - 1, HOLD_OFF_MS, HOUR_MS, 13 * HOUR_MS]), max_size=12))
@@ -199,25 +207,35 @@ def test_every_order_of_arrival_gives_the_same_visits(history: list[Movement], o
     assert derive(shuffled, RULE) == derive(history, RULE)
 
 
-def resumed(visits: Iterable[Visit], later: list[Movement]) -> list[Visit]:
-    """Derive what `later` changes from the stored visits, as ingest does."""
-    earlier = [visit for visit in visits if visit.opened_ms < later[0].at_ms]
-    before = earlier[-1] if earlier else None
-    derived = {visit.id: visit for visit in derive(later, RULE, before)}
+def resumed(visits: Iterable[Visit], history: list[Movement], since_ms: int) -> list[Visit]:
+    """Derive what may differ from a moment on from the stored visits, as ingest does."""
+    earlier = [visit for visit in visits if visit.opened_ms < since_ms]
+    later = [movement for movement in history if movement.at_ms >= since_ms]
+    resumption = Resumption(earlier[-1], since_ms) if earlier else None
+    derived = {visit.id: visit for visit in derive(later, RULE, resumption)}
     kept = {visit.id: visit for visit in earlier}
     return sorted((kept | derived).values(), key=lambda visit: (visit.opened_ms, visit.opened_by))
 
 
 @given(histories(), st.data())
 def test_resuming_from_any_moment_gives_the_same_visits(history: list[Movement], data: st.DataObject) -> None:
+    since_ms = data.draw(st.sampled_from([NOON_MS, *(moved.at_ms + late for moved in history for late in (0, 1))]))
+    whole = derive(history, RULE)
+    assert resumed(whole, history, since_ms) == whole
+
+
+@given(histories(), st.data())
+def test_movement_that_is_taken_back_leaves_the_visits_of_the_others(
+    history: list[Movement], data: st.DataObject
+) -> None:
     if not history:
         return
-    whole = derive(history, RULE)
-    at_ms = data.draw(st.sampled_from([movement.at_ms for movement in history]))
-    assert resumed(whole, [movement for movement in history if movement.at_ms >= at_ms]) == whole
+    gone = data.draw(st.sampled_from(history))
+    rest = [movement for movement in history if movement is not gone]
+    assert resumed(derive(history, RULE), rest, gone.at_ms) == derive(rest, RULE)
 
 
 @given(histories())
 def test_visits_of_a_member_never_overlap(history: list[Movement]) -> None:
     visits = derive(history, RULE)
-    assert all(one.closed_ms <= other.opened_ms for one, other in zip(visits, visits[1:], strict=False))
+    assert all(one.closed_ms <= other.opened_ms for one, other in pairwise(visits))
