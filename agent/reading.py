@@ -12,8 +12,9 @@ from wire.credentials import credential_key
 from wire.vocabulary import CredentialKind, Direction
 
 _KINDS = {Medium.CARD_UID: CredentialKind.HF_UID, Medium.QR: CredentialKind.QR_STATIC}
-_MISREADS = frozenset({FaultReason.TORN_READ, FaultReason.OVERSIZE, FaultReason.UNSUPPORTED_CARD})
-_GONE = frozenset({FaultReason.READER_MISSING, FaultReason.SERVICE_DOWN, FaultReason.READER_STALLED})
+_MISREADS = frozenset(
+    {FaultReason.TORN_READ, FaultReason.OVERSIZE, FaultReason.UNSUPPORTED_CARD, FaultReason.ALREADY_PRESENT}
+)
 _BACK = frozenset({FaultReason.READER_BACK, FaultReason.SERVICE_BACK})
 
 
@@ -32,15 +33,11 @@ def read_of(scan: Scan, place: ReaderPlace, key: bytes) -> Read:
     return Read(scan.reader, place.direction, credential, scan.at_mono_ms)
 
 
-def fault_of(fault: ReaderFault, place: ReaderPlace, now: Now) -> Misread | ReaderChanged | None:
-    """Return what a reader's fault means for the station; None for what concerns nobody at the door."""
+def fault_of(fault: ReaderFault, place: ReaderPlace, now: Now) -> Misread | ReaderChanged:
+    """Return what a reader's fault means for the station."""
     if fault.reason in _MISREADS:
         return Misread(fault.reader, fault.reason, fault.detail, now)
-    if fault.reason in _GONE:
-        return ReaderChanged(place.name, is_ready=False, detail=fault.reason, now=now)
-    if fault.reason in _BACK:
-        return ReaderChanged(place.name, is_ready=True, detail=fault.reason, now=now)
-    return None
+    return ReaderChanged(place.name, is_ready=fault.reason in _BACK, detail=fault.reason, now=now)
 
 
 def is_presentation(event: ReaderEvent) -> bool:

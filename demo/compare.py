@@ -4,6 +4,10 @@ from dataclasses import dataclass
 
 import msgspec
 
+from agent.store.inspect import inspect
+from demo.processes import manage, output_of
+from demo.world import World
+
 EventKey = tuple[str, int]
 
 
@@ -52,3 +56,23 @@ class Comparison:
     def is_equal(self) -> bool:
         """True where every event of the device is at central, once, unchanged, and accepted."""
         return not (self.missing or self.invented or self.different or self.twice or self.dead_letters)
+
+
+async def compare(world: World) -> Comparison:
+    """Read both sides now. The device first: what it holds then, central may hold a moment later."""
+    device = _journal_of(world)
+    printed = await output_of(manage("ledger", "--device", world.device, "--json"), env=world.central_env)
+    ledger = msgspec.json.decode(printed, type=Ledger)
+    central = {(event.run, event.n): event.digest for event in ledger.events}
+    return Comparison(
+        device=device,
+        central=central,
+        twice=len(ledger.events) - len(central),
+        visits=ledger.visits,
+        dead_letters=ledger.dead_letters,
+    )
+
+
+def _journal_of(world: World) -> dict[EventKey, str]:
+    with inspect(world.state) as journal:
+        return {(shown.run, shown.n): shown.digest.hex() for shown in journal.export()}

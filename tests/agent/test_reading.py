@@ -52,12 +52,18 @@ def test_a_reader_that_comes_or_goes_changes_the_door(reason: FaultReason, is_re
     assert not is_presentation(fault)
 
 
-def test_a_card_that_lay_there_and_one_that_is_lifted_are_nobody_presenting() -> None:
-    assert fault_of(ReaderFault("in", FaultReason.ALREADY_PRESENT, 5), PLACE, now()) is None
+def test_a_card_that_lay_there_is_asked_for_again_and_opens_nothing() -> None:
+    fault = ReaderFault("in", FaultReason.ALREADY_PRESENT, 5)
+    assert isinstance(fault_of(fault, PLACE, now()), Misread)
+
+
+def test_lifting_a_card_is_nobody_presenting() -> None:
     assert not is_presentation(Removed("in", 5))
     assert is_presentation(Scan("in", Medium.QR, b"x", 1))
 
 
 def test_every_fault_of_a_reader_has_been_thought_of() -> None:
-    silent = {reason for reason in FaultReason if fault_of(ReaderFault("in", reason, 0), PLACE, now()) is None}
-    assert silent == {FaultReason.ALREADY_PRESENT}
+    kinds = {reason: type(fault_of(ReaderFault("in", reason, 0), PLACE, now())) for reason in FaultReason}
+    back = {FaultReason.READER_BACK, FaultReason.SERVICE_BACK}
+    gone = {FaultReason.READER_MISSING, FaultReason.SERVICE_DOWN, FaultReason.READER_STALLED}
+    assert {reason for reason, kind in kinds.items() if kind is ReaderChanged} == back | gone
