@@ -1,4 +1,4 @@
-"""The version of each site's directory: raised with every change, in the same transaction, and told after the commit."""
+"""The version of each site's directory: raised with every change, in one transaction, and told after the commit."""
 
 import secrets
 from collections.abc import Iterable

@@ -1,0 +1,42 @@
+"""The socket by which a page learns at once what was taken in: members of staff only, read only."""
+
+from typing import Any, Final
+
+from channels.db import database_sync_to_async
+from channels.generic.websocket import AsyncWebsocketConsumer
+
+from central.checkins import feed
+from central.devices.models import Site
+
+NOT_STAFF: Final = 4403
+UNEXPECTED: Final = 4400
+
+
+class FeedConsumer(AsyncWebsocketConsumer):
+    """Passes the feed of every site on, as the text it came in. The route in front checks the origin."""
+
+    groups: list[str]
+
+    async def connect(self) -> None:
+        """Accept a member of staff; refuse everybody else before anything is accepted."""
+        user = self.scope.get("user")
+        if user is None or not (user.is_active and user.is_staff):
+            await self.close(NOT_STAFF)
+            return
+        for group in await _groups():
+            self.groups.append(group)
+            await self.channel_layer.group_add(group, self.channel_name)
+        await self.accept()
+
+    async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
+        """Close: pages have nothing to say here."""
+        await self.close(UNEXPECTED)
+
+    async def feed_entries(self, message: dict[str, Any]) -> None:
+        """Pass entries on."""
+        await self.send(text_data=message["text"])
+
+
+@database_sync_to_async
+def _groups() -> list[str]:
+    return [feed.group(pk) for pk in Site.objects.values_list("pk", flat=True)]

@@ -1,0 +1,118 @@
+"""Members and their credentials for staff. A credential's value is typed once and shown masked from then on."""
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from django import forms
+from django.contrib import admin
+from django.core.exceptions import ValidationError
+from django.http import HttpRequest
+
+from central.directory.enrolling import fill, holder_of, read_typed
+from central.directory.models import Credential, Member, Membership
+from wire.credentials import CredentialError
+from wire.vocabulary import CredentialKind
+
+_HELP = (
+    "Card: UID in hex, such as 04 A1 5B C2 D3 E4 E6. EM4100: 10 hex or 13 decimal digits. HID: facility code and "
+    "number, such as 118-01603. QR: the text of the code."
+)
+
+
+class MemberForm(forms.ModelForm):  # type: ignore[type-arg]
+    """A member; the validity may not end before it begins."""
+
+    class Meta:
+        model = Member
+        fields: ClassVar = ["full_name", "is_active", "valid_from", "valid_to"]
+
+    def clean(self) -> dict[str, Any]:
+        """Refuse an inverted validity."""
+        cleaned = super().clean() or {}
+        begins, ends = cleaned.get("valid_from"), cleaned.get("valid_to")
+        if begins and ends and ends <= begins:
+            raise ValidationError({"valid_to": f"Must be later than the beginning, {begins:%Y-%m-%d %H:%M}"})
+        return cleaned
+
+
+class CredentialForm(forms.ModelForm):  # type: ignore[type-arg]
+    """A credential; its kind and value are given once and cannot be changed after."""
+
+    value = forms.CharField(max_length=3000, help_text=_HELP, widget=forms.TextInput(attrs={"autocomplete": "off"}))
+
+    class Meta:
+        model = Credential
+        fields: ClassVar = ["member", "kind", "is_revoked"]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if not self.instance._state.adding:  # noqa: SLF001 - public by Django's documentation, whatever its name
+            self.fields.pop("value", None)
+
+    def clean(self) -> dict[str, Any]:
+        """Read the value, and refuse one that somebody holds, naming the holder."""
+        cleaned = super().clean() or {}
+        kind, typed = cleaned.get("kind"), cleaned.get("value")
+        if not kind or not typed:
+            return cleaned
+        try:
+            canonical = read_typed(CredentialKind(kind), typed)
+        except CredentialError as fault:
+            raise ValidationError({"value": str(fault)}) from fault
+        holder = holder_of(CredentialKind(kind), canonical)
+        if holder is not None:
+            detail = f"{holder.full_name} holds this credential already; delete it there before giving it to another"
+            raise ValidationError({"value": detail})
+        fill(self.instance, CredentialKind(kind), canonical)
+        return cleaned
+
+
+class MembershipInline(admin.TabularInline):  # type: ignore[type-arg]
+    """The sites of a member."""
+
+    model = Membership
+    extra = 1
+
+
+class CredentialInline(admin.TabularInline):  # type: ignore[type-arg]
+    """The credentials of a member."""
+
+    model = Credential
+    form = CredentialForm
+    extra = 1
+    readonly_fields: ClassVar = ["hint"]
+
+    def get_readonly_fields(self, _request: HttpRequest, _obj: Any = None) -> list[str]:
+        """Show what is there masked."""
+        return ["hint"]
+
+
+@admin.register(Member)
+class MemberAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+    """Members, with their sites and credentials."""
+
+    form = MemberForm
+    inlines: ClassVar = [MembershipInline, CredentialInline]
+    list_display: ClassVar = ["full_name", "is_active", "valid_from", "valid_to"]
+    list_filter: ClassVar = ["is_active", "sites"]
+    search_fields: ClassVar = ["full_name"]
+
+
+@admin.register(Credential)
+class CredentialAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+    """Credentials; to replace a card, revoke or delete it and add the new one."""
+
+    form = CredentialForm
+    list_display: ClassVar = ["hint", "kind", "member", "is_revoked", "created_at"]
+    list_filter: ClassVar = ["kind", "is_revoked"]
+    list_select_related = ("member",)
+    search_fields: ClassVar = ["member__full_name"]
+    autocomplete_fields = ("member",)
+
+    def get_readonly_fields(self, _request: HttpRequest, obj: Credential | None = None) -> list[str]:
+        """What was enrolled stays as it is, but for the revocation."""
+        return [] if obj is None else ["hint", "member", "kind"]
+
+    def get_fields(self, _request: HttpRequest, obj: Credential | None = None) -> Sequence[Any]:
+        """Ask for the value once."""
+        return ["member", "kind", "value"] if obj is None else ["hint", "member", "kind", "is_revoked"]
