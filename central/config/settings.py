@@ -72,7 +72,7 @@ USE_TZ = True
 TIME_ZONE = "UTC"
 LANGUAGE_CODE = "en"
 STATIC_URL = "static/"
-STATIC_ROOT = DATA / "static"
+# Files are served from where the packages keep them; there is no folder to collect them in.
 WHITENOISE_USE_FINDERS = True
 LOGIN_URL = "admin:login"
 AUTH_PASSWORD_VALIDATORS = [

@@ -42,7 +42,7 @@ from central.sync.exchange import (
 )
 from central.sync.exchange import Ingested as IngestedInput
 from central.sync.switchboard import Switchboard
-from wire.errors import RemoteProtocolError
+from wire.errors import DoorstileError, RemoteProtocolError
 from wire.vocabulary import CloseCode, ErrorCode
 
 RETRY_AFTER_MS: Final = 2_000
@@ -97,9 +97,9 @@ class Performer:
             return Unreadable(now(), ErrorCode.UNEXPECTED, str(fault))
         except RemoteProtocolError as fault:
             return Unreadable(now(), fault.code, fault.detail, fault.close)
-        except DatabaseError as fault:
-            _log.warning("device %s sent away: the database failed: %s", self._device_id, fault)
-            return Ended(now(), CloseCode.UNAVAILABLE, "the database does not answer", RETRY_AFTER_MS)
+        except (DatabaseError, DoorstileError) as fault:
+            _log.warning("device %s sent away: %s", self._device_id, fault)
+            return Ended(now(), CloseCode.UNAVAILABLE, "central cannot do its work now", RETRY_AFTER_MS)
 
     async def close(self) -> None:
         """Note that the connection ended."""
