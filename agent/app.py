@@ -171,10 +171,10 @@ def _start(agent: Agent, tasks: asyncio.TaskGroup) -> None:
     tasks.create_task(_show_link(agent, notifier), name="link-state")
     tasks.create_task(_anchor_time(agent), name="anchor")
     tasks.create_task(notifier.feed_watchdog(), name="watchdog")
-    if agent.config.kiosk.enabled:
-        tasks.create_task(agent.kiosk.run(), name="kiosk")
     if agent.simulation is not None:
         tasks.create_task(simulation.serve(agent.simulation, agent.config.state_folder), name="control")
+    if agent.config.kiosk.enabled:
+        tasks.create_task(agent.kiosk.run(), name="kiosk")
     notifier.ready(f"{agent.identity.name}: reading cards")
     log.info("%s is open: profile %s, run %s", agent.identity.name, agent.config.profile, agent.journal.run)
 

@@ -12,7 +12,7 @@ import click
 
 from demo.compare import Comparison
 from demo.play import CHECK, MINUTE, play
-from demo.world import free_port, world
+from demo.world import Setup, free_port, world
 from wire.errors import DoorstileError
 
 
@@ -44,7 +44,7 @@ async def _perform(folder: Path, port: int, kiosk_port: int, *, check: bool, sta
         click.echo(f"{time.monotonic() - began:5.1f} s  {line}")
 
     say("Starting central and a door that joins it.")
-    async with world(folder, central_port=port, kiosk_port=kiosk_port) as built:
+    async with world(folder, Setup(port, kiosk_port)) as built:
         if not check:
             say(f"Dashboard  {built.central_url}/  (user {built.seed.username}, password {built.seed.password})")
             say(f"Kiosk      http://127.0.0.1:{kiosk_port}/")

@@ -2,15 +2,16 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
-from agent.identity import load_identity
+from agent.identity import IDENTITY_FILE, load_identity
 from agent.simulation import SimAnswer, SimRequest, ask
 from demo.processes import DemoError, doorstile, kill, manage, output_of, running, stop, tail_of
 from demo.staff import Staff
@@ -35,6 +36,20 @@ class Seed(msgspec.Struct, frozen=True):
     cards: list[Card]
 
 
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What the world is made of: central's command line and environment, and the agent's further options.
+
+    Without a command central is the embedded one. Port 0 takes any.
+    """
+
+    central_port: int = 0
+    kiosk_port: int = 0
+    central_command: tuple[str, ...] = ()
+    central_env: Mapping[str, str] = field(default_factory=dict)
+    agent_options: tuple[str, ...] = ("--profile", "simulated")
+
+
 @dataclass
 class World:
     """A running central and a door beside it. `central_env` makes central's commands see the same data."""
@@ -42,11 +57,18 @@ class World:
     folder: Path
     central_url: str
     kiosk_port: int
-    seed: Seed
-    staff: Staff
+    central_command: list[str]
     central_env: dict[str, str]
+    agent_options: tuple[str, ...]
+    seed: Seed = field(default_factory=lambda: Seed("", "", "", []))
     agent: asyncio.subprocess.Process | None = None
-    _agents: AsyncExitStack = field(default_factory=AsyncExitStack)
+    central: asyncio.subprocess.Process | None = None
+    _running: AsyncExitStack = field(default_factory=AsyncExitStack)
+
+    @cached_property
+    def staff(self) -> Staff:
+        """Somebody at the front desk."""
+        return Staff(self.central_url)
 
     @property
     def state(self) -> Path:
@@ -58,13 +80,25 @@ class World:
         """The door's id at central."""
         return load_identity(self.state).device
 
-    async def start_agent(self) -> None:
-        """Start the door's agent and wait until it reads cards."""
-        command = doorstile(
-            "run", "--state", str(self.state), "--profile", "simulated", "--kiosk-port", str(self.kiosk_port)
+    async def start_central(self) -> None:
+        """Start central and wait until it answers."""
+        self.central = await self._running.enter_async_context(
+            running("central", self.central_command, self.folder, self.central_env)
         )
-        self.agent = await self._agents.enter_async_context(running("agent", command, self.folder))
-        await self._wait_for_agent()
+        await self._wait_for("central", self.central, self.staff.is_up)
+
+    async def stop_central(self) -> None:
+        """End central as an operator would."""
+        assert self.central is not None
+        await stop(self.central)
+
+    async def start_agent(self) -> None:
+        """Start the door's agent and wait until it serves its page, which it does when it reads cards."""
+        command = doorstile("run", "--state", str(self.state), "--kiosk-port", str(self.kiosk_port))
+        self.agent = await self._running.enter_async_context(
+            running("agent", [*command, *self.agent_options], self.folder)
+        )
+        await self._wait_for("agent", self.agent, self._has_page)
 
     async def kill_agent(self) -> None:
         """End the agent by SIGKILL."""
@@ -94,48 +128,62 @@ class World:
             raise DemoError(f"{name} did not become {value!r} within {within_s:g} s: {await self.door()}") from None
 
     async def close(self) -> None:
-        """Stop the agent."""
-        await self._agents.aclose()
+        """Stop everything, the agent first."""
+        await self._running.aclose()
 
-    async def _wait_for_agent(self) -> None:
+    async def populate(self) -> None:
+        """Make members and staff at central, and let the door join."""
+        printed = await output_of(manage("demo_seed", "--json"), env=self.central_env)
+        self.seed = msgspec.json.decode(printed, type=Seed)
+        if not (self.state / IDENTITY_FILE).exists():
+            words = ("--central", self.central_url, "--code", self.seed.code, "--state", str(self.state), "--yes")
+            await output_of(doorstile("join", *words))
+        await self.staff.log_in(self.seed.username, self.seed.password)
+
+    async def _has_page(self) -> bool:
+        try:
+            _, writer = await asyncio.open_connection("127.0.0.1", self.kiosk_port)
+        except OSError:
+            return False
+        writer.close()
+        return True
+
+    async def _wait_for(
+        self, name: str, process: asyncio.subprocess.Process, is_up: Callable[[], Awaitable[bool]]
+    ) -> None:
         try:
             async with asyncio.timeout(_UP_WITHIN_S):
                 while True:
-                    try:
-                        await ask(self.state, SimRequest(do="status"))
-                    except (OSError, TimeoutError):
-                        await asyncio.sleep(_POLL_S)
-                        if self.agent is not None and self.agent.returncode is not None:
-                            raise DemoError(f"the agent ended:\n{tail_of('agent', self.folder)}") from None
-                    else:
+                    if process.returncode is not None:
+                        raise DemoError(f"{name} ended:\n{tail_of(name, self.folder)}")
+                    if await is_up():
                         return
+                    await asyncio.sleep(_POLL_S)
         except TimeoutError:
-            raise DemoError(f"the agent did not come up:\n{tail_of('agent', self.folder)}") from None
+            raise DemoError(f"{name} did not come up:\n{tail_of(name, self.folder)}") from None
 
 
 @asynccontextmanager
-async def world(folder: Path, *, central_port: int, kiosk_port: int) -> AsyncIterator[World]:
-    """Build the world in `folder`: central runs, members exist, the door joined and reads cards. Port 0 takes any."""
-    (folder / "agent").mkdir(parents=True, exist_ok=True)
-    port = central_port or free_port()
-    url = f"http://127.0.0.1:{port}"
-    env = {"DOORSTILE_DATA": str(folder / "central")}
-    command = doorstile("central", "--port", str(port), "--data", str(folder / "central"))
-    async with running("central", command, folder, env) as central:
-        await _wait_for_central(url, central, folder)
-        seed = msgspec.json.decode(await output_of(manage("demo_seed", "--json"), env=env), type=Seed)
-        if not (folder / "agent" / "identity.json").exists():
-            join = doorstile("join", "--central", url, "--code", seed.code, "--state", str(folder / "agent"), "--yes")
-            await output_of(join)
-        staff = Staff(url)
-        await staff.log_in(seed.username, seed.password)
-        built = World(folder, url, kiosk_port, seed, staff, env)
-        try:
-            await built.start_agent()
-            yield built
-        finally:
-            await built.close()
-            await stop(central)
+async def world(folder: Path, setup: Setup) -> AsyncIterator[World]:
+    """Build the world in `folder`: central runs, members exist, the door joined and reads cards."""
+    port = setup.central_port or free_port()
+    embedded = doorstile("central", "--port", str(port), "--data", str(folder / "central"))
+    built = World(
+        folder=folder,
+        central_url=f"http://127.0.0.1:{port}",
+        kiosk_port=setup.kiosk_port or free_port(),
+        central_command=[word.replace("{port}", str(port)) for word in setup.central_command] or embedded,
+        central_env={"DOORSTILE_DATA": str(folder / "central"), **setup.central_env},
+        agent_options=setup.agent_options,
+    )
+    built.state.mkdir(parents=True, exist_ok=True)
+    try:
+        await built.start_central()
+        await built.populate()
+        await built.start_agent()
+        yield built
+    finally:
+        await built.close()
 
 
 def free_port() -> int:
@@ -143,16 +191,3 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
-
-
-async def _wait_for_central(url: str, central: asyncio.subprocess.Process, folder: Path) -> None:
-    try:
-        async with asyncio.timeout(_UP_WITHIN_S):
-            while True:
-                if await Staff(url).is_up():
-                    return
-                if central.returncode is not None:
-                    raise DemoError(f"central ended:\n{tail_of('central', folder)}")
-                await asyncio.sleep(_POLL_S)
-    except TimeoutError:
-        raise DemoError(f"central did not come up:\n{tail_of('central', folder)}") from None

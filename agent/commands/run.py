@@ -10,7 +10,7 @@ from typing import Final
 
 import click
 
-from agent.config import load_config, overridden
+from agent.config import Config, load_config, overridden
 from hardware.errors import HardwareError
 from wire.errors import DoorstileError
 
@@ -24,12 +24,33 @@ _FORMAT: Final = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 @click.option("--state", type=click.Path(path_type=Path), help="State folder, instead of the file's.")
 @click.option("--profile", help="Hardware profile, instead of the file's.")
 @click.option("--kiosk-port", type=click.IntRange(0, 65535), help="Port of the local page, instead of the file's.")
-def run(config: Path | None, state: Path | None, profile: str | None, kiosk_port: int | None) -> None:
+@click.option("--outputs-off", is_flag=True, help="Switch every output off and exit: for after a crash.")
+def run(
+    *, config: Path | None, state: Path | None, profile: str | None, kiosk_port: int | None, outputs_off: bool
+) -> None:
     """Work the door until stopped. Exits with 1 on a fault; the service starts it again."""
-    from agent.app import work  # everything that a door needs is imported when one is worked
-
     chosen = overridden(load_config(config), state=state, profile=profile, kiosk_port=kiosk_port)
     logging.basicConfig(level=chosen.log_level.upper(), format=_FORMAT, stream=sys.stderr)
+    if outputs_off:
+        _switch_off(chosen.profile)
+    else:
+        _work(chosen)
+
+
+def _switch_off(profile: str) -> None:
+    """A Pi's line keeps its level when its owner is killed: the service calls this before it starts the agent anew."""
+    from hardware.factory import drive_safe
+    from hardware.profiles import load_profile
+
+    try:
+        drive_safe(load_profile(profile))
+    except HardwareError as error:
+        raise click.ClickException(str(error)) from error
+
+
+def _work(chosen: Config) -> None:
+    from agent.app import work  # everything that a door needs is imported when one is worked
+
     try:
         asyncio.run(_until_signal(lambda: work(chosen)))
     except* (DoorstileError, HardwareError) as group:
