@@ -1,0 +1,112 @@
+import importlib
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from agent import __version__
+from agent.cli import COMMANDS, doorstile
+from agent.core.types import EventId
+from agent.store.journal import Draft, Journal
+from wire.events import Stamp, StartedBody
+from wire.vocabulary import ClockQuality, EventKind
+
+pytestmark = pytest.mark.unit
+
+
+def run(*words: str) -> tuple[int, str]:
+    result = CliRunner().invoke(doorstile, list(words))
+    return result.exit_code, result.output
+
+
+async def write(folder: Path, events: int = 3) -> list[EventId]:
+    journal = Journal.open(folder, device="d1")
+    at = Stamp(boot="b", mono_ms=1, wall_ms=2, q=ClockQuality.NONE)
+    ids = [await journal.append(Draft(EventKind.STARTED, at, StartedBody(agent="9.9"))) for _ in range(events)]
+    await journal.close()
+    return ids
+
+
+def test_help_lists_every_verb_and_imports_none_of_them() -> None:
+    script = (
+        "import sys; from agent.cli import doorstile; doorstile(['--help'], standalone_mode=False); print(*sys.modules)"
+    )
+    out = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+    assert all(verb in out for verb in COMMANDS)
+    imported = out.splitlines()[-1].split()
+    assert not {"django", "websockets", "sqlite_utils", "gpiozero", "cryptography"} & set(imported)
+
+
+def test_every_verb_exists() -> None:
+    for target, line in COMMANDS.values():
+        module, _, name = target.partition(":")
+        command = getattr(importlib.import_module(module), name)
+        assert command.help
+        assert line.endswith(".")
+
+
+def test_an_unknown_verb_is_refused() -> None:
+    code, out = run("dance")
+    assert code == 2
+    assert "No such command 'dance'" in out
+
+
+def test_version_names_program_protocol_and_python() -> None:
+    assert run("version")[1].startswith(f"doorstile {__version__}, protocol 1 to 1, Python 3.")
+
+
+async def test_journal_tail_prints_the_newest_events(tmp_path: Path) -> None:
+    *_, last = await write(tmp_path)
+    code, out = run("journal", "--state", str(tmp_path), "tail", "-n", "1")
+    assert code == 0
+    assert f"{last.run[-4:]}-{last.n}" in out
+    assert "agent=9.9" in out
+
+
+async def test_journal_export_is_one_json_object_a_line(tmp_path: Path) -> None:
+    ids = await write(tmp_path)
+    _, out = run("journal", "--state", str(tmp_path), "export")
+    rows = [json.loads(line) for line in out.splitlines()]
+    assert [(row["run"], row["n"]) for row in rows] == [(id_.run, id_.n) for id_ in ids]
+    assert all(len(row["digest"]) == 64 and not row["acked"] for row in rows)
+
+
+async def test_journal_verify_tells_a_sound_journal_from_a_damaged_one(tmp_path: Path) -> None:
+    await write(tmp_path)
+    await write(tmp_path)
+    code, out = run("journal", "--state", str(tmp_path), "verify")
+    assert (code, "The journal is sound." in out) == (0, True), out
+    path = tmp_path / "journal.db"
+    path.write_bytes(path.read_bytes().replace(b'"agent":"9.9"', b'"agent":"9.8"'))
+    code, out = run("journal", "--state", str(tmp_path), "verify", "--json")
+    assert (code, json.loads(out)["sound"]) == (1, False)
+
+
+def test_a_missing_journal_is_named(tmp_path: Path) -> None:
+    result = CliRunner().invoke(doorstile, ["journal", "--state", str(tmp_path), "verify"])
+    assert "name the agent's state folder" in str(result.exception)
+
+
+def test_sim_without_an_agent_says_how_to_start_one(tmp_path: Path) -> None:
+    code, out = run("sim", "--state", str(tmp_path), "tap", "04A1B2C3")
+    assert code == 1
+    assert f"doorstile run --state {tmp_path}" in out
+
+
+def test_outputs_can_be_switched_off_without_an_agent() -> None:
+    assert run("run", "--outputs-off", "--profile", "simulated") == (0, "")
+    code, out = run("run", "--outputs-off", "--profile", "attic")
+    assert code == 1
+    assert "'attic' is not shipped" in out
+
+
+def test_running_without_an_identity_says_how_to_join(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "agent", "run", "--state", str(tmp_path)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert "doorstile join" in done.stderr
+    assert "Traceback" not in done.stderr
