@@ -17,7 +17,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "journal": ("agent.commands.journal:journal", "Look into the device's journal: tail, export, verify."),
     "demo": ("demo.command:demo", "Play a minute at a simulated door with a central of its own."),
     "sim": ("agent.commands.sim:sim", "Work the simulated hardware of a running agent."),
-    "central": ("central.embedded:central", "Run the central server in one process."),
+    "central": ("central.embedded:main", "Run the central server in one process."),
     "version": ("agent.commands.version:version", "Print the version."),
 }
 """Verb to `module:command` and its line in the help."""
