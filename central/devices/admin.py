@@ -1,7 +1,5 @@
 """Sites, doors, devices and enrolment codes for staff. Keys are never shown; a code is shown once, when it is made."""
 
-from typing import ClassVar
-
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
@@ -16,16 +14,16 @@ from central.sync import hints
 class SiteAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     """Sites."""
 
-    list_display: ClassVar = ["name", "time_zone", "closing_time", "longest_stay_h"]
+    list_display = ("name", "time_zone", "closing_time", "longest_stay_h")
 
 
 @admin.register(Door)
 class DoorAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     """Doors, and where enrolment codes come from."""
 
-    list_display: ClassVar = ["name", "site", "direction"]
-    list_filter: ClassVar = ["site"]
-    actions: ClassVar = ["make_enrolment_code"]
+    list_display = ("name", "site", "direction")
+    list_filter = ("site",)
+    actions = ("make_enrolment_code",)
 
     @admin.action(description="Make an enrolment code", permissions=["change"])
     def make_enrolment_code(self, request: HttpRequest, doors: QuerySet[Door]) -> None:
@@ -40,11 +38,11 @@ class DoorAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 class DeviceAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     """Devices; they come by enrolment and are revoked, never deleted, so that their events keep their owner."""
 
-    list_display: ClassVar = ["name", "door", "state", "agent", "last_seen_at", "backlog", "session"]
-    list_filter: ClassVar = ["state", "door__site"]
-    fields: ClassVar = ["name", "door", "state", "agent", "session", "connected_at", "last_seen_at", "backlog"]
-    readonly_fields: ClassVar = ["state", "agent", "session", "connected_at", "last_seen_at", "backlog"]
-    actions: ClassVar = ["revoke", "reinstate"]
+    list_display = ("name", "door", "state", "agent", "last_seen_at", "backlog", "session")
+    list_filter = ("state", "door__site")
+    fields = ("name", "door", "state", "agent", "session", "connected_at", "last_seen_at", "backlog")
+    readonly_fields = ("state", "agent", "session", "connected_at", "last_seen_at", "backlog")
+    actions = ("revoke", "reinstate")
 
     def has_add_permission(self, _request: HttpRequest) -> bool:
         """Devices enrol themselves."""
@@ -76,8 +74,8 @@ class DeviceAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 class EnrolmentCodeAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     """Which codes are out; the codes themselves are not kept."""
 
-    list_display: ClassVar = ["__str__", "door", "created_at", "expires_at", "spent_at"]
-    readonly_fields: ClassVar = ["door", "name", "expires_at", "spent_at", "spent_by"]
+    list_display = ("__str__", "door", "created_at", "expires_at", "spent_at")
+    readonly_fields = ("door", "name", "expires_at", "spent_at", "spent_by")
 
     def has_add_permission(self, _request: HttpRequest) -> bool:
         """Codes are made from a door."""
@@ -88,8 +86,8 @@ class EnrolmentCodeAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 class CommandAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     """What was asked of devices, by whom, why, and what came of it; read only."""
 
-    list_display: ClassVar = ["name", "device", "state", "actor", "reason", "created_at", "ended_at", "code"]
-    list_filter: ClassVar = ["state", "name"]
+    list_display = ("name", "device", "state", "actor", "reason", "created_at", "ended_at", "code")
+    list_filter = ("state", "name")
 
     def has_add_permission(self, _request: HttpRequest) -> bool:
         """Commands are issued from the dashboard."""

@@ -10,7 +10,7 @@ from typing import Final
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import DurationField, ExpressionWrapper, F, Q, QuerySet, Value
+from django.db.models import QuerySet
 
 from central.devices.models import Command, Device
 from central.sync import hints
@@ -40,6 +40,7 @@ def issue(
             actor=actor,
             reason=reason,
             created_at=now,
+            expires_at=now + timedelta(milliseconds=TTL_MS[name]),
             state=Command.State.PENDING if reachable else Command.State.REFUSED,
             ended_at=None if reachable else now,
             code="" if reachable else "device_offline",
@@ -62,20 +63,21 @@ def mark_sent(device_id: UUID, command_id: UUID, now: datetime) -> bool:
 
 
 def mark_expired(device_id: UUID, command_id: UUID, now: datetime) -> None:
-    """End a command that was never sent."""
-    mine = Command.objects.filter(pk=command_id, device_id=device_id, state=Command.State.PENDING)
+    """End a command that was not sent; it may have been marked for it already."""
+    unsent = (Command.State.PENDING, Command.State.SENT)
+    mine = Command.objects.filter(pk=command_id, device_id=device_id, state__in=unsent)
     mine.update(state=Command.State.EXPIRED, ended_at=now, code="not_sent_in_time")
 
 
 def record_reply(
     device_id: UUID, command_id: UUID, state: CommandState, now: datetime, *, code: str = "", out: str = ""
 ) -> bool:
-    """Keep what the device said of a command; False where it has no such command. A known ending stays as it is.
+    """Keep what the device said of a command; False where it has no such command.
 
-    Of the endings only `unknown` may change: the device speaks late, but it knows better.
+    An ending that the device reported stays; one that central assumed gives way, because the device knows better.
     """
     mine = Command.objects.filter(pk=command_id, device_id=device_id)
-    changeable = mine.filter(Q(state__in=Command.OPEN) | Q(state=Command.State.UNKNOWN))
+    changeable = mine.filter(state__in=(*Command.OPEN, Command.State.UNKNOWN, Command.State.EXPIRED))
     match state:
         case CommandState.QUEUED:
             mine.filter(state__in=(Command.State.PENDING, Command.State.SENT)).update(
@@ -84,8 +86,8 @@ def record_reply(
         case CommandState.DUPLICATE:
             pass
         case _:
-            changeable.update(state=Command.State(state.value), ended_at=now, code=_bare(code, _MAX_CODE),
-                              out=_bare(out, _MAX_OUT))  # fmt: skip
+            ended = Command.State(state.value)
+            changeable.update(state=ended, ended_at=now, code=_bare(code, _MAX_CODE), out=_bare(out, _MAX_OUT))
     return mine.exists()
 
 
@@ -95,17 +97,11 @@ def _bare(text: str, most: int) -> str:
 
 def sweep(now: datetime) -> int:
     """End what can no longer end by itself; return how many commands that were."""
-    expired = _older(now, timedelta()).filter(state=Command.State.PENDING)
-    silent = _older(now, RESULT_WITHIN).filter(state__in=(Command.State.SENT, Command.State.QUEUED))
+    expired = Command.objects.filter(state=Command.State.PENDING, expires_at__lt=now)
+    waiting = (Command.State.SENT, Command.State.QUEUED)
+    silent = Command.objects.filter(state__in=waiting, expires_at__lt=now - RESULT_WITHIN)
     ended = expired.update(state=Command.State.EXPIRED, ended_at=now, code="not_sent_in_time")
     return ended + silent.update(state=Command.State.UNKNOWN, ended_at=now, code="no_result")
-
-
-def _older(now: datetime, grace: timedelta) -> QuerySet[Command]:
-    life: ExpressionWrapper[timedelta] = ExpressionWrapper(
-        F("ttl_ms") * Value(timedelta(milliseconds=1), output_field=DurationField()), output_field=DurationField()
-    )
-    return Command.objects.filter(created_at__lt=now - grace - life)
 
 
 def open_commands(device_ids: Iterable[UUID]) -> QuerySet[Command]:

@@ -173,6 +173,7 @@ class Command(models.Model):
     reason = models.CharField(max_length=200)
     state = models.CharField(max_length=8, choices=State.choices, default=State.PENDING)
     created_at = models.DateTimeField()
+    expires_at = models.DateTimeField()
     sent_at = models.DateTimeField(null=True)
     received_at = models.DateTimeField(null=True)
     ended_at = models.DateTimeField(null=True)
@@ -180,7 +181,10 @@ class Command(models.Model):
     out = models.CharField(max_length=500, blank=True)
 
     class Meta:
-        indexes: ClassVar = [models.Index(fields=["device", "state"], name="command_by_device_state")]
+        indexes: ClassVar = [
+            models.Index(fields=["device", "state"], name="command_by_device_state"),
+            models.Index(fields=["state", "expires_at"], name="command_by_expiry"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.name} {self.id}"

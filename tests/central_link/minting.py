@@ -4,6 +4,7 @@ import base64
 import hashlib
 import json
 import secrets
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -36,7 +37,7 @@ class DeviceIdentity:
         """The raw public key."""
         return self.private_key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
 
-    def claims(self, now: datetime = NOW, **changes: object) -> dict[str, Any]:
+    def claims(self, now: datetime = NOW, **changes: Any) -> dict[str, Any]:
         """Return the claims of a good token, changed as asked."""
         now_s = int(now.timestamp())
         claims: dict[str, Any] = {
@@ -53,7 +54,7 @@ class DeviceIdentity:
         } | changes
         return {name: value for name, value in claims.items() if value is not GONE}
 
-    def token(self, now: datetime = NOW, *, headers: dict[str, object] | None = None, **changes: object) -> str:
+    def token(self, now: datetime = NOW, *, headers: Mapping[str, object] | None = None, **changes: Any) -> str:
         """Return a token, good unless changed."""
         head = {"typ": TOKEN_TYPE, "kid": self.kid} | (headers or {})
         kept = {name: value for name, value in head.items() if value is not GONE}

@@ -3,6 +3,7 @@
 import base64
 import json
 from datetime import timedelta
+from typing import Any
 
 import jwt
 import pytest
@@ -74,7 +75,7 @@ CLAIMS = ("iss", "sub", "aud", "iat", "nbf", "exp", "jti", "run", "n", "head")
     ids=lambda value: str(value)[:50].replace("\0", "0"),
 )
 def test_wrong_claim_is_refused_with_its_reason(
-    identity: DeviceIdentity, changes: dict[str, object], reason: Refused
+    identity: DeviceIdentity, changes: dict[str, Any], reason: Refused
 ) -> None:
     found = refusal(identity.token(**changes))
     assert (found.status, found.reason) == (401, reason)
