@@ -1,5 +1,10 @@
-"""Addresses of the ledger."""
+"""Addresses of the ledger's data."""
 
-from django.urls import URLPattern
+from django.urls import path
 
-urlpatterns: list[URLPattern] = []
+from central.checkins.views import entries, statistics
+
+urlpatterns = [
+    path("api/stats", statistics, name="statistics"),
+    path("api/feed", entries, name="entries"),
+]

@@ -1,7 +1,6 @@
 """Members and their credentials for staff. A credential's value is typed once and shown masked from then on."""
 
-from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 from django import forms
 from django.contrib import admin
@@ -24,7 +23,7 @@ class MemberForm(forms.ModelForm):  # type: ignore[type-arg]
 
     class Meta:
         model = Member
-        fields: ClassVar = ["full_name", "is_active", "valid_from", "valid_to"]
+        fields = ["full_name", "is_active", "valid_from", "valid_to"]
 
     def clean(self) -> dict[str, Any]:
         """Refuse an inverted validity."""
@@ -42,7 +41,7 @@ class CredentialForm(forms.ModelForm):  # type: ignore[type-arg]
 
     class Meta:
         model = Credential
-        fields: ClassVar = ["member", "kind", "is_revoked"]
+        fields = ["member", "kind", "is_revoked"]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -80,7 +79,7 @@ class CredentialInline(admin.TabularInline):  # type: ignore[type-arg]
     model = Credential
     form = CredentialForm
     extra = 1
-    readonly_fields: ClassVar = ["hint"]
+    readonly_fields = ["hint"]
 
     def get_readonly_fields(self, _request: HttpRequest, _obj: Any = None) -> list[str]:
         """Show what is there masked."""
@@ -92,10 +91,10 @@ class MemberAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     """Members, with their sites and credentials."""
 
     form = MemberForm
-    inlines: ClassVar = [MembershipInline, CredentialInline]
-    list_display: ClassVar = ["full_name", "is_active", "valid_from", "valid_to"]
-    list_filter: ClassVar = ["is_active", "sites"]
-    search_fields: ClassVar = ["full_name"]
+    inlines = [MembershipInline, CredentialInline]
+    list_display = ["full_name", "is_active", "valid_from", "valid_to"]
+    list_filter = ["is_active", "sites"]
+    search_fields = ["full_name"]
 
 
 @admin.register(Credential)
@@ -103,16 +102,16 @@ class CredentialAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     """Credentials; to replace a card, revoke or delete it and add the new one."""
 
     form = CredentialForm
-    list_display: ClassVar = ["hint", "kind", "member", "is_revoked", "created_at"]
-    list_filter: ClassVar = ["kind", "is_revoked"]
-    list_select_related = ("member",)
-    search_fields: ClassVar = ["member__full_name"]
-    autocomplete_fields = ("member",)
+    list_display = ["hint", "kind", "member", "is_revoked", "created_at"]
+    list_filter = ["kind", "is_revoked"]
+    list_select_related = ["member"]
+    search_fields = ["member__full_name"]
+    autocomplete_fields = ["member"]
 
     def get_readonly_fields(self, _request: HttpRequest, obj: Credential | None = None) -> list[str]:
         """What was enrolled stays as it is, but for the revocation."""
         return [] if obj is None else ["hint", "member", "kind"]
 
-    def get_fields(self, _request: HttpRequest, obj: Credential | None = None) -> Sequence[Any]:
+    def get_fields(self, _request: HttpRequest, obj: Credential | None = None) -> Any:
         """Ask for the value once."""
         return ["member", "kind", "value"] if obj is None else ["hint", "member", "kind", "is_revoked"]

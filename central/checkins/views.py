@@ -1,0 +1,83 @@
+"""Figures, doors and feed as data, for staff's pages."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.utils import timezone
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+
+from central.checkins import feed, stats
+from central.checkins.access import staff_data
+from central.devices.models import Device, Site
+
+
+@require_safe
+@never_cache
+@staff_data
+def statistics(request: HttpRequest) -> HttpResponse:
+    """Return the three figures and the doors of `?site=`, of all sites together without it; 404 for an unknown site."""
+    sites = chosen_sites(request)
+    if sites is None:
+        return JsonResponse({"error": "no such site"}, status=404)
+    return JsonResponse(figures_of(sites, timezone.now()))
+
+
+@require_safe
+@never_cache
+@staff_data
+def entries(request: HttpRequest) -> HttpResponse:
+    """Return the last entries of the feed, the newest last."""
+    sites = chosen_sites(request)
+    if sites is None:
+        return JsonResponse({"error": "no such site"}, status=404)
+    return JsonResponse({"entries": msgspec.to_builtins(feed.latest([site.pk for site in sites]))})
+
+
+def chosen_sites(request: HttpRequest) -> list[Site] | None:
+    """Return the site that `?site=` names, all sites without it, or None where there is no such site."""
+    chosen = request.GET.get("site")
+    if chosen is None:
+        return list(Site.objects.order_by("name"))
+    try:
+        return list(Site.objects.filter(pk=UUID(chosen))) or None
+    except ValueError:
+        return None
+
+
+def figures_of(sites: list[Site], now: datetime) -> dict[str, Any]:
+    """Return the figures of these sites together, and their doors."""
+    now_ms = int(now.timestamp() * 1000)
+    total = sum((stats.of_site(site, now_ms) for site in sites), stats.Figures())
+    return {
+        "currentlyIn": total.currently_in,
+        "todayTotal": total.today_total,
+        "averageStayMinutes": total.average_stay_minutes,
+        "timestamp": now.isoformat(),
+        "doors": doors_of(sites, now),
+    }
+
+
+def doors_of(sites: list[Site], now: datetime) -> list[dict[str, Any]]:
+    """Return the devices of these sites as the page shows them, in order of site and door."""
+    devices = Device.objects.filter(door__site__in=sites).select_related("door__site")
+    return [_door(device, now) for device in devices.order_by("door__site__name", "door__name", "name")]
+
+
+def _door(device: Device, now: datetime) -> dict[str, Any]:
+    is_up = device.is_connected(now)
+    seen_at = device.last_seen_at
+    return {
+        "device": str(device.pk),
+        "site": device.door.site.name,
+        "door": device.door.name,
+        "name": device.name,
+        "state": "revoked" if device.state == Device.State.REVOKED else "online" if is_up else "away",
+        "says": device.door_state if is_up else "",
+        "lastSeen": None if seen_at is None else seen_at.isoformat(),
+        "waiting": device.backlog,
+        "version": device.agent,
+    }

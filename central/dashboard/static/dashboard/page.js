@@ -1,0 +1,217 @@
+// The dashboard: keeps figures, doors and feed up to date, and says so when it cannot.
+// Everything that comes from the server is data: it is put into the page as text, never as markup.
+
+const ENTRIES = 50;
+const FIGURES_EVERY_MS = 15_000;
+const FIGURES_SOON_MS = 250;
+const RECONNECT_MS = [250, 8_000];
+const COMMAND_EVERY_MS = 300;
+const COMMAND_FOR_MS = 75_000;
+const WORDS = {
+  grant: "granted", deny: "denied", alarm: "alarm", command: "command",
+  passage_unused: "not used", passage_failed: "did not turn", passage_unknown: "end unknown",
+};
+const STATES = {
+  pending: "asked", sent: "sent", queued: "received", done: "unlocked", failed: "failed", expired: "expired",
+  refused: "refused", unknown: "outcome unknown",
+};
+const CODES = { device_offline: "the door is not connected", not_sent_in_time: "not sent in time" };
+
+const site = document.body.dataset.site;
+const zone = document.body.dataset.zone;
+const query = site ? `?site=${encodeURIComponent(site)}` : "";
+const clock = new Intl.DateTimeFormat("en-GB", { timeZone: zone, hour: "2-digit", minute: "2-digit", second: "2-digit" });
+const day = new Intl.DateTimeFormat("en-GB", { timeZone: zone, day: "numeric", month: "short" });
+const feed = document.getElementById("feed");
+const link = document.getElementById("link");
+const shown = new Map();
+let freshAt = Date.now();
+let isLive = false;
+let soon = 0;
+let attempt = 0;
+
+function element(name, text, className) {
+  const made = document.createElement(name);
+  made.textContent = text;
+  if (className) made.className = className;
+  return made;
+}
+
+function moment(ms) {
+  const at = new Date(ms);
+  const today = day.format(new Date());
+  return day.format(at) === today ? clock.format(at) : `${day.format(at)} ${clock.format(at)}`;
+}
+
+function line(entry) {
+  const row = document.createElement("li");
+  row.dataset.at = String(entry.at_ms);
+  const what = element("span", WORDS[entry.what] ?? entry.what, "what");
+  what.dataset.what = entry.what;
+  const badge = document.createElement("span");
+  badge.append(what);
+  if (entry.is_late) badge.append(element("span", "late", "late"));
+  const who = element("span", entry.who || (entry.what === "deny" ? "unknown holder" : ""), "who");
+  if (entry.detail) who.append(" ", element("span", entry.detail.replaceAll("_", " "), "detail"));
+  const where = element("span", entry.direction ? `${entry.door}, ${entry.direction}` : entry.door, "where");
+  row.append(element("time", moment(entry.at_ms)), badge, who, where);
+  return row;
+}
+
+// Newest first by the time it happened; what came late stands where it belongs.
+function show(entries) {
+  for (const entry of entries) {
+    if (shown.has(entry.id)) continue;
+    const row = line(entry);
+    const after = [...feed.children].find((other) => Number(other.dataset.at) <= entry.at_ms);
+    feed.insertBefore(row, after ?? null);
+    shown.set(entry.id, row);
+  }
+  while (feed.children.length > ENTRIES) feed.lastElementChild.remove();
+  for (const [id, row] of shown) if (!row.isConnected) shown.delete(id);
+  document.getElementById("quiet").hidden = feed.children.length > 0;
+}
+
+function age() {
+  const seconds = Math.round((Date.now() - freshAt) / 1000);
+  return seconds < 90 ? `${seconds} s` : `${Math.round(seconds / 60)} min`;
+}
+
+function tell() {
+  const isFresh = isLive && Date.now() - freshAt < 2 * FIGURES_EVERY_MS;
+  document.body.classList.toggle("stale", !isFresh);
+  link.dataset.state = isFresh ? "live" : "lost";
+  const text = isFresh ? "Live" : `Connection lost; figures are ${age()} old`;
+  if (link.textContent !== text) link.textContent = text;
+}
+
+function put(row, name, text) {
+  const field = row.querySelector(`[data-field="${name}"]`);
+  if (field.textContent !== text) field.textContent = text;
+}
+
+function showDoors(doors) {
+  const rows = new Map([...document.querySelectorAll("tr[data-device]")].map((row) => [row.dataset.device, row]));
+  if (doors.length !== rows.size || doors.some((door) => !rows.has(door.device))) {
+    location.reload();
+    return;
+  }
+  for (const door of doors) {
+    const row = rows.get(door.device);
+    row.dataset.state = door.state;
+    put(row, "state", door.state);
+    put(row, "says", door.says);
+    put(row, "lastSeen", door.lastSeen ? moment(Date.parse(door.lastSeen)) : "never");
+    put(row, "waiting", String(door.waiting));
+    put(row, "version", door.version);
+  }
+}
+
+async function read(path) {
+  const answer = await fetch(path, { headers: { Accept: "application/json" }, signal: AbortSignal.timeout(10_000) });
+  if (answer.status === 401 || answer.status === 403) location.reload();
+  if (!answer.ok) throw new Error(`${path} answered ${answer.status}`);
+  return answer.json();
+}
+
+async function refresh() {
+  soon = 0;
+  try {
+    const found = await read(`/api/stats${query}`);
+    for (const name of ["currentlyIn", "todayTotal", "averageStayMinutes"]) {
+      document.getElementById(name).textContent = String(found[name]);
+    }
+    freshAt = Date.now();
+    showDoors(found.doors);
+  } catch (fault) {
+    console.warn(fault.message);
+  }
+  tell();
+}
+
+function refreshSoon() {
+  if (!soon) soon = setTimeout(refresh, FIGURES_SOON_MS);
+}
+
+async function catchUp() {
+  try {
+    show((await read(`/api/feed${query}`)).entries);
+  } catch (fault) {
+    console.warn(fault.message);
+  }
+  refreshSoon();
+}
+
+function connect() {
+  const scheme = location.protocol === "https:" ? "wss" : "ws";
+  const socket = new WebSocket(`${scheme}://${location.host}/ws/live/${query}`);
+  socket.addEventListener("open", () => {
+    attempt = 0;
+    isLive = true;
+    catchUp();
+  });
+  socket.addEventListener("message", (message) => {
+    show(JSON.parse(message.data).entries);
+    refreshSoon();
+  });
+  socket.addEventListener("close", () => {
+    isLive = false;
+    tell();
+    const [least, most] = RECONNECT_MS;
+    setTimeout(connect, least + Math.random() * Math.min(most, least * 2 ** attempt));
+    attempt += 1;
+  });
+}
+
+async function follow(form, command) {
+  const output = form.querySelector("output");
+  const until = Date.now() + COMMAND_FOR_MS;
+  const trail = [];
+  for (;;) {
+    const word = STATES[command.state] ?? command.state;
+    if (trail.at(-1) !== word) trail.push(word);
+    const why = CODES[command.code] ?? command.code.replaceAll("_", " ");
+    output.textContent = trail.join(", ") + (command.isOver && why ? `: ${why}` : "");
+    if (command.isOver || Date.now() > until) return;
+    await new Promise((resolve) => setTimeout(resolve, COMMAND_EVERY_MS));
+    try {
+      command = await read(`/commands/${command.id}`);
+    } catch (fault) {
+      console.warn(fault.message);
+    }
+  }
+}
+
+async function unlock(event) {
+  event.preventDefault();
+  const form = event.currentTarget;
+  const output = form.querySelector("output");
+  const button = form.querySelector("button");
+  button.disabled = true;
+  output.textContent = "asking";
+  try {
+    const answer = await fetch(form.action, {
+      method: "POST",
+      body: new FormData(form),
+      headers: { Accept: "application/json" },
+      signal: AbortSignal.timeout(10_000),
+    });
+    const said = await answer.json();
+    if (!answer.ok) throw new Error(said.error);
+    form.querySelector("[name=reason]").value = "";
+    await follow(form, said);
+  } catch (fault) {
+    output.textContent = `not sent: ${fault.message}`;
+  } finally {
+    button.disabled = false;
+  }
+}
+
+for (const form of document.querySelectorAll("form.unlock")) form.addEventListener("submit", unlock);
+for (const time of document.querySelectorAll("time[datetime]")) {
+  if (time.dateTime) time.textContent = moment(Date.parse(time.dateTime));
+}
+show(JSON.parse(document.getElementById("entries").textContent));
+setInterval(refresh, FIGURES_EVERY_MS);
+setInterval(tell, 1_000);
+connect();
