@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 
-from wire.limits import MAX_EVENT_DEPTH
+from wire.limits import MAX_EVENT_DEPTH, Number, Whole
 from wire.vocabulary import (
     ClockQuality,
     CommandName,
@@ -38,8 +38,8 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Enough to make the decision again: the directory, the rules, and a digest of the facts that went in."""
 
     dir_epoch: str
-    dir_ver: int
-    rules: int
+    dir_ver: Whole
+    rules: Whole
     input: str
     scope: str = "device"
 
@@ -62,7 +62,7 @@ class PassageBody(Body, frozen=True, kw_only=True):
     """How the grant (run, n) ended."""
 
     of_run: str
-    of_n: int
+    of_n: Number
     outcome: PassageOutcome
     member: str | None = None
     direction: Direction | None = None
@@ -116,39 +116,42 @@ class Stamp(msgspec.Struct, frozen=True, omit_defaults=True):
     """When, on the device: monotonic ms since boot `boot`, wall ms since 1970 and how far to trust it."""
 
     boot: str
-    mono_ms: int
-    wall_ms: int
+    mono_ms: Whole
+    wall_ms: Whole
     q: ClockQuality
-    err_ms: int | None = None
+    err_ms: Whole | None = None
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True):
     """An event as its text reads; `body` stays raw until its kind is known."""
 
-    n: int
+    n: Number
     kind: str
     boot: str
-    mono_ms: int
-    wall_ms: int
+    mono_ms: Whole
+    wall_ms: Whole
     q: ClockQuality
     body: msgspec.Raw
-    err_ms: int | None = None
+    err_ms: Whole | None = None
 
 
-class Stub(msgspec.Struct, frozen=True):
-    """What stands for event `n` once its text is gone, or too large to send; its digest keeps the chain whole."""
+class Stub(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What stands for event `n` once its text is gone, or too large to send; its digest keeps the chain whole.
 
-    n: int
+    A text with any other member is an event, whatever it claims: a stub escapes the comparison of digests.
+    """
+
+    n: Number
     shed: ShedReason
 
 
 class _Rest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     kind: EventKind
     boot: str
-    mono_ms: int
-    wall_ms: int
+    mono_ms: Whole
+    wall_ms: Whole
     q: ClockQuality
-    err_ms: int | None = None
+    err_ms: Whole | None = None
     body: Body
 
 
@@ -169,6 +172,11 @@ def number(n: int, tail: bytes) -> bytes:
     return b'{"n":%d,' % n + tail
 
 
+def is_text_of(n: int, text: bytes) -> bool:
+    """True where a text made by `number` is that of event `n`."""
+    return text.startswith(b'{"n":%d,' % n)
+
+
 def stub(n: int, why: ShedReason) -> bytes:
     """Return what is spliced with the digest of event `n` in place of its text; the digest does not cover it."""
     return _encode(Stub(n, why))
@@ -178,7 +186,7 @@ def read_stub(text: bytes) -> Stub | None:
     """Return the stub in a text, or None for any other text; ask before comparing the digest."""
     try:
         return _decode_stub(text)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         return None
 
 
@@ -186,16 +194,22 @@ def read_event(text: bytes) -> Event:
     """Parse an event's text; raise msgspec.DecodeError (ValidationError among them) where it is none or too deep."""
     if text.count(b"[") + text.count(b"{") > MAX_EVENT_DEPTH and _depth(text) > MAX_EVENT_DEPTH:
         raise msgspec.ValidationError(f"event nests deeper than {MAX_EVENT_DEPTH} levels")
-    return _decode(text)
+    try:
+        return _decode(text)
+    except UnicodeDecodeError as fault:
+        raise msgspec.DecodeError(f"not UTF-8: {fault}") from fault
 
 
 def read_body(event: Event) -> Body | None:
-    """Parse an event's body; None for a kind that this version does not know."""
+    """Parse an event's body; None for a kind that this version does not know; raise msgspec.DecodeError as above."""
     try:
         kind = EventKind(event.kind)
     except ValueError:
         return None
-    return _body_decoders[kind](event.body)
+    try:
+        return _body_decoders[kind](event.body)
+    except UnicodeDecodeError as fault:
+        raise msgspec.DecodeError(f"not UTF-8: {fault}") from fault
 
 
 def _depth(text: bytes) -> int:

@@ -1,8 +1,17 @@
 """How large and how fast: the bounds that hold until central states others in `welcome`."""
 
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
+
+MAX_INTEGER: Final = 2**53 - 1
+"""The largest integer that every JSON reader holds exactly (RFC 8259, section 6); it fits into a database's bigint."""
+Whole = Annotated[int, msgspec.Meta(ge=0, le=MAX_INTEGER)]
+"""A count, a size or a time in milliseconds."""
+Moment = Annotated[int, msgspec.Meta(ge=-MAX_INTEGER, le=MAX_INTEGER)]
+"""A wall time in milliseconds since 1970 that a person may have entered, so perhaps before."""
+Number = Annotated[int, msgspec.Meta(ge=1, le=MAX_INTEGER)]
+"""The number of an event in its run."""
 
 MAX_FRAME_BYTES: Final = 128 * 1024
 MAX_EVENT_DEPTH: Final = 32

@@ -9,7 +9,7 @@ from typing import ClassVar, Final
 
 import msgspec
 
-from wire.limits import Limits, Reconnect
+from wire.limits import Limits, Moment, Number, Reconnect, Whole
 from wire.version import VersionRange
 from wire.vocabulary import (
     ClockQuality,
@@ -33,7 +33,7 @@ class DirectoryRef(msgspec.Struct, frozen=True):
     """Which directory: versions rise within an epoch, `digest` covers the rows."""
 
     epoch: str
-    ver: int
+    ver: Whole
     digest: str
 
 
@@ -44,11 +44,11 @@ class RunState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """
 
     run: str
-    ord: int
-    last: int
-    acked: int
+    ord: Whole
+    last: Whole
+    acked: Whole
     head: str
-    prev_n: int = 0
+    prev_n: Whole = 0
     prev_head: str = ""
 
 
@@ -56,7 +56,7 @@ class RunAck(msgspec.Struct, frozen=True):
     """What central holds of a run: everything up to `upto`, where the chain stands at `head` (hex)."""
 
     run: str
-    upto: int
+    upto: Whole
     head: str
 
 
@@ -70,17 +70,17 @@ class CommandRef(msgspec.Struct, frozen=True):
 class ClockReading(msgspec.Struct, frozen=True):
     """Both clocks of the device, read at one moment."""
 
-    mono_ms: int
-    wall_ms: int
+    mono_ms: Whole
+    wall_ms: Whole
     q: ClockQuality
 
 
 class Backlog(msgspec.Struct, frozen=True):
     """What waits to be sent."""
 
-    events: int
-    bytes: int
-    oldest_age_s: int
+    events: Whole
+    bytes: Whole
+    oldest_age_s: Whole
 
 
 class Hello(Message, frozen=True, kw_only=True):
@@ -106,14 +106,14 @@ class Welcome(Message, frozen=True, kw_only=True):
     """Central's answer to `hello`; after it, events flow."""
 
     type: ClassVar[str] = "welcome"
-    session: int
-    server_ms: int
-    proto: int
+    session: Whole
+    server_ms: Whole
+    proto: Whole
     runs: list[RunAck]
     limits: Limits
     hb_s: float
     ack_timeout_s: float
-    lease_s: int
+    lease_s: Whole
     reconnect: Reconnect
     dir: DirectoryRef
     dir_mode: DirectoryMode
@@ -126,14 +126,14 @@ class Events(Message, frozen=True, kw_only=True):
 
     type: ClassVar[str] = "events"
     run: str
-    first: int = msgspec.field(name="from")
+    first: Number = msgspec.field(name="from")
     ev: list[msgspec.Raw]
 
 
 class Rejection(msgspec.Struct, frozen=True, omit_defaults=True):
     """An event that central could not apply and keeps as a dead letter."""
 
-    n: int
+    n: Number
     code: RejectCode
     detail: str = ""
 
@@ -143,9 +143,9 @@ class Ack(Message, frozen=True, kw_only=True):
 
     type: ClassVar[str] = "ack"
     run: str
-    upto: int
+    upto: Whole
     head: str
-    window: int
+    window: Whole
     rej: list[Rejection] = []
 
 
@@ -154,7 +154,7 @@ class Nack(Message, frozen=True, kw_only=True):
 
     type: ClassVar[str] = "nack"
     run: str
-    expect: int
+    expect: Number
 
 
 class Anchor(Message, frozen=True, kw_only=True):
@@ -162,9 +162,9 @@ class Anchor(Message, frozen=True, kw_only=True):
 
     type: ClassVar[str] = "anchor"
     boot: str
-    mono_ms: int
-    wall_ms: int
-    err_ms: int
+    mono_ms: Whole
+    wall_ms: Whole
+    err_ms: Whole
 
 
 class Tomb(Message, frozen=True, kw_only=True):
@@ -176,10 +176,10 @@ class Tomb(Message, frozen=True, kw_only=True):
 
     type: ClassVar[str] = "tomb"
     run: str
-    first: int = msgspec.field(name="from")
-    to: int
+    first: Number = msgspec.field(name="from")
+    to: Number
     why: TombReason
-    count: int
+    count: Whole
     head: str | None = None
 
 
@@ -191,8 +191,8 @@ class DirectoryRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     member: str
     is_active: bool = True
     is_revoked: bool = False
-    valid_from_ms: int | None = None
-    valid_to_ms: int | None = None
+    valid_from_ms: Moment | None = None
+    valid_to_ms: Moment | None = None
 
 
 class DirBegin(Message, frozen=True, kw_only=True):
@@ -201,9 +201,9 @@ class DirBegin(Message, frozen=True, kw_only=True):
     type: ClassVar[str] = "dir.begin"
     snap: str
     epoch: str
-    ver: int
-    rows: int
-    chunks: int
+    ver: Whole
+    rows: Whole
+    chunks: Whole
     digest: str
 
 
@@ -212,7 +212,7 @@ class DirChunk(Message, frozen=True, kw_only=True):
 
     type: ClassVar[str] = "dir.chunk"
     snap: str
-    i: int
+    i: Whole
     rows: list[DirectoryRow]
 
 
@@ -228,7 +228,7 @@ class DirGot(Message, frozen=True, kw_only=True):
 
     type: ClassVar[str] = "dir.got"
     snap: str
-    i: int
+    i: Whole
 
 
 class DirResync(Message, frozen=True, kw_only=True):
@@ -243,7 +243,7 @@ class DirState(Message, frozen=True, kw_only=True):
 
     type: ClassVar[str] = "dir.state"
     epoch: str
-    ver: int
+    ver: Whole
     digest: str
 
 
@@ -254,9 +254,9 @@ class Command(Message, frozen=True, kw_only=True):
     id: str
     name: str
     mode: CommandMode
-    ttl_ms: int
-    age_ms: int
-    server_ms: int
+    ttl_ms: Whole
+    age_ms: Whole
+    server_ms: Whole
     args: dict[str, str] = {}
 
 
@@ -289,31 +289,31 @@ class Heartbeat(Message, frozen=True, kw_only=True):
     """Health of the device, and the versions it holds."""
 
     type: ClassVar[str] = "heartbeat"
-    mono_ms: int
-    wall_ms: int
+    mono_ms: Whole
+    wall_ms: Whole
     q: ClockQuality
-    backlog: int
-    oldest_age_s: int = 0
-    wal_bytes: int = 0
-    rss_bytes: int = 0
-    disk_free_bytes: int = 0
-    drops: int = 0
-    dir_ver: int = 0
+    backlog: Whole
+    oldest_age_s: Whole = 0
+    wal_bytes: Whole = 0
+    rss_bytes: Whole = 0
+    disk_free_bytes: Whole = 0
+    drops: Whole = 0
+    dir_ver: Whole = 0
     readers: list[str] = []
     door: str = ""
-    reconnects: int = 0
-    rtt_ms: int = 0
-    errors: int = 0
+    reconnects: Whole = 0
+    rtt_ms: Whole = 0
+    errors: Whole = 0
 
 
 class HeartbeatAck(Message, frozen=True, kw_only=True):
     """Central heard the heartbeat of `echo_mono_ms`; its versions are the truth that pushes only hint at."""
 
     type: ClassVar[str] = "heartbeat_ack"
-    echo_mono_ms: int
-    server_ms: int
-    dir_ver: int
-    cmds_pending: int = 0
+    echo_mono_ms: Whole
+    server_ms: Whole
+    dir_ver: Whole
+    cmds_pending: Whole = 0
 
 
 class AuthRefresh(Message, frozen=True, kw_only=True):
@@ -327,7 +327,7 @@ class AuthOk(Message, frozen=True, kw_only=True):
     """The lease runs for another `lease_s` seconds."""
 
     type: ClassVar[str] = "auth.ok"
-    lease_s: int
+    lease_s: Whole
 
 
 class Error(Message, frozen=True, kw_only=True):
@@ -338,16 +338,16 @@ class Error(Message, frozen=True, kw_only=True):
     detail: str = ""
     ref: str | None = None
     retryable: bool = False
-    retry_after_ms: int | None = None
+    retry_after_ms: Whole | None = None
 
 
 class Bye(Message, frozen=True, kw_only=True):
     """The sender is about to close with `code`; a device comes back after `retry_after_ms`, spread over `spread_ms`."""
 
     type: ClassVar[str] = "bye"
-    code: int
-    retry_after_ms: int | None = None
-    spread_ms: int | None = None
+    code: Whole
+    retry_after_ms: Whole | None = None
+    spread_ms: Whole | None = None
 
 
 FROM_AGENT: Final[tuple[type[Message], ...]] = (

@@ -1,0 +1,15 @@
+"""What holds for every test: how many examples a property is tried on.
+
+Few by default, so that the pure tests run in about a second; HYPOTHESIS_PROFILE=long tries many.
+"""
+
+import os
+
+from hypothesis import HealthCheck, settings
+
+_QUIET = [HealthCheck.too_slow, HealthCheck.data_too_large]
+
+settings.register_profile("fast", max_examples=15, deadline=None, database=None, suppress_health_check=_QUIET)
+settings.register_profile("ci", max_examples=60, deadline=None, database=None, suppress_health_check=_QUIET)
+settings.register_profile("long", max_examples=5_000, deadline=None, suppress_health_check=_QUIET)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") == "true" else "fast"))
