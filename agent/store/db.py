@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 RUN_BITS: Final = 40
-"""An event's row id is `ord << 40 | n`: one tree in the order of writing, no index beside it."""
+"""An event's row id is `(ord << 40) + n`: one tree in the order of writing, no index beside it."""
 MAX_N: Final = (1 << RUN_BITS) - 1
 _BUSY_TIMEOUT_S: Final = 5.0
 
@@ -26,7 +26,7 @@ class Fault(Enum):
 
 def place(ord_: int, n: int) -> int:
     """Return the row id of event `n` in the run of ordinal `ord_`."""
-    return ord_ << RUN_BITS | n
+    return (ord_ << RUN_BITS) + n
 
 
 def classify(fault: sqlite3.Error) -> Fault:

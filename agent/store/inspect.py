@@ -12,7 +12,8 @@ from pathlib import Path
 
 from agent.errors import StoreError
 from agent.store import db, migrations, reading
-from agent.store.opening import JOURNAL_NAME, witness_path
+from agent.store.opening import JOURNAL_NAME, roll_path, witness_path
+from agent.store.roll import read_roll
 from agent.store.types import Loss, Promise
 from agent.store.verify import findings
 from agent.store.witness import read_mark
@@ -82,11 +83,11 @@ class Inspector:
 
     def verify(self) -> Verdict:
         """Check every row, the chain, the cursors and the witness, at one moment of the journal."""
-        mark = read_mark(witness_path(self._path))
+        mark, roll = read_mark(witness_path(self._path)), read_roll(roll_path(self._path))
         self._connection.execute("BEGIN")
         try:
             faults = [answer for (answer,) in self._connection.execute("PRAGMA quick_check(10)") if answer != "ok"]
-            faults += findings(self._connection, self._meta.get("device", ""), mark, db.MAX_N)
+            faults += findings(self._connection, mark, roll, db.MAX_N)
             counts = tuple(self._count(line) for line in reading.run_lines(self._connection))
             losses = tuple(reading.losses(self._connection))
             promises = tuple(reading.promises(self._connection))

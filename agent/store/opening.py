@@ -11,9 +11,10 @@ from agent.store import db, migrations, reading, salvage
 from agent.store.lock import FolderLock
 from agent.store.orders import Position
 from agent.store.reserve import Reserve
+from agent.store.roll import read_roll, write_roll
 from agent.store.types import JournalLimits, OpenReport
 from agent.store.verify import damage
-from agent.store.witness import Mark, Witness, read_mark
+from agent.store.witness import Witness, read_mark
 from agent.store.writer import mark_path
 
 JOURNAL_NAME: Final = "journal.db"
@@ -55,15 +56,15 @@ def position_of(opened: Opened, device: str) -> Position:
 
 
 def _open(path: Path, device: str, limits: JournalLimits, lock: FolderLock) -> Opened:
-    mark = read_mark(witness_path(path))
-    report = _mend(path, device, limits, mark)
+    report = _mend(path, device, limits)
     reserve = Reserve(path.with_suffix(".reserve"), limits.reserve_bytes)
     connection = db.connect_writer(path, page_bytes=limits.page_bytes)
     try:
         migrations.migrate(connection, migrations.JOURNAL, path)
-        store = _identify(connection, device, path)
+        store = _identify(connection, device)
         lines = reading.run_lines(connection)
         lines.append(_begin_run(connection, lines, device, store))
+        write_roll(roll_path(path), store, device, lines)
         db.flush_folder(path.parent)
         witness = _witness(path, store, device, lines[-1])
         reserve.hold()
@@ -79,35 +80,50 @@ def witness_path(path: Path) -> Path:
     return path.with_suffix(".witness")
 
 
-def _mend(path: Path, device: str, limits: JournalLimits, mark: Mark | None) -> OpenReport:
+def roll_path(path: Path) -> Path:
+    """Return where a journal's roll of runs is."""
+    return path.with_suffix(".runs")
+
+
+def _mend(path: Path, device: str, limits: JournalLimits) -> OpenReport:
     """Replace a damaged or suspect journal by a new file with the readable rows, and say so."""
     salvage.finish(path)
+    mark, roll = read_mark(witness_path(path)), read_roll(roll_path(path))
     found = []
     if mark_path(path).exists():
         found.append(f"{path.name} was marked after a failed write")
     if path.exists():
-        found += damage(path, device, mark, limits.tail_rows)
+        _refuse_stranger(path, device)
+        found += damage(path, mark, roll, limits.tail_rows)
     elif mark is not None:
         found.append(f"{path.name} is missing; event {mark.n} of run {mark.run} was the last")
-    if mark is None and path.exists() and not found:
-        return OpenReport((f"{witness_path(path).name} was missing or unreadable; the journal itself is whole",))
-    if not found:
-        return OpenReport()
-    report = salvage.rebuild(path, device, limits, mark, tuple(found))
-    mark_path(path).unlink(missing_ok=True)
-    return report
+    elif roll is not None or db.wal_of(path).exists():
+        found.append(f"{path.name} is missing, though it was there before")
+    if found:
+        report = salvage.rebuild(path, device, limits, mark, roll, tuple(found))
+        mark_path(path).unlink(missing_ok=True)
+        return report
+    gone = [aside.name for aside, known in ((witness_path(path), mark), (roll_path(path), roll)) if known is None]
+    if gone and path.exists():
+        return OpenReport((f"{' and '.join(gone)} missing or unreadable; the journal itself is whole",))
+    return OpenReport()
 
 
-def _identify(connection: sqlite3.Connection, device: str, path: Path) -> str:
-    """Return the journal's random id, made when the file is new; refuse the journal of another device."""
+def _identify(connection: sqlite3.Connection, device: str) -> str:
+    """Return the journal's random id, made when the file is new."""
     known = dict(connection.execute("SELECT name, value FROM meta"))
-    if known.get("device", device) != device:
-        raise StoreError(f"{path} belongs to device {known['device']}, not {device}: move it away before joining anew")
     store = known.get("store") or secrets.token_hex(8)
     connection.execute("BEGIN IMMEDIATE")
     connection.execute("INSERT OR IGNORE INTO meta (name, value) VALUES ('device', ?), ('store', ?)", (device, store))
     connection.execute("COMMIT")
     return store
+
+
+def _refuse_stranger(path: Path, device: str) -> None:
+    """Raise StoreError for the whole journal of another device: joining anew must not send its events as ours."""
+    roll = read_roll(roll_path(path))
+    if roll is not None and roll.device != device:
+        raise StoreError(f"{path} belongs to device {roll.device}, not {device}: move it away before joining anew")
 
 
 def _begin_run(

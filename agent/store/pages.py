@@ -11,8 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from agent.store.db import wal_of
+from agent.store.db import MAX_N, wal_of
 from wire.chain import DIGEST_BYTES, digest
+from wire.events import is_text_of
 
 Found = tuple[int, bytes, bytes, int, bytes | None]
 
@@ -24,13 +25,15 @@ _FRAME_HEADER: Final = 24
 
 
 def is_genuine(row: tuple[Any, ...]) -> bool:
-    """True for a row of the right shape whose text, where it has one, matches its digest."""
+    """True for a row of the right shape whose text, where it has one, matches its digest and number."""
     row_id, prev, event_digest, size, text = row
     if not (isinstance(row_id, int) and isinstance(size, int) and isinstance(prev, bytes)):
         return False
     if not isinstance(event_digest, bytes) or len(event_digest) != DIGEST_BYTES or len(prev) != DIGEST_BYTES:
         return False
-    return text is None or (isinstance(text, bytes) and digest(text) == event_digest)
+    if text is None:
+        return True
+    return isinstance(text, bytes) and is_text_of(row_id & MAX_N, text) and digest(text) == event_digest
 
 
 def rows(path: Path) -> Iterator[Found]:

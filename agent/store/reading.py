@@ -9,7 +9,7 @@ from agent.store.db import MAX_N, place
 from agent.store.errors import RowDamagedError
 from agent.store.types import Loss, Promise, Spliced
 from wire.chain import digest, genesis, link, splice
-from wire.events import Stamp, read_event, stub
+from wire.events import Stamp, is_text_of, read_event, stub
 from wire.vocabulary import ShedReason, TombReason
 
 _ROWS: Final = "SELECT place & ?, prev, digest, bytes, text FROM events WHERE place > ? AND place <= ? ORDER BY place"
@@ -33,8 +33,8 @@ class Row:
 
     @property
     def is_intact(self) -> bool:
-        """True where the text is the one that was digested."""
-        return self.text is None or digest(self.text) == self.digest
+        """True where the text is the one that was digested, and stands in its place."""
+        return self.text is None or (is_text_of(self.n, self.text) and digest(self.text) == self.digest)
 
 
 @dataclass(slots=True)

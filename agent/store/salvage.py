@@ -11,10 +11,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from agent.store import db, migrations, outbox, pages, reading
+from agent.store import db, migrations, outbox, pages, reading, room
+from agent.store.roll import Roll
 from agent.store.types import JournalLimits, Loss, OpenReport
 from agent.store.witness import Mark
-from wire.chain import genesis
+from wire.chain import genesis, link
 from wire.vocabulary import TombReason
 
 _KEPT_QUARANTINES: Final = 3
@@ -48,22 +49,26 @@ def finish(path: Path) -> None:
         _adopt(path)
 
 
-def rebuild(path: Path, device: str, limits: JournalLimits, mark: Mark | None, found: tuple[str, ...]) -> OpenReport:
+def rebuild(
+    path: Path, device: str, limits: JournalLimits, mark: Mark | None, roll: Roll | None, found: tuple[str, ...]
+) -> OpenReport:
     """Copy what can be read to a new file, put the old ones in quarantine, and say what is gone."""
     path.with_suffix(".reserve").unlink(missing_ok=True)
     new = path.with_suffix(".rebuild")
-    kept, lost = _build(path, new, device, limits, mark)
+    kept, lost = _build(path, new, device, limits, mark, roll)
     new.rename(path.with_suffix(".new"))
     db.flush_folder(path.parent)
     folder = None
-    if path.exists():
+    if any(old.exists() for old in _trio(path)):
         folder = _quarantine(path)
         _set_aside(path, folder)
     _adopt(path)
     return OpenReport(found, str(folder) if folder else None, kept, lost)
 
 
-def _build(path: Path, new: Path, device: str, limits: JournalLimits, mark: Mark | None) -> tuple[int, int]:
+def _build(
+    path: Path, new: Path, device: str, limits: JournalLimits, mark: Mark | None, roll: Roll | None
+) -> tuple[int, int]:
     connection = db.connect_writer(new, page_bytes=limits.page_bytes)
     try:
         migrations.migrate(connection, migrations.JOURNAL, new)
@@ -71,6 +76,8 @@ def _build(path: Path, new: Path, device: str, limits: JournalLimits, mark: Mark
         is_ours = old.device in (None, device)
         if not is_ours:
             old = _Old()
+        if roll is not None:
+            _correct(old, roll)
         store = old.store or (mark.store if mark else None)
         connection.execute("BEGIN IMMEDIATE")
         _copy_small(connection, old, device, store)
@@ -116,6 +123,23 @@ def _readable(connection: sqlite3.Connection, query: str) -> Iterator[tuple[Any,
         return
 
 
+def _correct(old: _Old, roll: Roll) -> None:
+    """Take from the roll the runs that the tables lost, and the ids of those that they kept."""
+    if old.store not in (None, roll.store) and {run[1] for run in old.runs}.isdisjoint(run.run for run in roll.runs):
+        return
+    old.store = roll.store
+    kept = {run[0]: run for run in old.runs}
+    for run in roll.runs:
+        head = bytes.fromhex(run.acked_head)
+        cursors = (run.acked, head, run.acked_bytes, run.acked, head, run.acked_bytes, 0)
+        if run.ord in kept:
+            cursors = kept[run.ord][4:]
+        elif kept and run.ord < min(kept):
+            continue
+        kept[run.ord] = (run.ord, run.run, run.prev_n, bytes.fromhex(run.prev_head), *cursors)
+    old.runs = [kept[ord_] for ord_ in sorted(kept)]
+
+
 def _copy_small(connection: sqlite3.Connection, old: _Old, device: str, store: str | None) -> None:
     connection.execute("INSERT INTO meta (name, value) VALUES ('device', ?)", (device,))
     if store:
@@ -155,9 +179,6 @@ def _copy_events(connection: sqlite3.Connection, path: Path) -> None:
                 chunk.clear()
         connection.executemany(insert, chunk)
     connection.execute("DELETE FROM events WHERE place >> 40 NOT IN (SELECT ord FROM runs)")
-    connection.execute(
-        "DELETE FROM events WHERE place & ? <= (SELECT pruned FROM runs WHERE ord = place >> 40)", (db.MAX_N,)
-    )
 
 
 def _through_sqlite(path: Path) -> Iterator[tuple[Any, ...]]:
@@ -183,7 +204,10 @@ def _settle(connection: sqlite3.Connection, device: str, store: str, mark: Mark 
     lines = reading.run_lines(connection)
     lost = 0
     for line, after in zip(lines, [*lines[1:], None], strict=True):
-        end = _known_end(line, after, mark)
+        end = _known_end(connection, line, after, mark)
+        connection.execute("DELETE FROM losses WHERE run = ? AND last > ?", (line.run, end[0]))
+        if not _is_trusted(connection, line, end[0]):
+            _reset(connection, device, store, line)
         lost += sum(loss.to - loss.first + 1 for loss in _gaps(connection, line, end))
         _close_up(connection, line)
     kept: int = connection.execute("SELECT count(*) FROM events").fetchone()[0]
@@ -191,9 +215,11 @@ def _settle(connection: sqlite3.Connection, device: str, store: str, mark: Mark 
     return kept, lost
 
 
-def _known_end(line: reading.RunLine, after: reading.RunLine | None, mark: Mark | None) -> tuple[int, bytes | None]:
-    """Return the highest number that a run is known to have had, and its head where something tells."""
-    end: tuple[int, bytes | None] = (line.last, None)
+def _known_end(
+    connection: sqlite3.Connection, line: reading.RunLine, after: reading.RunLine | None, mark: Mark | None
+) -> tuple[int, bytes | None]:
+    """Return the highest number that a run is known to have had, its cursors aside, and its head where known."""
+    end: tuple[int, bytes | None] = (room.last_row(connection, line.ord, 0, 0)[0], None)
     if after is not None and after.ord == line.ord + 1 and after.prev_n > end[0]:
         end = (after.prev_n, after.prev_head or None)
     if mark is not None and mark.run == line.run and mark.n > end[0]:
@@ -201,13 +227,43 @@ def _known_end(line: reading.RunLine, after: reading.RunLine | None, mark: Mark 
     return end
 
 
+def _is_trusted(connection: sqlite3.Connection, line: reading.RunLine, end: int) -> bool:
+    """True where a run's acknowledged number fits the rows around it."""
+    is_empty = line.acked == line.pruned and line.acked_head == line.pruned_head
+    if not 0 <= line.pruned <= line.acked or (line.acked > end and not is_empty):
+        return False
+    for row in reading.rows(connection, line.ord, line.acked - 1, line.acked + 1):
+        return line.acked_head == (row.head if row.n == line.acked else row.prev)
+    return True
+
+
+def _reset(connection: sqlite3.Connection, device: str, store: str, line: reading.RunLine) -> None:
+    """Take a run's cursor back to where its rows begin: central says how far it really is."""
+    first = next(reading.rows(connection, line.ord, 0), None)
+    if first is None:
+        line.acked, line.acked_head, line.acked_bytes = 0, reading.genesis_of(device, store, line), 0
+    else:
+        before = first.total_bytes - len(first.text or b"")
+        line.acked, line.acked_head, line.acked_bytes = first.n - 1, first.prev, before
+    line.pruned, line.pruned_head, line.pruned_bytes = line.acked, line.acked_head, line.acked_bytes
+    connection.execute(
+        "UPDATE runs SET acked = ?, acked_head = ?, acked_bytes = ? WHERE ord = ?",
+        (line.acked, line.acked_head, line.acked_bytes, line.ord),
+    )
+
+
 def _gaps(connection: sqlite3.Connection, line: reading.RunLine, end: tuple[int, bytes | None]) -> list[Loss]:
+    """Declare what is missing after the cursor, and mend links that do not fit: the texts themselves are genuine."""
     declared = {loss.first for loss in reading.losses(connection) if loss.run == line.run}
     gaps: list[Loss] = []
-    expect = line.acked + 1
-    for row in reading.rows(connection, line.ord, line.acked):
+    expect, head = line.acked + 1, line.acked_head
+    for row in list(reading.rows(connection, line.ord, line.acked)):
         if row.n > expect:
             gaps.append(Loss(line.run, expect, row.n - 1, TombReason.CORRUPT, row.prev))
+        elif row.prev != head:
+            row_id = db.place(line.ord, row.n)
+            connection.execute("UPDATE events SET prev = ? WHERE place = ?", (head, row_id))
+        head = link(row.prev if row.n > expect else head, row.digest)
         expect = row.n + 1
     if end[0] >= expect:
         gaps.append(Loss(line.run, expect, end[0], TombReason.CORRUPT, end[1]))
@@ -219,15 +275,13 @@ def _gaps(connection: sqlite3.Connection, line: reading.RunLine, end: tuple[int,
 
 def _close_up(connection: sqlite3.Connection, line: reading.RunLine) -> None:
     """Keep of the acknowledged rows only those that reach the cursor without a gap."""
-    found = list(reading.rows(connection, line.ord, line.pruned, line.acked))
+    found = list(reading.rows(connection, line.ord, 0, line.acked))
     first = line.acked + 1
     head, total = line.acked_head, line.acked_bytes
     for row in reversed(found):
         if row.n != first - 1 or row.head != head:
             break
         first, head, total = row.n, row.prev, row.total_bytes - len(row.text or b"")
-    if first - 1 == line.pruned:
-        return
     connection.execute(
         "DELETE FROM events WHERE place > ? AND place < ?", (db.place(line.ord, 0), db.place(line.ord, first))
     )
@@ -235,6 +289,11 @@ def _close_up(connection: sqlite3.Connection, line: reading.RunLine) -> None:
         "UPDATE runs SET pruned = ?, pruned_head = ?, pruned_bytes = ? WHERE ord = ?",
         (first - 1, head, total, line.ord),
     )
+
+
+def _trio(path: Path) -> tuple[Path, Path, Path]:
+    """The database first: without it a log says nothing, but a log left behind would be replayed into a new file."""
+    return path, db.wal_of(path), db.shm_of(path)
 
 
 def _quarantine(path: Path) -> Path:
@@ -250,7 +309,7 @@ def _quarantine(path: Path) -> Path:
 
 
 def _set_aside(path: Path, folder: Path) -> None:
-    for old in (path, db.wal_of(path), db.shm_of(path)):
+    for old in _trio(path):
         if old.exists():
             old.rename(folder / old.name)
     db.flush_folder(folder)
@@ -263,5 +322,5 @@ def _adopt(path: Path) -> None:
 
 
 def _remove(path: Path) -> None:
-    for old in (path, db.wal_of(path), db.shm_of(path)):
+    for old in _trio(path):
         old.unlink(missing_ok=True)

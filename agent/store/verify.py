@@ -8,15 +8,16 @@ from typing import Final
 
 from agent.store import db, migrations, reading
 from agent.store.errors import SchemaError
+from agent.store.roll import Roll
 from agent.store.witness import Mark
 
 _QUICK_CHECK_BYTES: Final = 4 << 20
 
 
-def damage(path: Path, device: str, mark: Mark | None, tail_rows: int) -> list[str]:
+def damage(path: Path, mark: Mark | None, roll: Roll | None, tail_rows: int) -> list[str]:
     """Return what is wrong with a journal file, in plain words; raise SchemaError where it is from a newer agent.
 
-    Looks at the last `tail_rows` rows, at how the runs follow one another, and at the witness.
+    Looks at the last `tail_rows` rows, at how the runs follow one another, at the witness and the roll.
     """
     try:
         connection = db.connect_reader(path)
@@ -26,7 +27,7 @@ def damage(path: Path, device: str, mark: Mark | None, tail_rows: int) -> list[s
         if migrations.check(connection, migrations.JOURNAL, path) < 1:
             return [] if mark is None else [f"{path.name} is empty, yet event {mark.n} of run {mark.run} was written"]
         found = _pages(connection, path)
-        return found or list(findings(connection, device, mark, tail_rows))
+        return found or list(findings(connection, mark, roll, tail_rows))
     except SchemaError:
         raise
     except (sqlite3.Error, TypeError, ValueError, AttributeError) as fault:
@@ -43,7 +44,7 @@ def chain(connection: sqlite3.Connection, device: str, store: str, line: reading
     for row in reading.rows(connection, line.ord, after):
         while row.n != expect and expect in lost:
             head, expect = lost[expect].head, lost[expect].to + 1
-        if row.n != expect and row.n > line.acked:
+        if row.n != expect and row.n - 1 > line.acked:
             yield f"run {line.run}: events {expect} to {row.n - 1} are missing"
             head = None
         if not row.is_intact:
@@ -53,20 +54,23 @@ def chain(connection: sqlite3.Connection, device: str, store: str, line: reading
         head, expect = row.head, row.n + 1
 
 
-def findings(connection: sqlite3.Connection, device: str, mark: Mark | None, tail_rows: int) -> Iterator[str]:
-    """Yield what disagrees: witness, succession of runs, cursors, and the chain of the last `tail_rows` rows."""
+def findings(connection: sqlite3.Connection, mark: Mark | None, roll: Roll | None, tail_rows: int) -> Iterator[str]:
+    """Yield what disagrees: witness, roll, succession of runs, cursors, and the chain of the last `tail_rows` rows."""
     meta = dict(connection.execute("SELECT name, value FROM meta"))
-    store = meta.get("store", "")
+    store, device = meta.get("store", ""), meta.get("device", "")
     lines = reading.run_lines(connection)
     if mark is not None:
         yield from _against(connection, device, store, lines, mark)
+    if roll is not None:
+        yield from _against_roll(store, device, lines, roll)
     yield from _succession(connection, device, store, lines)
     for line in lines:
-        yield from _cursors(connection, line)
+        yield from _beginning(connection, line, reading.genesis_of(device, store, line))
+        yield from _cursor(connection, line, is_newest=line is lines[-1])
     left = tail_rows
     for line in reversed(lines):
         after = max(line.pruned, line.last - left)
-        yield from chain(connection, meta.get("device", device), store, line, after)
+        yield from chain(connection, device, store, line, after)
         left -= line.last - after
         if left <= 0:
             break
@@ -102,7 +106,7 @@ def _succession(connection: sqlite3.Connection, device: str, store: str, lines: 
     for before, line in pairwise(lines):
         if line.ord != before.ord + 1:
             continue
-        if before.last < line.prev_n:
+        if before.last != line.prev_n:
             yield f"run {before.run} ends at event {before.last}, the next run began after event {line.prev_n}"
             continue
         known = reading.head_at(connection, before, line.prev_n, reading.genesis_of(device, store, before))
@@ -110,22 +114,46 @@ def _succession(connection: sqlite3.Connection, device: str, store: str, lines: 
             yield f"run {before.run}: event {line.prev_n} is not the one that the next run began after"
 
 
-def _cursors(connection: sqlite3.Connection, line: reading.RunLine) -> Iterator[str]:
-    """What is deleted ends where the rows begin, and what is acknowledged is a row or the end of a loss."""
+def _against_roll(store: str, device: str, lines: list[reading.RunLine], roll: Roll) -> Iterator[str]:
+    """The runs must be those that were there at the last start; deleted ones may be missing."""
+    if (store, device) != (roll.store, roll.device):
+        yield f"the file is journal {store or 'unknown'} of device {device or 'unknown'}, the roll names another"
+        return
+    listed = {run.ord: (run.run, run.prev_n, run.prev_head) for run in roll.runs}
+    for line in lines:
+        if listed.get(line.ord, (line.run, line.prev_n, line.prev_head.hex())) != (
+            line.run, line.prev_n, line.prev_head.hex(),
+        ):  # fmt: skip
+            yield f"run {line.run} of ordinal {line.ord} is not the one that the roll names"
+
+
+def _beginning(connection: sqlite3.Connection, line: reading.RunLine, genesis_head: bytes) -> Iterator[str]:
+    """What is deleted ends where the rows begin; with nothing deleted that is h(0)."""
     if not 0 <= line.pruned <= line.acked <= line.last:
         yield f"run {line.run}: its cursors {line.pruned}, {line.acked} and {line.last} are out of order"
-        return
+    if line.pruned == 0 and line.pruned_head != genesis_head:
+        yield f"run {line.run} does not begin as its id, ordinal and the run before it say"
     first = next(reading.rows(connection, line.ord, line.pruned), None)
     if first is not None and first.n == line.pruned + 1 and first.prev != line.pruned_head:
         yield f"run {line.run}: event {first.n} does not follow what was deleted before it"
+
+
+def _cursor(connection: sqlite3.Connection, line: reading.RunLine, *, is_newest: bool) -> Iterator[str]:
+    """What is acknowledged last is a row, or the end of what was deleted, or of a declared loss."""
+    if line.acked == line.pruned:
+        if line.acked_head != line.pruned_head:
+            yield f"run {line.run}: its heads at event {line.acked} differ"
+        return
     acked = next(reading.rows(connection, line.ord, line.acked - 1, line.acked), None)
     if acked is not None and acked.head != line.acked_head:
         yield f"run {line.run}: event {line.acked} is not the one that was acknowledged"
-    elif acked is None and line.acked > line.pruned and not _is_lost(connection, line):
+    elif acked is None and not _is_lost(connection, line, is_newest):
         yield f"run {line.run}: event {line.acked}, which was acknowledged, is missing"
 
 
-def _is_lost(connection: sqlite3.Connection, line: reading.RunLine) -> bool:
-    """True where the acknowledged event was declared lost: then the next row, if any, follows its head."""
+def _is_lost(connection: sqlite3.Connection, line: reading.RunLine, is_newest: bool) -> bool:
+    """True where the acknowledged event was declared lost: then the next row, or the next run, follows its head."""
     following = next(reading.rows(connection, line.ord, line.acked), None)
-    return following is None or following.prev == line.acked_head
+    if following is not None:
+        return following.prev == line.acked_head
+    return not is_newest or any(loss.run == line.run for loss in reading.losses(connection))
