@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from central.checkins.letters import retry
 from central.checkins.models import Alert, DeadLetter, Event, Loss, Run, Visit
+from central.directory.models import Member
 
 
 class RecordAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
@@ -58,13 +59,20 @@ class VisitAdmin(RecordAdmin):
 
     list_display = ["member_name", "site", "opened_at", "closed_at", "ended_by", "is_flagged"]
     list_filter = ["site", "ended_by"]
-    list_select_related = ["site", "member"]
+    list_select_related = ["site"]
     ordering = ["-opened_ms"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Visit]:
+        """Bring the members in one query; a join would hide the visits of those that are not known."""
+        return super().get_queryset(request).prefetch_related("member")
 
     @admin.display(description="member")
     def member_name(self, visit: Visit) -> str:
         """The member's name, or the id of one that central does not know."""
-        return str(getattr(visit, "member", None) or visit.member_id)
+        try:
+            return str(visit.member)
+        except Member.DoesNotExist:
+            return f"unknown member {visit.member_id}"
 
 
 @admin.register(DeadLetter)

@@ -14,7 +14,7 @@ UNEXPECTED: Final = 4400
 
 
 class FeedConsumer(AsyncWebsocketConsumer):  # type: ignore[misc] # channels ships no types
-    """Passes on the feed of `?site=`, or of every site, as the text it came in. The route in front checks the origin."""
+    """Passes on the feed of `?site=`, or of every site, as the text it came in. The route checks the origin."""
 
     groups: list[str]
 
