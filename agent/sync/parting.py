@@ -116,11 +116,13 @@ def words_of(fault: BaseException) -> str:
         case ssl.SSLCertVerificationError():
             return f"central's certificate is not accepted: {fault.verify_message}"
         case ssl.SSLError():
-            return f"no TLS with central: {fault.reason or fault}"
+            return f"no TLS with central: {fault.strerror or fault}"
         case TimeoutError():
             return "central did not answer in time"
         case ConnectionRefusedError():
             return "nothing listens at central's address"
+        case ConnectionError():
+            return "the connection was closed while it was being set up; is the port right, and is it TLS?"
         case OSError():
             return f"central cannot be reached: {fault.strerror or fault}"
         case _:
