@@ -9,6 +9,7 @@ import asyncio
 import logging
 import sqlite3
 import sys
+from binascii import hexlify
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -29,6 +30,7 @@ log = logging.getLogger(__name__)
 
 DIRECTORY_NAME: Final = "directory.db"
 _PAGE_BYTES: Final = 4096
+_KEY_IN_TEXT: Final = slice(len('{"key":"'), len('{"key":"') + 32)
 _ROWS_CHECKED_AT_OPEN: Final = 20_000
 _FIND: Final = "SELECT row FROM credentials WHERE key = ?"
 _REF: Final = "directory"
@@ -265,7 +267,9 @@ def _damage(path: Path, max_rows: int) -> str | None:
 def _digest(connection: sqlite3.Connection) -> str:
     """Return the directory's digest as `wire.directory.directory_digest` defines it, over the texts as stored."""
     total = sha256()
-    for (text,) in connection.execute("SELECT row FROM credentials ORDER BY key"):
+    for key, text in connection.execute("SELECT key, row FROM credentials ORDER BY key"):
+        if text[_KEY_IN_TEXT].lower() != hexlify(key):
+            return "none: a row is stored under another key"
         total.update(text)
         total.update(b"\n")
     return total.hexdigest()

@@ -1,5 +1,6 @@
 """Opening the journal: hold the folder, look for damage, start a run. All of it blocks and precedes the event loop."""
 
+import errno
 import secrets
 import sqlite3
 from dataclasses import dataclass
@@ -57,22 +58,39 @@ def position_of(opened: Opened, device: str) -> Position:
 
 def _open(path: Path, device: str, limits: JournalLimits, lock: FolderLock) -> Opened:
     report = _mend(path, device, limits)
-    reserve = Reserve(path.with_suffix(".reserve"), limits.reserve_bytes)
+    reserve = Reserve(path, limits.reserve_bytes)
     connection = db.connect_writer(path, page_bytes=limits.page_bytes)
     try:
-        migrations.migrate(connection, migrations.JOURNAL, path)
-        store = _identify(connection, device)
-        lines = reading.run_lines(connection)
-        lines.append(_begin_run(connection, lines, device, store))
-        write_roll(roll_path(path), store, device, lines)
-        db.flush_folder(path.parent)
-        witness = _witness(path, store, device, lines[-1])
+        try:
+            begun = _begin(path, connection, device)
+        except (sqlite3.Error, OSError) as fault:
+            if not (_is_full(fault) and reserve.free_all()):
+                raise
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            begun = _begin(path, connection, device)
         reserve.hold()
-        reader = db.connect_reader(path)
+        return Opened(path, lock, connection, db.connect_reader(path), begun[0], reserve, begun[1], begun[2], report)
     except BaseException:
         connection.close()
         raise
-    return Opened(path, lock, connection, reader, witness, reserve, store, lines, report)
+
+
+def _begin(path: Path, connection: sqlite3.Connection, device: str) -> tuple[Witness, str, list[reading.RunLine]]:
+    """Bring the file up to date and begin a run, known to the witness and the roll."""
+    migrations.migrate(connection, migrations.JOURNAL, path)
+    store = _identify(connection, device)
+    lines = reading.run_lines(connection)
+    lines.append(_begin_run(connection, lines, device, store))
+    write_roll(roll_path(path), store, device, lines)
+    db.flush_folder(path.parent)
+    return _witness(path, store, device, lines[-1]), store, lines
+
+
+def _is_full(fault: sqlite3.Error | OSError) -> bool:
+    if isinstance(fault, OSError):
+        return fault.errno == errno.ENOSPC
+    return db.classify(fault) is db.Fault.FULL
 
 
 def witness_path(path: Path) -> Path:

@@ -12,7 +12,11 @@ from wire.chain import digest, genesis, link, splice
 from wire.events import Stamp, is_text_of, read_event, stub
 from wire.vocabulary import ShedReason, TombReason
 
-_ROWS: Final = "SELECT place & ?, prev, digest, bytes, text FROM events WHERE place > ? AND place <= ? ORDER BY place"
+# The casts keep a damaged column type from looking like anything but wrong bytes.
+_ROWS: Final = (
+    "SELECT place & ?, CAST(prev AS BLOB), CAST(digest AS BLOB), bytes, CAST(text AS BLOB) FROM events "
+    "WHERE place > ? AND place <= ? ORDER BY place"
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from agent.store import db, migrations, outbox, pages, reading, room
+from agent.store.reserve import Reserve
 from agent.store.roll import Roll
 from agent.store.types import JournalLimits, Loss, OpenReport
 from agent.store.witness import Mark
@@ -53,7 +54,7 @@ def rebuild(
     path: Path, device: str, limits: JournalLimits, mark: Mark | None, roll: Roll | None, found: tuple[str, ...]
 ) -> OpenReport:
     """Copy what can be read to a new file, put the old ones in quarantine, and say what is gone."""
-    path.with_suffix(".reserve").unlink(missing_ok=True)
+    Reserve(path, limits.reserve_bytes).free_all()
     new = path.with_suffix(".rebuild")
     kept, lost = _build(path, new, device, limits, mark, roll)
     new.rename(path.with_suffix(".new"))

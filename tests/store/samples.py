@@ -62,5 +62,5 @@ async def pull(journal: Journal, run: str, chain: Chain, max_events: int = 200) 
 
 def copied(folder: Path, target: Path) -> Path:
     """Copy a state folder, the lock left out, as if the power had gone."""
-    shutil.copytree(folder, target, ignore=shutil.ignore_patterns("agent.lock", "*.reserve", "quarantine"))
+    shutil.copytree(folder, target, ignore=shutil.ignore_patterns("agent.lock", "*.reserve", "*.start", "quarantine"))
     return target

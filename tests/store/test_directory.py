@@ -1,0 +1,198 @@
+"""The directory: one of central's versions, whole, or the one before."""
+
+import random
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from agent.errors import StoreError
+from agent.store.directory import Directory
+from wire.directory import directory_digest
+from wire.messages import DirBegin, DirChunk, DirectoryRef, DirectoryRow, DirEnd
+from wire.vocabulary import CredentialKind
+
+pytestmark = pytest.mark.unit
+
+
+def _rows(count: int, *, is_active: bool = True) -> list[DirectoryRow]:
+    chance = random.Random(count)
+    keys = sorted(chance.randbytes(16).hex() for _ in range(count))
+    return [
+        DirectoryRow(key=key, kind=CredentialKind.HF_UID, member=f"m{i}", is_active=is_active)
+        for i, key in enumerate(keys)
+    ]
+
+
+async def _stage(
+    directory: Directory, rows: list[DirectoryRow], ver: int, *, digest: str | None = None
+) -> DirectoryRef:
+    chunks = [rows[at : at + 7] for at in range(0, len(rows), 7)]
+    begin = DirBegin(
+        snap=f"s{ver}", epoch="e1", ver=ver, rows=len(rows), chunks=len(chunks), digest=digest or directory_digest(rows)
+    )
+    await directory.stage_begin(begin)
+    for i, chunk in enumerate(chunks):
+        await directory.stage_chunk(DirChunk(snap=begin.snap, i=i, rows=chunk))
+    return await directory.stage_end(DirEnd(snap=begin.snap))
+
+
+@pytest_asyncio.fixture
+async def directory(tmp_path: Path) -> AsyncIterator[Directory]:
+    opened = Directory.open(tmp_path)
+    yield opened
+    await opened.close()
+
+
+async def test_new_directory_is_empty(directory: Directory) -> None:
+    assert (directory.ref, directory.count(), directory.find("00" * 16), directory.found) == (None, 0, None, None)
+
+
+async def test_snapshot_is_decided_from_once_it_is_complete_and_after_a_restart(tmp_path: Path) -> None:
+    directory, rows = Directory.open(tmp_path), _rows(30)
+    ref = await _stage(directory, rows, 1)
+    assert ref == directory.ref == DirectoryRef("e1", 1, directory_digest(rows))
+    assert [directory.find(row.key) for row in rows] == rows
+    assert directory.find("ff" * 16) is None
+    await directory.close()
+    directory = Directory.open(tmp_path)
+    assert (directory.ref, directory.count(), directory.find(rows[3].key)) == (ref, 30, rows[3])
+    assert await directory.verify() is None
+    await directory.close()
+
+
+async def test_newer_snapshot_replaces_the_older_as_a_whole(directory: Directory) -> None:
+    old, new = _rows(20), _rows(9)
+    await _stage(directory, old, 1)
+    await _stage(directory, new, 2)
+    assert directory.count() == 9
+    assert all(directory.find(row.key) is None for row in old)
+
+
+async def test_empty_snapshot_is_a_directory_too(directory: Directory) -> None:
+    await _stage(directory, _rows(5), 1)
+    assert (await _stage(directory, [], 2)).ver == 2
+    assert directory.count() == 0
+
+
+async def test_old_directory_serves_until_the_new_one_is_complete(directory: Directory) -> None:
+    rows = _rows(14, is_active=True)
+    await _stage(directory, rows, 1)
+    changed = _rows(14, is_active=False)
+    begin = DirBegin(snap="s2", epoch="e1", ver=2, rows=14, chunks=2, digest=directory_digest(changed))
+    await directory.stage_begin(begin)
+    await directory.stage_chunk(DirChunk(snap="s2", i=0, rows=changed[:7]))
+    assert directory.find(rows[0].key) == rows[0]
+    assert directory.ref is not None
+    assert directory.ref.ver == 1
+
+
+async def test_snapshot_with_another_digest_is_refused_and_the_old_one_stays(directory: Directory) -> None:
+    rows = _rows(10)
+    ref = await _stage(directory, rows, 1)
+    with pytest.raises(StoreError, match="was announced"):
+        await _stage(directory, _rows(12), 2, digest="0" * 64)
+    assert (directory.ref, directory.find(rows[0].key)) == (ref, rows[0])
+    assert (await _stage(directory, _rows(12), 2)).ver == 2
+
+
+async def test_snapshot_with_a_missing_chunk_is_refused(directory: Directory) -> None:
+    rows = _rows(14)
+    await directory.stage_begin(DirBegin(snap="s", epoch="e", ver=1, rows=14, chunks=2, digest=directory_digest(rows)))
+    await directory.stage_chunk(DirChunk(snap="s", i=0, rows=rows[:7]))
+    with pytest.raises(StoreError, match="14 in 2 were announced"):
+        await directory.stage_end(DirEnd(snap="s"))
+    assert directory.ref is None
+
+
+@pytest.mark.parametrize(
+    ("chunk", "complaint"),
+    [
+        (DirChunk(snap="s", i=1, rows=[]), "chunk 1 came where 0 was expected"),
+        (DirChunk(snap="other", i=0, rows=[]), "no snapshot 'other' was begun"),
+        (DirChunk(snap="s", i=0, rows=_rows(1) * 2), "repeats a key"),
+        (DirChunk(snap="s", i=0, rows=[DirectoryRow(key="zz", kind=CredentialKind.HF_UID, member="m")]), "hexadecimal"),
+    ],
+)
+async def test_wrong_chunk_is_refused(directory: Directory, chunk: DirChunk, complaint: str) -> None:
+    await directory.stage_begin(DirBegin(snap="s", epoch="e", ver=1, rows=1, chunks=1, digest=""))
+    with pytest.raises(StoreError, match=complaint):
+        await directory.stage_chunk(chunk)
+
+
+async def test_end_without_a_beginning_is_refused(directory: Directory) -> None:
+    with pytest.raises(StoreError, match="ask for a whole one"):
+        await directory.stage_end(DirEnd(snap="s"))
+
+
+async def test_snapshot_begun_again_starts_over(directory: Directory) -> None:
+    rows = _rows(14)
+    begin = DirBegin(snap="s", epoch="e", ver=1, rows=14, chunks=2, digest=directory_digest(rows))
+    await directory.stage_begin(begin)
+    await directory.stage_chunk(DirChunk(snap="s", i=0, rows=rows[:7]))
+    await _stage(directory, rows, 1)
+    assert directory.count() == 14
+
+
+async def test_what_a_cut_left_of_a_snapshot_is_removed(tmp_path: Path) -> None:
+    directory = Directory.open(tmp_path)
+    await directory.stage_begin(DirBegin(snap="s", epoch="e", ver=1, rows=14, chunks=2, digest=""))
+    assert (tmp_path / "directory.new").exists()
+    again = Directory.open(tmp_path)
+    assert not (tmp_path / "directory.new").exists()
+    assert again.ref is None
+    await again.close()
+    await directory.close()
+
+
+async def test_flipped_bit_is_noticed_and_the_directory_starts_empty(tmp_path: Path) -> None:
+    directory = Directory.open(tmp_path)
+    await _stage(directory, _rows(200), 1)
+    await directory.close()
+    path = tmp_path / "directory.db"
+    whole = path.read_bytes()
+    chance = random.Random(11)
+    noticed = 0
+    for _ in range(40):
+        content = bytearray(whole)
+        content[chance.randrange(len(content))] ^= 1 << chance.randrange(8)
+        path.write_bytes(content)
+        directory = Directory.open(tmp_path)
+        assert (directory.found is not None) == (directory.ref is None)
+        if directory.found is None:
+            assert [row for row in _rows(200) if directory.find(row.key) != row] == []
+        noticed += directory.found is not None
+        await directory.close()
+    assert noticed > 10
+
+
+async def test_damaged_file_is_kept_aside(tmp_path: Path) -> None:
+    (tmp_path / "directory.db").write_bytes(b"noise" * 3000)
+    directory = Directory.open(tmp_path)
+    assert directory.found
+    assert (tmp_path / "quarantine" / "directory.db").read_bytes() == b"noise" * 3000
+    assert (await _stage(directory, _rows(3), 1)).ver == 1
+    await directory.close()
+
+
+async def test_small_values_survive_a_new_directory_and_a_restart(tmp_path: Path) -> None:
+    directory = Directory.open(tmp_path)
+    assert directory.get("reconnect") is None
+    await directory.put("reconnect", '{"min_ms":250}')
+    await directory.put("other", "1")
+    await _stage(directory, _rows(5), 1)
+    assert directory.get("reconnect") == '{"min_ms":250}'
+    await directory.close()
+    directory = Directory.open(tmp_path)
+    assert (directory.get("reconnect"), directory.get("other")) == ('{"min_ms":250}', "1")
+    await directory.close()
+
+
+async def test_damaged_small_values_start_empty(tmp_path: Path) -> None:
+    (tmp_path / "kept.json").write_bytes(b"\xff{")
+    directory = Directory.open(tmp_path)
+    assert directory.get("reconnect") is None
+    await directory.put("reconnect", "x")
+    assert directory.get("reconnect") == "x"
+    await directory.close()
