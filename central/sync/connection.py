@@ -159,15 +159,14 @@ class Connection:
                 return None
 
     async def _take(self, event: Input) -> None:
-        inputs = deque([event])
-        while inputs and not self._is_over:
-            self._state, effects = step(self._state, inputs.popleft())
-            for effect in effects:
-                answer = await self._do(effect)
-                if answer is not None:
-                    inputs.append(answer)
-                if self._is_over:
-                    return
+        effects: deque[Effect] = deque()
+        self._state, first = step(self._state, event)
+        effects.extend(first)
+        while effects and not self._is_over:
+            answer = await self._do(effects.popleft())
+            if answer is not None:
+                self._state, more = step(self._state, answer)
+                effects.extend(more)
 
     async def _do(self, effect: Effect) -> Input | None:
         match effect:

@@ -4,7 +4,6 @@ import re
 from typing import Final
 
 from central.sync.exchange import Opened, Terms
-from central.sync.intake import MAX_N
 from wire.limits import MAX_RUNS_IN_HELLO
 from wire.messages import Hello, RunState, Welcome
 from wire.vocabulary import DirectoryMode
@@ -19,7 +18,7 @@ def fault_of(hello: Hello, device: str) -> str | None:
     """Return what is wrong with a hello, or None; what passes fits the database's columns."""
     if hello.device != device:
         return "device is another than the token's"
-    if not (_ID.fullmatch(hello.store) and _ID.fullmatch(hello.boot)):
+    if not (is_id(hello.store) and is_id(hello.boot)):
         return f"store and boot must be 1 to {MAX_ID_CHARS} printable characters"
     if len(hello.runs) > MAX_RUNS_IN_HELLO:
         return f"{len(hello.runs)} runs, at most {MAX_RUNS_IN_HELLO} are allowed"
@@ -28,11 +27,16 @@ def fault_of(hello: Hello, device: str) -> str | None:
     return next((fault for fault in map(_run_fault, hello.runs) if fault), None)
 
 
+def is_id(text: str) -> bool:
+    """Whether a device's word can be kept as an id."""
+    return _ID.fullmatch(text) is not None
+
+
 def _run_fault(run: RunState) -> str | None:
     if not _RUN.fullmatch(run.run):
         return f"run {run.run[:40]!a} is not 16 lower-case hex digits"
-    if not (1 <= run.ord <= MAX_N and 0 <= run.acked <= run.last <= MAX_N and 0 <= run.prev_n <= MAX_N):
-        return f"run {run.run}: ord, acked, last or prev_n is out of range"
+    if run.ord < 1 or run.acked > run.last:
+        return f"run {run.run}: ord {run.ord}, acknowledged {run.acked} of {run.last}"
     if not _HEAD.fullmatch(run.head) or not (_HEAD.fullmatch(run.prev_head) or not run.prev_head):
         return f"run {run.run}: head and prev_head must be 64 lower-case hex digits"
     return None

@@ -20,7 +20,6 @@ from central.devices.tokens import Admitted, admit
 from central.directory import snapshot
 from central.sync.delivery import cuts_of
 from central.sync.exchange import Due
-from central.sync.intake import MAX_N
 from wire.messages import Anchor, DirectoryRef, DirectoryRow, DirState, Heartbeat, Hello, RunAck, Tomb
 from wire.vocabulary import CloseCode, CommandMode, CommandState
 
@@ -80,7 +79,7 @@ def _greet(device: Device, hello: Hello, session: int, now: datetime) -> None:
     device.run = hello.runs[-1].run if hello.runs else ""
     device.connected_at = device.last_seen_at = now
     device.disconnected_at = None
-    device.backlog, device.oldest_age_s = whole(hello.backlog.events), whole(hello.backlog.oldest_age_s)
+    device.backlog, device.oldest_age_s = hello.backlog.events, hello.backlog.oldest_age_s
     device.save(
         update_fields=["session", "agent", "store", "boot", "run", "connected_at", "last_seen_at", "disconnected_at",
                        "backlog", "oldest_age_s"]
@@ -124,31 +123,18 @@ def keep_heartbeat(
         assert_current(session.device_id, session.number)
         Device.objects.filter(pk=session.device_id).update(
             last_seen_at=moment(wall_ms),
-            backlog=whole(heartbeat.backlog),
-            oldest_age_s=whole(heartbeat.oldest_age_s),
+            backlog=heartbeat.backlog,
+            oldest_age_s=heartbeat.oldest_age_s,
             door_state=bare(heartbeat.door),
-            clock_offset_ms=max(-MAX_N, min(offset_ms, MAX_N)),
+            clock_offset_ms=offset_ms,
             health=_health(heartbeat),
         )
     return snapshot.current(session.device_id), load_commands(session)
 
 
 def _health(heartbeat: Heartbeat) -> dict[str, Any]:
-    kept: dict[str, Any] = {}
-    for name, value in msgspec.structs.asdict(heartbeat).items():
-        match value:
-            case int():
-                kept[name] = whole(value)
-            case str():
-                kept[name] = bare(value)
-            case list():
-                kept[name] = [bare(each) for each in value[:_MAX_READERS]]
-    return kept
-
-
-def whole(value: int) -> int:
-    """Return a device's figure within what a column holds."""
-    return max(0, min(value, MAX_N))
+    readers = [bare(reader) for reader in heartbeat.readers[:_MAX_READERS]]
+    return msgspec.structs.asdict(heartbeat) | {"door": bare(heartbeat.door), "readers": readers}
 
 
 def bare(text: str) -> str:

@@ -44,8 +44,8 @@ from central.sync.exchange import (
     Unreadable,
     WakeAt,
 )
-from central.sync.greeting import fault_of, welcome_of
-from central.sync.intake import MAX_N, Intake
+from central.sync.greeting import fault_of, is_id, welcome_of
+from central.sync.intake import Intake
 from central.sync.orders import ordered, sent
 from wire.errors import RemoteProtocolError
 from wire.messages import (
@@ -254,10 +254,8 @@ def _taken_in(state: State, intake: Intake, effects: Effects) -> tuple[State, Ef
 
 
 def _on_anchor(state: State, anchor: Anchor, _now: Now) -> tuple[State, Effects]:
-    if not (0 < len(anchor.boot) <= 64 and all(0 <= ms <= MAX_N for ms in (anchor.mono_ms, anchor.wall_ms))):
-        return _complained(state, ErrorCode.MALFORMED, "anchor out of range")
-    if not 0 <= anchor.err_ms <= MAX_N or not anchor.boot.isprintable():
-        return _complained(state, ErrorCode.MALFORMED, "anchor out of range")
+    if not is_id(anchor.boot):
+        return _complained(state, ErrorCode.MALFORMED, f"anchor of boot {anchor.boot[:40]!a}")
     return state, (KeepAnchor(anchor),)
 
 
@@ -275,8 +273,8 @@ def _on_dir_got(state: State, message: DirGot, now: Now) -> tuple[State, Effects
 
 
 def _on_dir_state(state: State, message: DirState, now: Now) -> tuple[State, Effects]:
-    if not (0 <= message.ver <= MAX_N and len(message.epoch) <= 64 and message.epoch.isprintable()):
-        return _complained(state, ErrorCode.MALFORMED, "dir.state out of range")
+    if not is_id(message.epoch):
+        return _complained(state, ErrorCode.MALFORMED, f"dir.state of epoch {message.epoch[:40]!a}")
     delivery, effects = state.delivery.settled(message, now.mono_ms)
     return replace(state, delivery=delivery), (KeepDirState(message), *effects)
 

@@ -56,7 +56,7 @@ class DeviceIdentity:
 
     def token(self, now: datetime = NOW, *, headers: Mapping[str, object] | None = None, **changes: Any) -> str:
         """Return a token, good unless changed."""
-        head = {"typ": TOKEN_TYPE, "kid": self.kid} | (headers or {})
+        head: dict[str, object] = {"typ": TOKEN_TYPE, "kid": self.kid, **(headers or {})}
         kept = {name: value for name, value in head.items() if value is not GONE}
         # The library writes a typ of its own unless told None; it also minds what some claims are.
         kept.setdefault("typ", None)

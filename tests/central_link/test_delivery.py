@@ -142,7 +142,9 @@ def test_heartbeat_during_a_snapshot_changes_nothing() -> None:
     assert delivery.compared(NEWEST, 1, 5) == (delivery, ())
 
 
-@pytest.mark.parametrize("state", [DirState(epoch="e" * 65, ver=1, digest="d"), DirState(epoch="e", ver=-1, digest="")])
+@pytest.mark.parametrize(
+    "state", [DirState(epoch="e" * 65, ver=1, digest="d"), DirState(epoch="e\0", ver=1, digest="")]
+)
 def test_impossible_directory_state_is_answered_with_error(state: DirState) -> None:
     assert [message.type for message in sent(live().say(state))] == ["error"]
 

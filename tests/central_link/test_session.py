@@ -142,8 +142,6 @@ def run_state(**changes: object) -> RunState:
         {"runs": [run_state(run="../../etc")]},
         {"runs": [run_state(ord=0)]},
         {"runs": [run_state(acked=6)]},
-        {"runs": [run_state(last=1 << 60)]},
-        {"runs": [run_state(prev_n=-1)]},
         {"runs": [run_state(head="zz")]},
         {"runs": [run_state(prev_head="zz")]},
     ],
@@ -239,13 +237,6 @@ def test_run_that_hello_did_not_name_is_answered_with_error_and_the_connection_s
     assert closed_with(effects) is None
 
 
-@pytest.mark.parametrize("first", [0, -1, -(10**30), 10**30])
-def test_impossible_numbers_close(first: int) -> None:
-    events = batch(1, 1)
-    impossible = type(events)(run=RUN, first=first, ev=events.ev)
-    assert closed_with(live().say(impossible)) is CloseCode.PROTOCOL
-
-
 def test_empty_batch_closes() -> None:
     assert closed_with(live().say(type(batch(1, 1))(run=RUN, first=1, ev=[]))) is CloseCode.PROTOCOL
 
@@ -266,9 +257,8 @@ def test_declared_loss_beyond_what_is_held_is_a_gap() -> None:
     assert sent(live().say(tomb)) == [Nack(run=RUN, expect=1)]
 
 
-@pytest.mark.parametrize(("first", "to", "count"), [(0, 4, 4), (4, 3, 0), (1, 1 << 60, 1), (1, 2, -1)])
-def test_impossible_loss_closes(first: int, to: int, count: int) -> None:
-    tomb = Tomb(run=RUN, first=first, to=to, why=TombReason.PRUNED, count=count)
+def test_loss_that_ends_before_it_begins_closes() -> None:
+    tomb = Tomb(run=RUN, first=4, to=3, why=TombReason.PRUNED, count=0)
     assert closed_with(live().say(tomb)) is CloseCode.PROTOCOL
 
 
@@ -283,9 +273,6 @@ def test_anchor_is_kept() -> None:
         Anchor(boot="", mono_ms=5, wall_ms=6, err_ms=7),
         Anchor(boot="b" * 65, mono_ms=5, wall_ms=6, err_ms=7),
         Anchor(boot="a\0b", mono_ms=5, wall_ms=6, err_ms=7),
-        Anchor(boot="b", mono_ms=-1, wall_ms=6, err_ms=7),
-        Anchor(boot="b", mono_ms=1, wall_ms=10**30, err_ms=7),
-        Anchor(boot="b", mono_ms=1, wall_ms=6, err_ms=-7),
     ],
     ids=str,
 )
