@@ -4,6 +4,7 @@ import json
 import sys
 from pathlib import Path
 
+from tools.configuration_page import configuration_page
 from tools.credentials_page import credentials_page
 from tools.protocol_page import protocol_page, schema
 
@@ -14,6 +15,7 @@ def pages(root: Path) -> dict[Path, str]:
     return {
         docs / "protocol.md": protocol_page(),
         docs / "schema" / "doorstile.v1.json": json.dumps(schema(), indent=1) + "\n",
+        docs / "configuration.md": configuration_page(),
         docs / "credentials.md": credentials_page(root),
     }
 
