@@ -10,7 +10,7 @@ from agent.sync.connect import Endpoint, LinkError, LinkGate, dial, hang_up
 from agent.sync.parting import Fate, Parting
 from tests.fakes.scripted_central import answer, scripted_central
 
-pytestmark = pytest.mark.unit
+pytestmark = pytest.mark.service
 
 Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 

@@ -13,7 +13,7 @@ from agent.sync.tls import check_central, check_pin, socket_url, tls_context, ve
 from tests.fakes.scripted_central import ScriptedCentral, scripted_central
 from tests.sync.certificates import Authority, Leaf, self_signed
 
-pytestmark = pytest.mark.unit
+pytestmark = pytest.mark.service
 
 
 async def _try(
