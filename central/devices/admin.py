@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from central.devices.codes import issue_code
 from central.devices.models import Command, Device, Door, EnrolmentCode, Site
-from central.sync import hints
+from central.devices.revocation import set_state
 
 
 @admin.register(Site)
@@ -64,10 +64,8 @@ class DeviceAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     def _set_state(self, request: HttpRequest, devices: QuerySet[Device], state: Device.State) -> None:
         for device in devices.exclude(state=state):
-            Device.objects.filter(pk=device.pk).update(state=state)
+            set_state(device, state)
             self.log_change(request, device, f"state set to {state}")
-            if state == Device.State.REVOKED:
-                hints.revoked(device.pk)
 
 
 @admin.register(EnrolmentCode)

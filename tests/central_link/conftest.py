@@ -9,12 +9,10 @@ from tests.services.central import RunningCentral, running_central
 from tests.services.postgres import need_postgres, running_postgres
 from tests.services.redis import need_redis, running_redis
 
-WIDE = {"DOORSTILE_FLEET": "1"}
-
 
 @pytest.fixture(scope="session")
 def sqlite_central(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningCentral]:
-    with running_central(tmp_path_factory.mktemp("central"), **WIDE) as central:
+    with running_central(tmp_path_factory.mktemp("central")) as central:
         yield central
 
 
@@ -29,7 +27,7 @@ def services() -> Iterator[dict[str, str]]:
 
 @pytest.fixture(scope="session")
 def postgres_central(tmp_path_factory: pytest.TempPathFactory, services: dict[str, str]) -> Iterator[RunningCentral]:
-    with running_central(tmp_path_factory.mktemp("central-pg"), **WIDE, **services) as central:
+    with running_central(tmp_path_factory.mktemp("central-pg"), services) as central:
         yield central
 
 

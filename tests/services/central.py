@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,10 +60,12 @@ class RunningCentral:
 
 
 @contextmanager
-def running_central(data: Path, *, port: int = 0, **environment: str) -> Iterator[RunningCentral]:
+def running_central(
+    data: Path, environment: Mapping[str, str] | None = None, *, port: int = 0
+) -> Iterator[RunningCentral]:
     """Start central on `data`; yield it once it listens, end it afterwards if the test has not."""
     data.mkdir(parents=True, exist_ok=True)
-    settings = {**os.environ, "DOORSTILE_DATA": str(data), **environment}
+    settings = {**os.environ, "DOORSTILE_DATA": str(data), **(environment or {})}
     command = [sys.executable, "-m", "central.embedded", "--port", str(port), "--data", str(data)]
     with (data / "log").open("a", encoding="utf-8") as log:
         process = subprocess.Popen(command, env=settings, stdout=subprocess.PIPE, stderr=log, text=True)
