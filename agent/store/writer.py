@@ -112,6 +112,9 @@ class Writer:
                     group.append(item)
                     size += len(item.entries)
                 elif isinstance(item, Change):
+                    if item.forgets and group:
+                        self._append(group)  # a key may end and begin again; changes come before a group's events
+                        group = []
                     self._changes[item.key] = item
                     self._promises.pop(item.forgets or "", None)
                     self._patience_s = self._limits.idle_s
@@ -158,11 +161,11 @@ class Writer:
     def _transact(self, batch: Batch) -> Fault | None:
         try:
             self._connection.execute("BEGIN IMMEDIATE")
+            for change in self._changes.values():
+                self._connection.execute(change.sql, change.values)
             self._connection.executemany(_INSERT, batch.rows)
             for key, promise in batch.promises.items():
                 self._store_promise(key, promise)
-            for change in self._changes.values():
-                self._connection.execute(change.sql, change.values)
             self._connection.execute("COMMIT")
         except sqlite3.Error as fault:
             return self._failed(fault)
