@@ -5,6 +5,7 @@ from typing import Any
 from django import forms
 from django.contrib import admin
 from django.core.exceptions import ValidationError
+from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from central.directory.enrolling import fill, holder_of, read_typed
@@ -66,6 +67,17 @@ class CredentialForm(forms.ModelForm):  # type: ignore[type-arg]
         return cleaned
 
 
+class CredentialFormSet(forms.BaseInlineFormSet):  # type: ignore[type-arg]
+    """The credentials entered on a member's page."""
+
+    def clean(self) -> None:
+        """Refuse one that is entered twice."""
+        super().clean()
+        entered = [form.instance.fingerprint for form in self.forms if form.has_changed() and form.is_valid()]
+        if len(set(entered)) < len(entered):
+            raise ValidationError("One credential is entered twice")
+
+
 class MembershipInline(admin.TabularInline):  # type: ignore[type-arg]
     """The sites of a member."""
 
@@ -73,17 +85,29 @@ class MembershipInline(admin.TabularInline):  # type: ignore[type-arg]
     extra = 1
 
 
-class CredentialInline(admin.TabularInline):  # type: ignore[type-arg]
-    """The credentials of a member."""
+class HeldInline(admin.TabularInline):  # type: ignore[type-arg]
+    """The credentials that a member has: they can be revoked or deleted."""
+
+    model = Credential
+    verbose_name_plural = "credentials"
+    fields = ["hint", "kind", "is_revoked"]
+    readonly_fields = ["hint", "kind"]
+    max_num = 0
+
+
+class NewInline(admin.TabularInline):  # type: ignore[type-arg]
+    """Credentials to be added to a member."""
 
     model = Credential
     form = CredentialForm
+    formset = CredentialFormSet
+    verbose_name_plural = "new credentials"
+    fields = ["kind", "value"]
     extra = 1
-    readonly_fields = ["hint"]
 
-    def get_readonly_fields(self, _request: HttpRequest, _obj: Any = None) -> list[str]:
-        """Show what is there masked."""
-        return ["hint"]
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Credential]:
+        """Leave out what is there already."""
+        return super().get_queryset(request).none()
 
 
 @admin.register(Member)
@@ -91,7 +115,7 @@ class MemberAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     """Members, with their sites and credentials."""
 
     form = MemberForm
-    inlines = [MembershipInline, CredentialInline]
+    inlines = [MembershipInline, HeldInline, NewInline]
     list_display = ["full_name", "is_active", "valid_from", "valid_to"]
     list_filter = ["is_active", "sites"]
     search_fields = ["full_name"]

@@ -1,0 +1,177 @@
+"""The feed reaches the pages that are open, and nobody else."""
+
+from typing import Any
+from uuid import UUID
+
+import msgspec
+import pytest
+from asgiref.sync import sync_to_async
+from asgiref.testing import ApplicationCommunicator
+from channels.layers import InMemoryChannelLayer
+from django.contrib.auth.models import AnonymousUser, User
+from redis.exceptions import ConnectionError as RedisDown
+
+from central.checkins import feed, ingest, runs
+from central.dashboard.consumers import FeedConsumer
+from central.devices.models import Device, Site
+from central.directory.models import Member
+from tests.fakes.journal_script import JournalScript, hello
+
+pytestmark = [pytest.mark.unit, pytest.mark.django_db]
+
+STAFF = User(username="desk", is_staff=True)
+
+
+@pytest.fixture
+def layer(monkeypatch: pytest.MonkeyPatch) -> InMemoryChannelLayer:
+    """Return a channel layer of this test's own event loop."""
+    fresh = InMemoryChannelLayer()
+    monkeypatch.setattr(feed, "get_channel_layer", lambda: fresh)
+    monkeypatch.setattr("channels.consumer.get_channel_layer", lambda _alias: fresh)
+    monkeypatch.setattr("central.dashboard.consumers._groups", groups)
+    return fresh
+
+
+SITE = UUID(int=1)
+OTHER = UUID(int=2)
+
+
+async def groups(chosen: str) -> list[str]:
+    return [feed.group(pk) for pk in (SITE, OTHER) if chosen in ("", str(pk))]
+
+
+def page(user: User | AnonymousUser | None, query: str = "") -> Any:
+    """Return a page's socket, as ASGI has it after session and origin were looked at."""
+    scope = {"type": "websocket", "path": "/ws/live/", "query_string": query.encode(), "headers": [], "user": user}
+    communicator: Any = ApplicationCommunicator  # asgiref ships it without types
+    return communicator(FeedConsumer.as_asgi(), scope)
+
+
+async def opened(socket: Any) -> dict[str, Any]:
+    await socket.send_input({"type": "websocket.connect"})
+    answer: dict[str, Any] = await socket.receive_output()
+    return answer
+
+
+async def told(socket: Any) -> str:
+    text: str = (await socket.receive_output())["text"]
+    return text
+
+
+async def closed(socket: Any) -> None:
+    await socket.send_input({"type": "websocket.disconnect", "code": 1001})
+    await socket.wait()
+
+
+@pytest.mark.parametrize(
+    "user", [None, AnonymousUser(), User(username="member"), User(username="gone", is_staff=True, is_active=False)]
+)
+async def test_socket_is_for_staff_only(layer: InMemoryChannelLayer, user: User | AnonymousUser | None) -> None:
+    socket = page(user)
+    assert await opened(socket) == {"type": "websocket.close", "code": 4403}
+    assert layer.groups == {}
+    await closed(socket)
+
+
+async def test_page_is_told_of_its_site_alone(layer: InMemoryChannelLayer) -> None:
+    socket = page(STAFF, f"site={SITE}")
+    assert (await opened(socket))["type"] == "websocket.accept"
+    await layer.group_send(feed.group(OTHER), {"type": feed.TYPE, "text": "other"})
+    await layer.group_send(feed.group(SITE), {"type": feed.TYPE, "text": "mine"})
+    assert await told(socket) == "mine"
+    assert await socket.receive_nothing(timeout=0.01)
+    await closed(socket)
+    assert not any(layer.groups.values())
+
+
+async def test_page_of_all_sites_is_told_of_all(layer: InMemoryChannelLayer) -> None:
+    socket = page(STAFF)
+    await opened(socket)
+    for site in (SITE, OTHER):
+        await layer.group_send(feed.group(site), {"type": feed.TYPE, "text": str(site)})
+        assert await told(socket) == str(site)
+    await closed(socket)
+
+
+async def test_page_that_speaks_is_closed(layer: InMemoryChannelLayer) -> None:
+    socket = page(STAFF)
+    await opened(socket)
+    await socket.send_input({"type": "websocket.receive", "text": "hello"})
+    assert (await socket.receive_output())["code"] == 4400
+    await closed(socket)
+
+
+@pytest.fixture
+def announced(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """Return what would go to the pages, one item a message."""
+    messages: list[dict[str, Any]] = []
+
+    class Layer:
+        async def group_send(self, group: str, message: dict[str, Any]) -> None:
+            messages.append({"group": group, **message})
+
+    monkeypatch.setattr(feed, "get_channel_layer", Layer)
+    return messages
+
+
+def test_batch_is_one_message_after_the_commit(
+    site: Site, journal: JournalScript, member: Member, announced: list[Any], django_capture_on_commit_callbacks: Any
+) -> None:
+    for n in range(80):
+        journal.visit(member.pk, n * 1000)
+    runs.register(journal.device, 1, hello(journal.device, [journal.state()]))
+    with django_capture_on_commit_callbacks(execute=True):
+        ingest.ingest_events(journal.device, 1, journal.run, 1, journal.raws())
+        assert announced == []
+    (message,) = announced
+    assert (message["group"], message["type"]) == (feed.group(site.pk), feed.TYPE)
+    content = msgspec.json.decode(message["text"])
+    assert (content["type"], content["site"], len(content["entries"])) == ("entries", str(site.pk), feed.ENTRIES)
+    assert content["entries"][-1]["who"] == "Ann Example"
+
+
+def test_batch_that_shows_nothing_tells_nothing(
+    journal: JournalScript, member: Member, announced: list[Any], django_capture_on_commit_callbacks: Any
+) -> None:
+    journal.passage(1, 0)
+    runs.register(journal.device, 1, hello(journal.device, [journal.state()]))
+    with django_capture_on_commit_callbacks(execute=True):
+        ingest.ingest_events(journal.device, 1, journal.run, 1, journal.raws())
+    assert announced == []
+
+
+def test_repeated_batch_tells_nothing(
+    journal: JournalScript, member: Member, announced: list[Any], django_capture_on_commit_callbacks: Any
+) -> None:
+    journal.visit(member.pk)
+    runs.register(journal.device, 1, hello(journal.device, [journal.state()]))
+    ingest.ingest_events(journal.device, 1, journal.run, 1, journal.raws())
+    with django_capture_on_commit_callbacks(execute=True):
+        ingest.ingest_events(journal.device, 1, journal.run, 1, journal.raws())
+    assert announced == []
+
+
+def test_layer_that_is_away_costs_nothing(
+    device: Device, journal: JournalScript, member: Member, monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture, django_capture_on_commit_callbacks: Any,
+) -> None:  # fmt: skip
+    class Layer:
+        async def group_send(self, *_: Any) -> None:
+            raise RedisDown("connection refused")
+
+    monkeypatch.setattr(feed, "get_channel_layer", Layer)
+    journal.visit(member.pk)
+    runs.register(journal.device, 1, hello(journal.device, [journal.state()]))
+    with django_capture_on_commit_callbacks(execute=True):
+        assert ingest.ingest_events(journal.device, 1, journal.run, 1, journal.raws()).upto == 2
+    assert "pages catch up when they ask again" in caplog.text
+
+
+@pytest.mark.django_db(transaction=True)
+async def test_page_listens_to_every_site_there_is() -> None:
+    from central.dashboard.consumers import _groups
+
+    sites = [await sync_to_async(Site.objects.create)(name=name) for name in ("a", "b")]
+    assert set(await _groups("")) == {feed.group(site.pk) for site in sites}
+    assert await _groups(str(sites[0].pk)) == [feed.group(sites[0].pk)]
+    assert await _groups("nonsense") == []

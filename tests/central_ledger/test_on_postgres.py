@@ -1,0 +1,23 @@
+"""The ledger's tests once more, on a real PostgreSQL: the same promises, another database."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.services.postgres import running_postgres
+
+pytestmark = [pytest.mark.service, pytest.mark.slow]
+
+HERE = Path(__file__).parent
+SAME = ("test_ingest.py", "test_runs.py", "test_letters.py", "test_directory.py", "test_stats.py", "test_views.py")
+
+
+def test_ledger_keeps_its_promises_on_postgresql(tmp_path: Path) -> None:
+    with running_postgres() as url:
+        environment = {**os.environ, "DOORSTILE_DATABASE_URL": url, "DOORSTILE_DATA": str(tmp_path)}
+        command = [sys.executable, "-m", "pytest", "-x", "--no-header", *(str(HERE / name) for name in SAME)]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=55, check=False)
+    assert done.returncode == 0, done.stdout[-6000:]
