@@ -99,12 +99,12 @@ def _bare(folder: Path, events: int) -> Callable[[], Round]:
 def _utils(folder: Path, events: int) -> Callable[[], Round]:
     from sqlite_utils import Database
 
-    table = Database(folder / "utils.db")["events"]
+    table = Database(folder / "utils.db").table("events")
     numbers = count(1)
 
     def append() -> None:
         n = next(numbers)
-        table.insert({"n": n, "text": _text(n)})  # type: ignore[union-attr]
+        table.insert({"run": "0" * 16, "n": n, "text": _text(n)}, pk=("run", "n"))
 
     return lambda: _timed(events, append)
 

@@ -57,10 +57,14 @@ def connect_writer(path: Path, *, page_bytes: int) -> sqlite3.Connection:
     return connection
 
 
-def connect_reader(path: Path) -> sqlite3.Connection:
-    """Open a connection that cannot write; raise sqlite3.OperationalError where the file is missing."""
+def connect_reader(path: Path, *, is_immutable: bool = False) -> sqlite3.Connection:
+    """Open a connection that cannot write; raise sqlite3.OperationalError where the file is missing.
+
+    An immutable file is never written while it has this name, so each query goes without locks and checks.
+    """
+    mode = "?mode=ro&immutable=1" if is_immutable else "?mode=ro"
     connection = sqlite3.connect(
-        f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=_BUSY_TIMEOUT_S, isolation_level=None,
+        path.absolute().as_uri() + mode, uri=True, timeout=_BUSY_TIMEOUT_S, isolation_level=None,
         check_same_thread=False,
     )  # fmt: skip
     connection.execute("PRAGMA query_only=ON")

@@ -71,7 +71,7 @@ class Directory:
             if found is not None:
                 _set_aside(path)
             _create(path)
-            return cls(path, db.connect_reader(path), found)
+            return cls(path, db.connect_reader(path, is_immutable=True), found)
         except (sqlite3.Error, OSError) as fault:
             raise StoreError(f"{path} cannot be opened ({fault}): check the card and its mount") from fault
 
@@ -203,7 +203,7 @@ class _Staging:
         db.flush_file(self._path)
         self._path.rename(path)
         db.flush_folder(path.parent)
-        return ref, db.connect_reader(path)
+        return ref, db.connect_reader(path, is_immutable=True)
 
     def drop(self) -> None:
         self._connection.close()

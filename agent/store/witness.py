@@ -2,9 +2,11 @@
 
 SQLite drops the rest of a write-ahead log silently from the first frame that does not check out. The witness, written
 after each commit, tells that something is missing. Two slots take turns, each with a checksum (CRC-32), in different
-4 KiB blocks: a torn write costs at most the newer one.
+4 KiB blocks: a torn write costs at most the newer one. The file is mapped: a store into the map costs no call into a
+file system that is busy committing, and the kernel keeps it when the process dies.
 """
 
+import mmap
 import os
 from pathlib import Path
 from typing import Final
@@ -50,12 +52,13 @@ class Witness:
     def __init__(self, path: Path) -> None:
         known = read_mark(path)
         self._seq = known.seq if known else 0
-        is_new = not path.exists()
-        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        if is_new:
-            os.ftruncate(self._file, _FILE_BYTES)
-            os.fsync(self._file)
-            flush_folder(path.parent)
+        with path.open("r+b" if path.exists() else "x+b") as file:
+            if file.seek(0, os.SEEK_END) < _FILE_BYTES:
+                file.write(bytes(_FILE_BYTES - file.tell()))  # real blocks: a store into a hole could fail by a signal
+                file.flush()
+                os.fsync(file.fileno())
+                flush_folder(path.parent)
+            self._map = mmap.mmap(file.fileno(), _FILE_BYTES)
         self._is_flushed = True
 
     def write(self, store: str, ord_: int, run: str, n: int, head: bytes) -> None:
@@ -63,7 +66,8 @@ class Witness:
         self._seq += 1
         text = _encode(Mark(store, ord_, run, n, head.hex(), self._seq))
         slot = b"%08x%s" % (crc32(text), text)
-        os.pwrite(self._file, slot.ljust(_SLOT_BYTES, b" "), _SLOTS_AT[self._seq & 1])
+        at = _SLOTS_AT[self._seq & 1]
+        self._map[at : at + _SLOT_BYTES] = slot.ljust(_SLOT_BYTES, b" ")
         self._is_flushed = False
 
     @property
@@ -74,15 +78,14 @@ class Witness:
     def flush(self) -> None:
         """Make the newest mark durable."""
         if not self._is_flushed:
-            os.fdatasync(self._file)
+            self._map.flush()
             self._is_flushed = True
 
     def close(self) -> None:
         """Flush and close."""
-        if self._file >= 0:
+        if not self._map.closed:
             self.flush()
-            os.close(self._file)
-            self._file = -1
+            self._map.close()
 
 
 def _parse(slot: bytes) -> Mark | None:

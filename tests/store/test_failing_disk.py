@@ -2,7 +2,6 @@
 
 import asyncio
 import errno
-import os
 import sqlite3
 import subprocess
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ import pytest
 from agent.errors import CommitUnknownError, StoreBusyError, StoreFullError
 from agent.store import db
 from agent.store.journal import Journal
+from agent.store.witness import Witness
 from agent.store.writer import mark_path
 from tests.store.samples import DEVICE, QUICK, Chain, alarm, begun, pull
 
@@ -146,18 +146,18 @@ async def test_failed_checkpoint_ends_the_journal(tmp_path: Path, faults: list[t
 
 
 @pytest.mark.unit
-async def test_unwritable_witness_costs_no_event(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    journal = Journal.open(tmp_path, device=DEVICE, limits=QUICK)
+async def test_witness_that_cannot_be_flushed_costs_no_event(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    journal = Journal.open(tmp_path, device=DEVICE, limits=replace(QUICK, checkpoint_frames=1))
 
-    def refuse(*_: object) -> int:
+    def refuse(_: Witness) -> None:
         raise OSError(errno.EIO, "injected")
 
-    monkeypatch.setattr(os, "pwrite", refuse)
-    assert (await journal.append(alarm())).n == 1
+    monkeypatch.setattr(Witness, "flush", refuse)
+    assert [(await journal.append(alarm())).n for _ in range(3)] == [1, 2, 3]
     monkeypatch.undo()
     await journal.close()
     journal = Journal.open(tmp_path, device=DEVICE, limits=QUICK)
-    assert journal.runs()[0].last == 1
+    assert journal.runs()[0].last == 3
     await journal.close()
 
 
