@@ -26,7 +26,7 @@ from hardware.base import (
     monotonic_ms,
 )
 from hardware.errors import HardwareError
-from hardware.outputs.pulse import PulsedStrike, StartGuard, Wait, start_guard_thread, wait_at_most
+from hardware.outputs.pulse import PulsedStrike, StartGuard, Wait, wait_at_most
 
 HISTORY_LENGTH = 1000
 
@@ -153,7 +153,7 @@ class SimStrike(PulsedStrike):
         ceiling_s: float,
         mono_ms: MonoClock = monotonic_ms,
         wait: Wait = wait_at_most,
-        start_guard: StartGuard = start_guard_thread,
+        start_guard: StartGuard | None = None,
     ) -> None:
         line = SimLine(mono_ms)
         super().__init__(name, line, ceiling_s=ceiling_s, mono_ms=mono_ms, wait=wait, start_guard=start_guard)

@@ -1,6 +1,6 @@
 """The strike's pulse: on, wait, off - with a hard ceiling that does not depend on the event loop.
 
-Order is everything here. A guard thread is started first, then the line goes on, then the loop waits. The line goes off
+Order is everything here. A guard is started first, then the line goes on, then the loop waits. The line goes off
 in a ``finally``, synchronously and before any ``await``; should the loop stall, the guard switches it off at the
 ceiling. A guard that fires before the line went on (a process frozen in between) keeps it from going on at all.
 """
@@ -15,6 +15,7 @@ from typing import Protocol
 
 from hardware.base import MonoClock, Pulse, PulseEnd, monotonic_ms
 from hardware.errors import HardwareError, PulseRefusedError
+from hardware.outputs.guard import GuardThread
 
 log = logging.getLogger(__name__)
 
@@ -48,18 +49,6 @@ async def wait_at_most(over: asyncio.Event, duration_s: float) -> None:
             await over.wait()
 
 
-def start_guard_thread(delay_s: float, fire: Callable[[], None]) -> Guard:
-    """Call ``fire`` from a thread of its own after ``delay_s``. PulseRefusedError if no thread can be had."""
-    timer = threading.Timer(delay_s, fire)
-    timer.name = "pulse-guard"
-    timer.daemon = True
-    try:
-        timer.start()
-    except RuntimeError as error:
-        raise PulseRefusedError(f"no thread to guard the pulse ({error}); the line stayed off") from error
-    return timer
-
-
 @dataclass(slots=True)
 class _Run:
     """One pulse under way. ``ended_by`` is written once, under the strike's lock."""
@@ -82,14 +71,14 @@ class PulsedStrike:
         ceiling_s: float,
         mono_ms: MonoClock = monotonic_ms,
         wait: Wait = wait_at_most,
-        start_guard: StartGuard = start_guard_thread,
+        start_guard: StartGuard | None = None,
     ) -> None:
         self._name = name
         self._line = line
         self._ceiling_s = ceiling_s
         self._mono_ms = mono_ms
         self._wait = wait
-        self._start_guard = start_guard
+        self._start_guard: StartGuard = start_guard if start_guard is not None else GuardThread()
         self._lock = threading.RLock()
         self._run: _Run | None = None
         self._is_on = False
