@@ -20,6 +20,7 @@ RELEASED_MS: Final = int(datetime(2026, 11, 1, tzinfo=UTC).timestamp() * 1000)
 """This code was written after this moment: no earlier wall time can be true."""
 
 _BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
+_DISCIPLINE_MS: Final = 10
 _STA_UNSYNC: Final = 0x0040
 _TIMEX_BYTES: Final = 208
 _TIMEX_MAXERROR_AT: Final = 24  # struct timex on 64-bit Linux: long maxerror, microseconds
@@ -44,26 +45,35 @@ class TimeSource(Protocol):
 
 
 class SystemTime:
-    """The kernel's clocks. CLOCK_MONOTONIC does not count suspend, which an appliance never does."""
+    """The kernel's clocks. CLOCK_MONOTONIC does not count suspend, which an appliance never does.
+
+    NTP's state is asked for at most once in `_DISCIPLINE_MS`: one presentation reads the clock several times.
+    """
 
     def __init__(self) -> None:
         self._libc = ctypes.CDLL(None, use_errno=True)
         self._timex = ctypes.create_string_buffer(_TIMEX_BYTES)
+        self._asked_ms = -_DISCIPLINE_MS
+        self._is_synced = False
+        self._err_ms: int | None = None
 
     def read(self) -> KernelTime:
-        """Return both clocks; NTP's state by adjtimex(2) with `modes` 0, which changes nothing."""
+        """Return both clocks and NTP's state."""
+        mono_ms = time.monotonic_ns() // 1_000_000
+        if mono_ms - self._asked_ms >= _DISCIPLINE_MS:
+            self._ask_kernel()
+            self._asked_ms = mono_ms
+        return KernelTime(mono_ms, time.time_ns() // 1_000_000, self._is_synced, self._err_ms)
+
+    def _ask_kernel(self) -> None:
+        """Ask by adjtimex(2) with `modes` 0, which changes nothing."""
         ctypes.memset(self._timex, 0, _TIMEX_BYTES)
         answer = self._libc.adjtimex(self._timex)
         raw = self._timex.raw
         status = int.from_bytes(raw[_TIMEX_STATUS_AT : _TIMEX_STATUS_AT + 4], "little")
-        is_synced = answer >= 0 and not status & _STA_UNSYNC
+        self._is_synced = answer >= 0 and not status & _STA_UNSYNC
         maxerror_us = int.from_bytes(raw[_TIMEX_MAXERROR_AT : _TIMEX_MAXERROR_AT + 8], "little", signed=True)
-        return KernelTime(
-            mono_ms=time.monotonic_ns() // 1_000_000,
-            wall_ms=time.time_ns() // 1_000_000,
-            is_synced=is_synced,
-            err_ms=maxerror_us // 1000 if is_synced else None,
-        )
+        self._err_ms = maxerror_us // 1000 if self._is_synced else None
 
 
 class SimulatedTime:
