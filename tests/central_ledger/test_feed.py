@@ -42,7 +42,13 @@ async def groups(chosen: str) -> list[str]:
 
 def page(user: User | AnonymousUser | None, query: str = "") -> Any:
     """Return a page's socket, as ASGI has it after session and origin were looked at."""
-    scope = {"type": "websocket", "path": "/ws/live/", "query_string": query.encode(), "headers": [], "user": user}
+    scope: dict[str, Any] = {
+        "type": "websocket",
+        "path": "/ws/live/",
+        "query_string": query.encode(),
+        "headers": [],
+        "user": user,
+    }
     communicator: Any = ApplicationCommunicator  # asgiref ships it without types
     return communicator(FeedConsumer.as_asgi(), scope)
 
