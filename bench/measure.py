@@ -11,7 +11,7 @@ import os
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,7 +50,7 @@ class Target:
 
     def __str__(self) -> str:
         """The line that is looked for in the output."""
-        return f"target {self.name} {self.value:.4g} {self.limit:.4g} {'ok' if self.is_met else 'short'}"
+        return f"target {self.name} {figure(self.value)} {figure(self.limit)} {'ok' if self.is_met else 'short'}"
 
 
 def read_options(about: str) -> Options:
@@ -76,6 +76,15 @@ def in_turn(rounds: int, contenders: Mapping[str, Callable[[], T]]) -> dict[str,
     for _ in range(rounds):
         for name, work in contenders.items():
             results[name].append(work())
+    return results
+
+
+async def in_turn_async(rounds: int, contenders: Mapping[str, Callable[[], Awaitable[T]]]) -> dict[str, list[T]]:
+    """Do as `in_turn` where the work awaits."""
+    results: dict[str, list[T]] = {name: [] for name in contenders}
+    for _ in range(rounds):
+        for name, work in contenders.items():
+            results[name].append(await work())
     return results
 
 
@@ -134,5 +143,10 @@ def conclude(targets: Sequence[Target], options: Options) -> int:
     return 1 if is_short and not options.is_quick else 0
 
 
+def figure(value: float) -> str:
+    """Write a figure with at least three digits that count, and never with an exponent."""
+    return f"{value:.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+
+
 def _cell(value: object) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    return figure(value) if isinstance(value, float) else str(value)
