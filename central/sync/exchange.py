@@ -80,13 +80,14 @@ class Unreadable:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """The session exists: it is newer than all others of the device, and the runs of `hello` are known."""
+    """The session exists: newer than all others of the device. The runs of `hello` are known, `commands` wait."""
 
     now: Now
     session: int
     runs: tuple[RunAck, ...]
     last_run: RunAck | None
     directory: DirectoryRef
+    commands: tuple[Due, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -124,7 +124,9 @@ class Performer:
             effect.hello.store, effect.hello.boot, "; another was connected: a clone?" if level > logging.INFO else "",
         )  # fmt: skip
         await self._switchboard.supersede(self._device_id, opening.session.number)
-        return Opened(now(), opening.session.number, opening.runs, opening.last_run, opening.directory)
+        return Opened(
+            now(), opening.session.number, opening.runs, opening.last_run, opening.directory, opening.commands
+        )
 
     async def _ingest(self, effect: Ingest) -> Input:
         batch = (self._current, effect.run, effect.first, effect.raws)

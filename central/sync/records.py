@@ -44,6 +44,7 @@ class Opening:
     runs: tuple[RunAck, ...]
     last_run: RunAck | None
     directory: DirectoryRef
+    commands: tuple[Due, ...]
     is_clone_suspected: bool
 
 
@@ -65,7 +66,8 @@ def open_session(device_id: UUID, hello: Hello, wall_ms: int) -> Opening:
         _offer_again(device_id, hello)
     last_run = runs.last_run(device_id)
     held = tuple(runs.register(device_id, session.number, hello))
-    return Opening(session, held, last_run, snapshot.current(device_id), is_clone_suspected)
+    directory, commands_due = snapshot.current(device_id), load_commands(session)
+    return Opening(session, held, last_run, directory, commands_due, is_clone_suspected)
 
 
 def _is_clone(device: Device, hello: Hello, now: datetime) -> bool:
@@ -88,10 +90,16 @@ def _greet(device: Device, hello: Hello, session: int, now: datetime) -> None:
 
 def _offer_again(device_id: UUID, hello: Hello) -> None:
     """Commands whose frame was lost with the old connection go out again, while their life lasts."""
-    known = [command.id for command in hello.cmds]
-    sent = Command.objects.filter(device_id=device_id, state=Command.State.SENT)
-    lost = [pk for pk in sent.values_list("pk", flat=True) if str(pk) not in known]
-    Command.objects.filter(pk__in=lost).update(state=Command.State.PENDING)
+    lost = Command.objects.filter(device_id=device_id, state=Command.State.SENT)
+    known = [command_id for command in hello.cmds if (command_id := _uuid(command.id)) is not None]
+    lost.exclude(pk__in=known).update(state=Command.State.PENDING)
+
+
+def _uuid(text: str) -> UUID | None:
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
 
 
 def close_session(session: Session, wall_ms: int) -> None:
@@ -119,16 +127,15 @@ def keep_heartbeat(
     session: Session, heartbeat: Heartbeat, offset_ms: int, wall_ms: int
 ) -> tuple[DirectoryRef, tuple[Due, ...]]:
     """Record the device's health; return the newest directory and the commands that wait."""
-    with transaction.atomic():
-        assert_current(session.device_id, session.number)
-        Device.objects.filter(pk=session.device_id).update(
-            last_seen_at=moment(wall_ms),
-            backlog=heartbeat.backlog,
-            oldest_age_s=heartbeat.oldest_age_s,
-            door_state=bare(heartbeat.door),
-            clock_offset_ms=offset_ms,
-            health=_health(heartbeat),
-        )
+    _update(
+        session,
+        last_seen_at=moment(wall_ms),
+        backlog=heartbeat.backlog,
+        oldest_age_s=heartbeat.oldest_age_s,
+        door_state=bare(heartbeat.door),
+        clock_offset_ms=offset_ms,
+        health=_health(heartbeat),
+    )
     return snapshot.current(session.device_id), load_commands(session)
 
 
@@ -144,9 +151,15 @@ def bare(text: str) -> str:
 
 def keep_dir_state(session: Session, state: DirState) -> None:
     """Record which directory the device decides from."""
-    with transaction.atomic():
-        assert_current(session.device_id, session.number)
-        Device.objects.filter(pk=session.device_id).update(dir_epoch=state.epoch, dir_ver=state.ver)
+    _update(session, dir_epoch=state.epoch, dir_ver=state.ver)
+
+
+def _update(session: Session, **values: Any) -> None:
+    """Write to the device's row in one statement that is its own fence."""
+    mine = Device.objects.filter(pk=session.device_id, session=session.number, state=Device.State.ACTIVE)
+    if mine.update(**values) == 0:
+        with transaction.atomic():
+            assert_current(session.device_id, session.number)
 
 
 def load_directory(
@@ -196,9 +209,8 @@ def expire_command(session: Session, command_id: str, wall_ms: int) -> None:
 
 def keep_reply(session: Session, command_id: str, state: CommandState, code: str, out: str, wall_ms: int) -> bool:
     """Record what the device said of a command; False where it has no such command."""
-    try:
-        known = UUID(command_id)
-    except ValueError:
+    known = _uuid(command_id)
+    if known is None:
         return False
     with transaction.atomic():
         assert_current(session.device_id, session.number)

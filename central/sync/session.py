@@ -173,7 +173,7 @@ def _on_opened(state: State, opened: Opened) -> tuple[State, Effects]:
     if hello.dir != opened.directory:
         delivery, more = state.delivery.wanted(opened.now.mono_ms)
         state, effects = replace(state, delivery=delivery), [*effects, *more]
-    return state, (*effects, LoadCommands())
+    return state, (*effects, *ordered(opened.commands, opened.now))
 
 
 def _on_ended(state: State, event: Ended) -> tuple[State, Effects]:

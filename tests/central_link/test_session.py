@@ -95,16 +95,17 @@ def test_hello_asks_for_a_session_before_anything_else() -> None:
     assert [type(effect) for effect in effects if not isinstance(effect, WakeAt)] == [OpenSession]
 
 
-def test_welcome_says_what_is_held_and_asks_for_waiting_commands() -> None:
+def test_welcome_says_what_is_held_and_waiting_commands_follow() -> None:
     talk = Talk()
     talk.give(Connected(at(0)))
     talk.say(hello())
-    effects = talk.give(Opened(at(10), 7, (RunAck(RUN, 3, HEAD),), RunAck(RUN, 3, HEAD), REF))
+    waiting = due(at(0).wall_ms)
+    effects = talk.give(Opened(at(10), 7, (RunAck(RUN, 3, HEAD),), RunAck(RUN, 3, HEAD), REF, (waiting,)))
     welcome = sent(effects)[0]
     assert isinstance(welcome, Welcome)
     assert (welcome.session, welcome.runs, welcome.server_ms) == (7, [RunAck(RUN, 3, HEAD)], at(10).wall_ms)
     assert welcome.dir_mode is DirectoryMode.CURRENT
-    assert LoadCommands() in effects
+    assert MarkSent(waiting) in effects
 
 
 def test_device_with_another_directory_is_told_of_a_snapshot_and_gets_one() -> None:
