@@ -98,7 +98,7 @@ install_missing() {
     has_command apt-get || fail "this system has no apt-get; install the equivalents of the packages above, then run make again"
     if ((EUID != 0)); then
         as_root=(sudo)
-        can_sudo || fail "installing them needs root, and sudo does not work here; as root run:" "  $command" "then run make again"
+        can_sudo || fail "installing them needs root, and sudo does not work here; as root run:" "  apt-get update && $command" "then run make again"
     fi
     echo "set-up: installing them${as_root:+ with sudo} (their services are neither started nor enabled)"
     "${as_root[@]}" sh tools/install_packages.sh "${missing[@]}" || fail "that did not work; try by hand: ${as_root[*]} $command"
