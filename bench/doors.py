@@ -48,6 +48,7 @@ def give_identity(folder: Path, *, central: str = NOBODY_LISTENS) -> None:
         site="Bench",
         time_zone="UTC",
     )
+    folder.mkdir(exist_ok=True)
     save_identity(folder, identity)
 
 
