@@ -7,11 +7,13 @@ is committed all the same.
 
 import asyncio
 import logging
+import sqlite3
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import NoReturn, Self, TypeVar
+from typing import Final, NoReturn, Self, TypeVar
 
 from agent.core.types import EventId
 from agent.errors import StoreError
@@ -33,6 +35,8 @@ from wire.events import Stamp, write_tail
 __all__ = ["Draft", "EventId", "Journal", "JournalLimits", "Loss", "Promise", "RunInfo", "Spliced", "Waiting"]
 
 log = logging.getLogger(__name__)
+
+_VERIFIED_AT_ONCE: Final = 1000
 
 T = TypeVar("T")
 
@@ -173,7 +177,7 @@ class Journal:
         if upto < line.acked:
             return
         next_line, next_after = outbox.next_waiting(self._lines.values(), line, upto)
-        known, oldest = await self._read(partial(self._look_up, line, upto, next_line, next_after))
+        known, oldest = await self._read(partial(self._look_up, replace(line), upto, next_line, next_after))
         is_lost = known is None and any(loss.run == run and loss.to == upto for loss in self._losses)
         if not is_lost and (known is None or known[0] != head):
             ours = known[0].hex() if known else "unknown"
@@ -190,12 +194,15 @@ class Journal:
         line = self._line(run)
         if upto >= line.acked:
             return None
-        place, loss = await self._read(partial(outbox.rewound, self._opened.reader, line, upto, self._genesis(line)))
-        self._move(line, *place)
-        self._oldest = None
-        if loss is not None and all(known.run != run or known.first != loss.first for known in self._losses):
+        work = partial(outbox.rewind, run=run, upto=upto, genesis_head=self._genesis(line))
+        stands, loss = await self._errand(work)
+        line.acked, line.acked_head, line.acked_bytes = stands.acked, stands.acked_head, stands.acked_bytes
+        waiting, after = outbox.next_waiting(self._lines.values(), line, line.acked)
+        if waiting is not None:
+            self._oldest = await self._read(partial(reading.stamp_at, self._opened.reader, waiting.ord, after))
+        if loss is not None:
+            self._losses = [known for known in self._losses if (known.run, known.first) != (run, loss.first)]
             self._losses.append(loss)
-            await self._errand(partial(outbox.declare, loss=loss))
         return loss
 
     def losses(self) -> list[Loss]:
@@ -222,10 +229,14 @@ class Journal:
         return StoreStats(wal_bytes(self._opened.path), self._writer.used_bytes, self._limits.max_bytes, self._queued)
 
     async def verify(self) -> list[str]:
-        """Check every row of every run; return what is wrong, in plain words. For a scrubber in the background."""
+        """Check every row of every run; return what is wrong, in plain words.
+
+        For a scrubber in the background: it goes in steps of some milliseconds, so that the link is not kept waiting.
+        """
         found: list[str] = []
-        for line in list(self._lines.values()):
-            found += await self._read(partial(self._verify_run, line))
+        for line in [replace(line) for line in self._lines.values()]:
+            for after in range(line.pruned, line.last, _VERIFIED_AT_ONCE):
+                found += await self._read(partial(self._verify, line, after))
         return found
 
     async def watch(self) -> NoReturn:
@@ -270,10 +281,10 @@ class Journal:
     async def _read(self, work: Callable[[], T]) -> T:
         return await self._here().run_in_executor(self._reading, work)
 
-    async def _errand(self, work: Callable[..., object]) -> None:
-        waiter: asyncio.Future[None] = self._here().create_future()
+    async def _errand(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        waiter: asyncio.Future[T] = self._here().create_future()
         self._writer.put(Errand(work, (waiter, ())))
-        await waiter
+        return await waiter
 
     def _look_up(
         self, line: reading.RunLine, upto: int, next_line: reading.RunLine | None, next_after: int
@@ -282,13 +293,12 @@ class Journal:
         known = reading.head_at(reader, line, upto, self._genesis(line))
         return known, reading.stamp_at(reader, next_line.ord, next_after) if next_line else None
 
-    def _verify_run(self, line: reading.RunLine) -> list[str]:
-        return list(chain(self._opened.reader, self._device, self.store, line, line.pruned))
+    def _verify(self, line: reading.RunLine, after: int) -> list[str]:
+        return list(chain(self._opened.reader, line, self._genesis(line), after, after + _VERIFIED_AT_ONCE))
 
     def _move(self, line: reading.RunLine, upto: int, head: bytes, total: int) -> None:
         line.acked, line.acked_head, line.acked_bytes = upto, head, total
-        sql = "UPDATE runs SET acked = ?, acked_head = ?, acked_bytes = ? WHERE ord = ?"
-        self._writer.put(Change(("cursor", line.run), sql, (upto, head, total, line.ord)))
+        self._writer.put(Change(("cursor", line.run), outbox.MOVE_CURSOR, (upto, head, total, line.ord)))
 
     def _publish(self, report: Report) -> None:
         """Hand the writer's report to the event loop; called in the writer's thread."""
@@ -304,7 +314,7 @@ class Journal:
         line.last, line.last_bytes = report.last, report.last_bytes
         for (waiter, drafts), answer in report.answers:
             self._queued -= len(drafts)
-            if not isinstance(answer, StoreError):
+            if drafts and not isinstance(answer, StoreError):
                 self._note(drafts, answer)
             if waiter.done():
                 continue
@@ -320,12 +330,12 @@ class Journal:
             for callback in self.on_grown:
                 callback(line.run, line.last)
 
-    def _note(self, drafts: Sequence[Draft], first: int | None) -> None:
+    def _note(self, drafts: Sequence[Draft], first: int) -> None:
         """Keep the promises and the newest time of events that are durable now."""
-        for n, draft in enumerate(drafts, first or 0):
+        for n, draft in enumerate(drafts, first):
             outbox.keep_promise(self._promises, draft, self._current.run, n)
             self._newest = draft.at
-        if self._oldest is None and drafts:
+        if self._oldest is None:
             self._oldest = drafts[0].at
 
     def _forget_rows(self, run: str, n: int, head: bytes, total: int, is_whole_run: bool) -> None:

@@ -2,10 +2,13 @@
 
 import sqlite3
 from collections.abc import Iterable
+from typing import Final
 
 from agent.store import reading
 from agent.store.types import Draft, Loss, Promise
 from wire.vocabulary import TombReason
+
+MOVE_CURSOR: Final = "UPDATE runs SET acked = ?, acked_head = ?, acked_bytes = ? WHERE ord = ?"
 
 
 def next_waiting(
@@ -19,16 +22,23 @@ def next_waiting(
     return None, 0
 
 
-def rewound(
-    connection: sqlite3.Connection, line: reading.RunLine, upto: int, genesis_head: bytes
-) -> tuple[tuple[int, bytes, int], Loss | None]:
-    """Return where the cursor of a run goes (number, head, bytes) and what lies before that and is gone."""
-    if upto >= line.pruned:
-        known = reading.head_at(connection, line, upto, genesis_head)
-        if known is not None:
-            return (upto, *known), None
-    loss = Loss(line.run, upto + 1, line.pruned, TombReason.PRUNED, line.pruned_head)
-    return (line.pruned, line.pruned_head, line.pruned_bytes), loss
+def rewind(
+    connection: sqlite3.Connection, run: str, upto: int, genesis_head: bytes
+) -> tuple[reading.RunLine, Loss | None]:
+    """Take a run's cursor back to `upto`, or as far as its rows reach; inside the caller's transaction.
+
+    Return the run as it stands then, and what lies before the cursor and is gone.
+    """
+    line = next(line for line in reading.run_lines(connection) if line.run == run)
+    known = reading.head_at(connection, line, upto, genesis_head) if upto >= line.pruned else None
+    loss = None
+    if known is None:
+        loss = Loss(run, upto + 1, line.pruned, TombReason.PRUNED, line.pruned_head)
+        declare(connection, loss)
+        upto, known = line.pruned, (line.pruned_head, line.pruned_bytes)
+    line.acked, line.acked_head, line.acked_bytes = upto, *known
+    connection.execute(MOVE_CURSOR, (upto, *known, line.ord))
+    return line, loss
 
 
 def declare(connection: sqlite3.Connection, loss: Loss) -> None:

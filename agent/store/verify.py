@@ -36,20 +36,27 @@ def damage(path: Path, mark: Mark | None, roll: Roll | None, tail_rows: int) -> 
         connection.close()
 
 
-def chain(connection: sqlite3.Connection, device: str, store: str, line: reading.RunLine, after: int) -> Iterator[str]:
-    """Yield each break in a run's chain after event `after`; declared losses are not breaks."""
-    lost = {loss.first: loss for loss in reading.losses(connection) if loss.run == line.run}
-    known = reading.head_at(connection, line, after, reading.genesis_of(device, store, line))
+def chain(
+    connection: sqlite3.Connection,
+    line: reading.RunLine,
+    genesis_head: bytes,
+    after: int,
+    upto: int = db.MAX_N,
+) -> Iterator[str]:
+    """Yield each break in a run's chain from event `after` + 1 to `upto`; declared losses are not breaks."""
+    lost = [loss for loss in reading.losses(connection) if loss.run == line.run]
+    known = reading.head_at(connection, line, after, genesis_head)
     head, expect = known[0] if known else None, after + 1
-    for row in reading.rows(connection, line.ord, after):
-        while row.n != expect and expect in lost:
-            head, expect = lost[expect].head, lost[expect].to + 1
-        if row.n != expect and row.n - 1 > line.acked:
-            yield f"run {line.run}: events {expect} to {row.n - 1} are missing"
+    for row in reading.rows(connection, line.ord, after, upto):
+        while row.n != expect and (loss := next((one for one in lost if one.first <= expect <= one.to), None)):
+            head, expect = loss.head, loss.to + 1
+        if row.n != expect:
             head = None
+            if row.n - 1 > line.acked:
+                yield f"run {line.run}: events {expect} to {row.n - 1} are missing"
         if not row.is_intact:
             yield f"run {line.run}: event {row.n} does not match its digest"
-        if head is not None and row.n == expect and row.prev != head:
+        if head is not None and row.prev != head:
             yield f"run {line.run}: event {row.n} does not follow event {row.n - 1}"
         head, expect = row.head, row.n + 1
 
@@ -70,7 +77,7 @@ def findings(connection: sqlite3.Connection, mark: Mark | None, roll: Roll | Non
     left = tail_rows
     for line in reversed(lines):
         after = max(line.pruned, line.last - left)
-        yield from chain(connection, device, store, line, after)
+        yield from chain(connection, line, reading.genesis_of(device, store, line), after)
         left -= line.last - after
         if left <= 0:
             break
