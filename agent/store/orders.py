@@ -2,15 +2,15 @@
 
 import sqlite3
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct
 
 from agent.errors import StoreError
 from agent.store.room import Pruned
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """One numberless event: its tail and its promises."""
 
     tail: bytes
@@ -19,16 +19,14 @@ class Entry:
     outcome: str
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Append:
+class Append(Struct, frozen=True, eq=False):
     """Events to be written in one transaction; `waiter` belongs to the event loop and is only handed back."""
 
     entries: tuple[Entry, ...]
     waiter: Any
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(Struct, frozen=True):
     """A statement that needs no flush of its own; a newer one with the same `key` replaces it."""
 
     key: tuple[str, ...]
@@ -37,16 +35,14 @@ class Change:
     forgets: str | None = None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Errand:
+class Errand(Struct, frozen=True, eq=False):
     """Something to do in a transaction of its own, after everything queued before it."""
 
     work: Callable[[sqlite3.Connection], Any]
     waiter: Any
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Stop:
+class Stop(Struct, frozen=True, eq=False):
     """Finish and close."""
 
     waiter: Any
@@ -56,19 +52,17 @@ Answer = tuple[Any, Any]
 """A waiter and its result; an exception is a result too."""
 
 
-@dataclass(slots=True)
-class Report:
+class Report(Struct):
     """What the event loop is told: answers, and how far the run reaches now."""
 
-    answers: list[Answer] = field(default_factory=list)
+    answers: list[Answer] = []
     last: int = 0
     last_bytes: int = 0
-    pruned: list[Pruned] = field(default_factory=list)
+    pruned: list[Pruned] = []
     fault: StoreError | None = None
 
 
-@dataclass(slots=True)
-class Position:
+class Position(Struct):
     """Where the current run stands: the last number, its head, the bytes of all texts so far."""
 
     store: str

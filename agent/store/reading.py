@@ -14,7 +14,8 @@ from wire.vocabulary import ShedReason, TombReason
 
 # The casts keep a damaged column type from looking like anything but wrong bytes.
 _ROWS: Final = (
-    "SELECT place & ?, CAST(prev AS BLOB), CAST(digest AS BLOB), bytes, CAST(text AS BLOB) FROM events "
+    "SELECT place & ?, CAST(prev AS BLOB), CAST(digest AS BLOB), CAST(bytes AS INTEGER), "
+    "CAST(text AS BLOB) FROM events "
     "WHERE place > ? AND place <= ? ORDER BY place"
 )
 
@@ -67,14 +68,19 @@ def run_lines(connection: sqlite3.Connection) -> list[RunLine]:
     ).fetchall()
     lines = [RunLine(*row) for row in rows]
     for line in lines:
-        newest = connection.execute(
-            "SELECT place & ?, bytes FROM events WHERE place BETWEEN ? AND ? ORDER BY place DESC LIMIT 1",
-            (MAX_N, place(line.ord, 0), place(line.ord, MAX_N)),
-        ).fetchone()
-        n, line.last_bytes = newest or (line.pruned, line.pruned_bytes)
+        n, line.last_bytes = last_row(connection, line.ord, line.pruned, line.pruned_bytes)
         lost = connection.execute("SELECT max(last) FROM losses WHERE run = ?", (line.run,)).fetchone()[0]
         line.last = max(n, line.acked, lost or 0)
     return lines
+
+
+def last_row(connection: sqlite3.Connection, ord_: int, pruned: int, pruned_bytes: int) -> tuple[int, int]:
+    """Return the number of a run's last row and the bytes of all its texts up to there."""
+    row = connection.execute(
+        "SELECT place & ?, CAST(bytes AS INTEGER) FROM events WHERE place BETWEEN ? AND ? ORDER BY place DESC LIMIT 1",
+        (MAX_N, place(ord_, 0), place(ord_, MAX_N)),
+    ).fetchone()
+    return (row[0], row[1]) if row else (pruned, pruned_bytes)
 
 
 def rows(connection: sqlite3.Connection, ord_: int, after: int, upto: int = MAX_N) -> Iterator[Row]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from agent.store.db import MAX_N, place
+from agent.store.reading import last_row
 from wire.chain import link
 from wire.vocabulary import EventKind
 
@@ -38,15 +39,6 @@ def used_bytes(connection: sqlite3.Connection) -> int:
         n, total = last_row(connection, ord_, pruned, pruned_bytes)
         used += total - pruned_bytes - shed_bytes + ROW_OVERHEAD_BYTES * (n - pruned)
     return used
-
-
-def last_row(connection: sqlite3.Connection, ord_: int, pruned: int, pruned_bytes: int) -> tuple[int, int]:
-    """Return the number of a run's last row and the bytes of all its texts up to there."""
-    row = connection.execute(
-        "SELECT place & ?, bytes FROM events WHERE place BETWEEN ? AND ? ORDER BY place DESC LIMIT 1",
-        (MAX_N, place(ord_, 0), place(ord_, MAX_N)),
-    ).fetchone()
-    return (row[0], row[1]) if row else (pruned, pruned_bytes)
 
 
 def prune(connection: sqlite3.Connection, keep_events: int, keep_bytes: int, rows: int) -> Pruned | None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from agent.store import db, migrations, outbox, pages, reading, room
+from agent.store import db, migrations, outbox, pages, reading
 from agent.store.reserve import Reserve
 from agent.store.roll import Roll
 from agent.store.types import JournalLimits, Loss, OpenReport
@@ -24,6 +24,7 @@ _CHUNK: Final = 2000
 _RUN_COLUMNS: Final = (
     "ord, run, prev_n, prev_head, acked, acked_head, acked_bytes, pruned, pruned_head, pruned_bytes, shed_bytes"
 )
+_RUN_TYPES: Final = (int, str, int, bytes, int, bytes, int, int, bytes, int, int)
 
 
 @dataclass(slots=True)
@@ -105,7 +106,8 @@ def _small_tables(path: Path) -> _Old:
     try:
         meta = dict(_readable(connection, "SELECT name, value FROM meta"))
         old.store, old.device = meta.get("store"), meta.get("device")
-        old.runs = list(_readable(connection, f"SELECT {_RUN_COLUMNS} FROM runs ORDER BY ord"))  # noqa: S608
+        found = _readable(connection, f"SELECT {_RUN_COLUMNS} FROM runs ORDER BY ord")  # noqa: S608
+        old.runs = [run for run in found if tuple(map(type, run)) == _RUN_TYPES]
         old.promises = list(_readable(connection, "SELECT key, run, n, outcome FROM promises"))
         for run, first, last, why, head in _readable(connection, "SELECT run, first, last, why, head FROM losses"):
             old.losses.append(Loss(run, first, last, TombReason(why), head))
@@ -189,7 +191,10 @@ def _through_sqlite(path: Path) -> Iterator[tuple[Any, ...]]:
         connection = db.connect_reader(path)
     except sqlite3.Error:
         return
-    query = "SELECT place, prev, digest, bytes, text FROM events ORDER BY place"
+    query = (
+        "SELECT place, CAST(prev AS BLOB), CAST(digest AS BLOB), CAST(bytes AS INTEGER), CAST(text AS BLOB) "
+        "FROM events ORDER BY place"
+    )
     try:
         for order in (query, query + " DESC"):
             for row in _readable(connection, order):
@@ -220,7 +225,7 @@ def _known_end(
     connection: sqlite3.Connection, line: reading.RunLine, after: reading.RunLine | None, mark: Mark | None
 ) -> tuple[int, bytes | None]:
     """Return the highest number that a run is known to have had, its cursors aside, and its head where known."""
-    end: tuple[int, bytes | None] = (room.last_row(connection, line.ord, 0, 0)[0], None)
+    end: tuple[int, bytes | None] = (reading.last_row(connection, line.ord, 0, 0)[0], None)
     if after is not None and after.ord == line.ord + 1 and after.prev_n > end[0]:
         end = (after.prev_n, after.prev_head or None)
     if mark is not None and mark.run == line.run and mark.n > end[0]:

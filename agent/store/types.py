@@ -1,13 +1,12 @@
 """What callers hand to the journal and get from it."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from wire.events import Body, Stamp
 from wire.vocabulary import EventKind, TombReason
 
 
-@dataclass(frozen=True, slots=True)
-class JournalLimits:
+class JournalLimits(Struct, frozen=True):
     """Bounds of the journal.
 
     `max_bytes` bounds the live rows (the file is about a fifth larger); acknowledged rows beyond `keep_events` or
@@ -26,8 +25,7 @@ class JournalLimits:
     idle_s: float = 1.0
 
 
-@dataclass(frozen=True, slots=True)
-class Draft:
+class Draft(Struct, frozen=True):
     """An event that has no number yet.
 
     `opens` names a promise that is durable with the event; `settles` ends one: with an `outcome` it is kept until
@@ -42,8 +40,7 @@ class Draft:
     outcome: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Promise:
+class Promise(Struct, frozen=True):
     """Something begun by event `n` of `run`; `outcome` is None while its end is not recorded."""
 
     key: str
@@ -52,8 +49,7 @@ class Promise:
     outcome: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class RunInfo:
+class RunInfo(Struct, frozen=True):
     """One run: `last` is durable, `acked` acknowledged, `head` is h(acked); the run before ended at `prev_n`."""
 
     run: str
@@ -65,16 +61,14 @@ class RunInfo:
     prev_head: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Spliced:
+class Spliced(Struct, frozen=True):
     """An event ready for the link: its stored text with the digest spliced in front."""
 
     n: int
     data: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Loss:
+class Loss(Struct, frozen=True):
     """Events `first` to `to` of a run that can never be sent; `head` is h(to) where it is known."""
 
     run: str
@@ -84,8 +78,7 @@ class Loss:
     head: bytes | None
 
 
-@dataclass(frozen=True, slots=True)
-class Waiting:
+class Waiting(Struct, frozen=True):
     """What waits for an acknowledgement; `oldest` is the time of the first event of it."""
 
     events: int
@@ -93,8 +86,7 @@ class Waiting:
     oldest: Stamp | None
 
 
-@dataclass(frozen=True, slots=True)
-class StoreStats:
+class StoreStats(Struct, frozen=True):
     """Figures for the heartbeat."""
 
     wal_bytes: int
@@ -103,8 +95,7 @@ class StoreStats:
     queued_events: int
 
 
-@dataclass(frozen=True, slots=True)
-class OpenReport:
+class OpenReport(Struct, frozen=True):
     """What opening found: empty `found` is the normal case.
 
     `found` says in plain words what was wrong, `quarantine` is the folder that holds the damaged files, `kept` and
