@@ -88,7 +88,7 @@ class Errands:
             case ex.Rewind():
                 return await self._rewind(errand.run, errand.upto)
             case ex.Reconcile():
-                return await self._reconcile(errand.last_run)
+                return await self._reconcile(errand.last_run, errand.told)
             case ex.StageBegin() | ex.StageChunk() | ex.StageEnd():
                 return await self._stage(errand)
             case ex.ForgetCommand() | ex.KeepReconnect():
@@ -118,13 +118,10 @@ class Errands:
             gone = await self._outbox.rewind(run, upto)
         except StoreError as fault:
             return ex.CursorRefused(self._now_ms(), run, upto, ex.Trouble.RANGE_LOST, str(fault))
-        state = next((run_state(facts) for facts in self._outbox.runs() if facts.run == run), None)
-        if state is None:
-            detail = f"run {run} is unknown to the journal"
-            return ex.CursorRefused(self._now_ms(), run, upto, ex.Trouble.UNKNOWN_RUN, detail)
+        state = next(run_state(facts) for facts in self._outbox.held() if facts.run == run)
         return ex.Rewound(self._now_ms(), state, upto, None if gone is None else tomb_of(gone))
 
-    async def _reconcile(self, last_run: RunAck | None) -> ex.Input:
+    async def _reconcile(self, last_run: RunAck | None, told: frozenset[str]) -> ex.Input:
         """Move the cursors of acknowledged runs back to where central (restored from a backup) stands."""
         held = self._outbox.held()
         known = None if last_run is None else next((facts for facts in held if facts.run == last_run.run), None)
@@ -133,10 +130,10 @@ class Errands:
             return ex.Reconciled(self._now_ms(), 0, detail)
         moved = 0
         for facts in held:
-            if known is not None and facts.ord < known.ord:
+            if facts.run in told or (known is not None and facts.ord < known.ord):
                 continue
             upto = last_run.upto if last_run is not None and facts is known else 0
-            if upto < facts.acked == facts.last:
+            if upto < facts.acked:
                 moved += await self._moved_back(facts.run, upto)
         return ex.Reconciled(self._now_ms(), moved)
 
@@ -171,6 +168,12 @@ class Errands:
                     await self._directory.put(RECONNECT_KEY, msgspec.json.encode(values).decode())
         except StoreError as fault:
             log.warning("not kept, and harmless (it comes again): %s", fault)
+
+
+def waiting_runs(outbox: OutboxPort) -> tuple[RunState, ...]:
+    """Return what `hello` names: runs with events or losses that central does not have, and the current one."""
+    names = {facts.run for facts in outbox.runs()} | {loss.run for loss in outbox.losses()}
+    return tuple(run_state(facts) for facts in outbox.held() if facts.run in names)
 
 
 def run_state(facts: RunFacts) -> RunState:

@@ -1,9 +1,10 @@
 """What goes into the agent's session and what comes out of it. `*_ms` without a prefix are monotonic milliseconds."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
+
+from msgspec import Struct
 
 from wire.limits import Reconnect
 from wire.messages import (
@@ -56,8 +57,7 @@ class Spliced(Protocol):
         """Its text, the digest in front."""
 
 
-@dataclass(frozen=True, slots=True)
-class Greeting:
+class Greeting(Struct, frozen=True):
     """What the device says of itself in `hello`. `runs` are the unacknowledged ones, oldest first, and the current.
 
     `losses` are declared losses that central has not acknowledged.
@@ -78,24 +78,21 @@ class Greeting:
 # Inputs
 
 
-@dataclass(frozen=True, slots=True)
-class Opened:
+class Opened(Struct, frozen=True):
     """The connection stands and the subprotocol is agreed."""
 
     now_ms: int
     greeting: Greeting
 
 
-@dataclass(frozen=True, slots=True)
-class Received:
+class Received(Struct, frozen=True):
     """Central sent a message."""
 
     now_ms: int
     message: Message
 
 
-@dataclass(frozen=True, slots=True)
-class Unreadable:
+class Unreadable(Struct, frozen=True):
     """Central sent a frame that is no message, but the connection can go on."""
 
     now_ms: int
@@ -103,8 +100,7 @@ class Unreadable:
     detail: str
 
 
-@dataclass(frozen=True, slots=True)
-class Grown:
+class Grown(Struct, frozen=True):
     """Events up to `last` of the current run are durable."""
 
     now_ms: int
@@ -112,8 +108,7 @@ class Grown:
     last: int
 
 
-@dataclass(frozen=True, slots=True)
-class Loaded:
+class Loaded(Struct, frozen=True):
     """The answer to `Load`: events after `after`, consecutive; empty where the rows are not there."""
 
     now_ms: int
@@ -122,8 +117,7 @@ class Loaded:
     items: Sequence[Spliced]
 
 
-@dataclass(frozen=True, slots=True)
-class CursorMoved:
+class CursorMoved(Struct, frozen=True):
     """The store accepted an acknowledgement."""
 
     now_ms: int
@@ -131,8 +125,7 @@ class CursorMoved:
     upto: int
 
 
-@dataclass(frozen=True, slots=True)
-class CursorRefused:
+class CursorRefused(Struct, frozen=True):
     """The store refused an acknowledgement: nothing changed there."""
 
     now_ms: int
@@ -142,8 +135,7 @@ class CursorRefused:
     detail: str
 
 
-@dataclass(frozen=True, slots=True)
-class Rewound:
+class Rewound(Struct, frozen=True):
     """The answer to `Rewind`: the run counts as acknowledged up to `upto` again; `pruned` is what is gone for good."""
 
     now_ms: int
@@ -152,8 +144,7 @@ class Rewound:
     pruned: Tomb | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Reconciled:
+class Reconciled(Struct, frozen=True):
     """The answer to `Reconcile`: so many acknowledged runs have to go out again; `missing` says what was not found."""
 
     now_ms: int
@@ -161,8 +152,7 @@ class Reconciled:
     missing: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class ChunkStaged:
+class ChunkStaged(Struct, frozen=True):
     """The answer to `StageChunk`."""
 
     now_ms: int
@@ -170,47 +160,41 @@ class ChunkStaged:
     i: int
 
 
-@dataclass(frozen=True, slots=True)
-class DirectoryStaged:
+class DirectoryStaged(Struct, frozen=True):
     """The answer to `StageEnd`: the device decides from this directory now."""
 
     now_ms: int
     ref: DirectoryRef
 
 
-@dataclass(frozen=True, slots=True)
-class DirectoryFailed:
+class DirectoryFailed(Struct, frozen=True):
     """Staging failed; the old directory stands."""
 
     now_ms: int
     detail: str
 
 
-@dataclass(frozen=True, slots=True)
-class CommandFinished:
+class CommandFinished(Struct, frozen=True):
     """A command ended, physically."""
 
     now_ms: int
     result: CommandResult
 
 
-@dataclass(frozen=True, slots=True)
-class AnchorKnown:
+class AnchorKnown(Struct, frozen=True):
     """The wall clock of a boot is known now."""
 
     now_ms: int
     anchor: Anchor
 
 
-@dataclass(frozen=True, slots=True)
-class Tick:
+class Tick(Struct, frozen=True):
     """Time passed."""
 
     now_ms: int
 
 
-@dataclass(frozen=True, slots=True)
-class Disconnected:
+class Disconnected(Struct, frozen=True):
     """The connection is gone; `code` is its close code, where there was one."""
 
     now_ms: int
@@ -226,15 +210,13 @@ Input = (
 # Effects
 
 
-@dataclass(frozen=True, slots=True)
-class Send:
+class Send(Struct, frozen=True):
     """Send a message."""
 
     message: Message
 
 
-@dataclass(frozen=True, slots=True)
-class SendEvents:
+class SendEvents(Struct, frozen=True):
     """Send a batch, spliced as it is stored."""
 
     run: str
@@ -242,20 +224,17 @@ class SendEvents:
     spliced: tuple[bytes, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class SendHeartbeat:
+class SendHeartbeat(Struct, frozen=True):
     """Send the device's health; `mono_ms` is the moment that central echoes."""
 
     mono_ms: int
 
 
-@dataclass(frozen=True, slots=True)
-class RenewLease:
+class RenewLease(Struct, frozen=True):
     """Mint a token and send `auth.refresh`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Load:
+class Load(Struct, frozen=True):
     """Read events after `after`: at most so many, at most so many bytes, but at least one."""
 
     run: str
@@ -264,8 +243,7 @@ class Load:
     max_bytes: int
 
 
-@dataclass(frozen=True, slots=True)
-class MoveCursor:
+class MoveCursor(Struct, frozen=True):
     """Central holds the run up to `upto`, its chain stands at `head`: check it and move the cursor."""
 
     run: str
@@ -273,76 +251,69 @@ class MoveCursor:
     head: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Rewind:
+class Rewind(Struct, frozen=True):
     """Central holds less than it once acknowledged: move the cursor of the run back to `upto`."""
 
     run: str
     upto: int
 
 
-@dataclass(frozen=True, slots=True)
-class Reconcile:
-    """Runs that count as acknowledged were not in `hello`; this is the last that central knows (None: it knows none).
+class Reconcile(Struct, frozen=True):
+    """`hello` does not name runs that count as acknowledged; does central, perhaps restored, still hold them?
 
-    Where the store holds that run beyond `upto`, or later ones, rewind them; where it does not know the run, say so.
+    `last_run` is the last that central has events of (None: of none), `told` are the runs that `hello` named. Of the
+    others, move the cursor of that run back to where central stands and of later ones to their beginning; where the
+    store does not know the run, say so. No event is sent before this is answered.
     """
 
     last_run: RunAck | None
+    told: frozenset[str]
 
 
-@dataclass(frozen=True, slots=True)
-class RunCommand:
+class RunCommand(Struct, frozen=True):
     """Carry a command out, once. It may begin only before `begin_before_ms`."""
 
     command: Command
     begin_before_ms: int
 
 
-@dataclass(frozen=True, slots=True)
-class ForgetCommand:
+class ForgetCommand(Struct, frozen=True):
     """Central recorded the result of a command."""
 
     id: str
 
 
-@dataclass(frozen=True, slots=True)
-class StageBegin:
+class StageBegin(Struct, frozen=True):
     """Begin to stage a snapshot."""
 
     message: DirBegin
 
 
-@dataclass(frozen=True, slots=True)
-class StageChunk:
+class StageChunk(Struct, frozen=True):
     """Stage part of a snapshot."""
 
     message: DirChunk
 
 
-@dataclass(frozen=True, slots=True)
-class StageEnd:
+class StageEnd(Struct, frozen=True):
     """Check the staged snapshot and decide from it."""
 
     message: DirEnd
 
 
-@dataclass(frozen=True, slots=True)
-class KeepReconnect:
+class KeepReconnect(Struct, frozen=True):
     """How central wants the device to come back; outlives the process."""
 
     values: Reconnect
 
 
-@dataclass(frozen=True, slots=True)
-class Welcomed:
+class Welcomed(Struct, frozen=True):
     """The session stands."""
 
     session: int
 
 
-@dataclass(frozen=True, slots=True)
-class ServerTime:
+class ServerTime(Struct, frozen=True):
     """Central's clock showed `server_ms` at some moment between `asked_ms` and `answered_ms`."""
 
     asked_ms: int
@@ -350,8 +321,7 @@ class ServerTime:
     server_ms: int
 
 
-@dataclass(frozen=True, slots=True)
-class Parted:
+class Parted(Struct, frozen=True):
     """Central announced that it closes, and how to come back."""
 
     code: int
@@ -359,23 +329,20 @@ class Parted:
     spread_ms: int
 
 
-@dataclass(frozen=True, slots=True)
-class Close:
+class Close(Struct, frozen=True):
     """Close the connection."""
 
     code: int
     why: str
 
 
-@dataclass(frozen=True, slots=True)
-class WakeAt:
+class WakeAt(Struct, frozen=True):
     """Feed a `Tick` at this moment; replaces the one before."""
 
     at_ms: int
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+class Report(Struct, frozen=True):
     """Tell the operator."""
 
     trouble: Trouble

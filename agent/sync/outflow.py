@@ -46,6 +46,7 @@ class Outflow:
     limits: Limits = field(default_factory=Limits)
     window: int = 0
     loading: tuple[str, int] | None = None
+    is_reconciling: bool = False
     throttle: Throttle = field(default_factory=Throttle)
 
     # The conversation's beginning
@@ -73,9 +74,15 @@ class Outflow:
         for held in runs:
             flow, more = _taken_over(flow, held)
             effects += more
-        if last_run is None or flow.lane(last_run.run) is None:
-            effects.append(Reconcile(last_run))
+        newest = max(self.lanes, key=lambda lane: lane.ord)
+        if last_run is None or last_run.run != newest.run:
+            flow = replace(flow, is_reconciling=True)
+            effects.append(Reconcile(last_run, frozenset(lane.run for lane in self.lanes)))
         return flow, tuple(effects)
+
+    def reconciled(self) -> "Outflow":
+        """Central holds everything that counts as acknowledged: events may flow."""
+        return replace(self, is_reconciling=False)
 
     # Acknowledgements
 
@@ -165,7 +172,7 @@ class Outflow:
     def pumped(self, now_ms: int) -> tuple["Outflow", Effects]:
         """Ask for the next batch, or declare the next loss, as far as the window goes."""
         flow, effects = self, list[Effect]()
-        while flow.loading is None:
+        while flow.loading is None and not flow.is_reconciling:
             lane = next((lane for lane in flow.lanes if lane.has_unsent), None)
             if lane is None:
                 break

@@ -19,7 +19,7 @@ from agent.sync.backoff import ReconnectWait
 from agent.sync.bounds import bounded_reconnect
 from agent.sync.connect import Endpoint, LinkError, LinkGate, dial, reconnecting
 from agent.sync.conversation import Conversation
-from agent.sync.errands import RECONNECT_KEY, Errand, Errands, run_state, tomb_of
+from agent.sync.errands import RECONNECT_KEY, Errand, Errands, tomb_of, waiting_runs
 from agent.sync.parting import Parting, of_close
 from agent.sync.ports import ClockPort, CommandPort, DirectoryPort, OutboxPort, Vitals
 from agent.sync.session import remembering, step
@@ -181,7 +181,7 @@ class Link:
             store=self._outbox.store,
             boot=self._clock.boot,
             agent=self._agent,
-            runs=tuple(run_state(facts) for facts in self._outbox.runs()),
+            runs=waiting_runs(self._outbox),
             losses=tuple(tomb_of(loss) for loss in self._outbox.losses()),
             clock=ClockReading(now.mono_ms, now.wall_ms, now.q),
             backlog=backlog_of(self._outbox.backlog(), now, self._clock.boot),

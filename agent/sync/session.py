@@ -124,7 +124,7 @@ def _settled(state: State, now_ms: int) -> tuple[State, Effects]:
         flow, more = state.flow.pumped(now_ms)
         effects += more
         state = replace(state, flow=flow)
-        if state.has_more and flow.is_settled:
+        if state.has_more and flow.is_settled and not flow.is_reconciling:
             state = replace(state, phase=Phase.CLOSING)
             effects.append(Close(NORMAL_CLOSE, "more runs than one hello holds"))
     wake_ms = _wake_ms(state)
@@ -325,12 +325,11 @@ def _flow_moved(state: State, event: _Flow) -> tuple[State, Effects]:
 
 
 def _reconciled(state: State, event: Reconciled) -> tuple[State, Effects]:
-    if event.missing:
-        return state, (Report(Trouble.STORAGE_WENT_BACK, event.missing),)
-    if event.moved == 0:
-        return state, ()
-    why = f"{event.moved} runs to send again: central holds less than it acknowledged"
-    return replace(state, phase=Phase.CLOSING), (Report(Trouble.CENTRAL_WENT_BACK, why), Close(NORMAL_CLOSE, why))
+    if event.moved > 0:
+        why = f"{event.moved} runs to send again: central holds less than it acknowledged"
+        return replace(state, phase=Phase.CLOSING), (Report(Trouble.CENTRAL_WENT_BACK, why), Close(NORMAL_CLOSE, why))
+    reports = (Report(Trouble.STORAGE_WENT_BACK, event.missing),) if event.missing else ()
+    return replace(state, flow=state.flow.reconciled()), reports
 
 
 def _directory_moved(state: State, event: _Directory) -> tuple[State, Effects]:

@@ -44,6 +44,7 @@ class MemoryDirectoryStore:
     ref: DirectoryRef | None = None
     rows: list[DirectoryRow] = field(default_factory=list)
     kept: dict[str, str] = field(default_factory=dict)
+    faults: list[StoreError] = field(default_factory=list)
     _begin: DirBegin | None = None
     _staged: list[DirectoryRow] = field(default_factory=list)
 
@@ -51,6 +52,8 @@ class MemoryDirectoryStore:
         return self.kept.get(name)
 
     async def put(self, name: str, value: str) -> None:
+        if self.faults:
+            raise self.faults.pop(0)
         self.kept[name] = value
 
     async def stage_begin(self, begin: DirBegin) -> None:

@@ -138,9 +138,11 @@ class ModelCentral:
         return [welcome, *([] if current else self._snapshot()), *self.commands]
 
     def _last_run(self) -> RunAck | None:
-        if not self.runs:
+        """Runs without events do not count: they say nothing about what was lost before them."""
+        told = [(run, held) for run, held in self.runs.items() if held.upto > 0]
+        if not told:
             return None
-        run, held = max(self.runs.items(), key=lambda item: item[1].ord)
+        run, held = max(told, key=lambda item: item[1].ord)
         return RunAck(run, held.upto, held.heads[-1].hex())
 
     def _register(self, hello: Hello, state: RunState) -> RunAck:

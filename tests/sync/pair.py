@@ -5,12 +5,12 @@ from dataclasses import dataclass, field
 
 from agent.errors import StoreError
 from agent.sync import exchange as ex
-from agent.sync.errands import run_state, tomb_of
+from agent.sync.errands import run_state, tomb_of, waiting_runs
 from agent.sync.session import Phase, State, step
 from tests.fakes.memory_outbox import DEVICE, MemoryOutbox
 from tests.fakes.model_central import ModelCentral
 from wire.codec import encode, encode_events, for_agent, for_central
-from wire.messages import Backlog, ClockReading, CommandResult, Heartbeat, Message
+from wire.messages import Backlog, ClockReading, CommandResult, Heartbeat, Message, RunAck
 from wire.vocabulary import ClockQuality, CommandState
 
 _to_agent = for_agent()
@@ -43,7 +43,7 @@ class Pair:
             store=self.outbox.store,
             boot="b" * 32,
             agent="test",
-            runs=tuple(run_state(facts) for facts in self.outbox.runs()),
+            runs=waiting_runs(self.outbox),
             losses=tuple(tomb_of(lost) for lost in self.outbox.losses()),
             clock=ClockReading(self.now_ms, self.central.now_ms, ClockQuality.SYNCED),
             backlog=Backlog(0, 0, 0),
@@ -161,18 +161,18 @@ class Pair:
                 gone = self.outbox.rewind_now(run, upto)
                 state = next(run_state(facts) for facts in self.outbox.held() if facts.run == run)
                 return ex.Rewound(self.now_ms, state, upto, None if gone is None else tomb_of(gone))
-            case ex.Reconcile(last_run):
-                return self._reconcile(last_run.run if last_run else None, last_run.upto if last_run else 0)
+            case ex.Reconcile(last_run, told):
+                return self._reconcile(last_run, told)
         return None
 
-    def _reconcile(self, run: str | None, upto: int) -> ex.Input:
-        moved = 0
-        ords = {facts.run: facts.ord for facts in self.outbox.held()}
+    def _reconcile(self, last_run: RunAck | None, told: frozenset[str]) -> ex.Input:
+        """Do what the worker does, without a loop."""
+        moved, known_ord = 0, 0
+        if last_run is not None:
+            known_ord = next(facts.ord for facts in self.outbox.held() if facts.run == last_run.run)
         for facts in self.outbox.held():
-            if run is not None and facts.ord < ords[run]:
-                continue
-            target = upto if facts.run == run else 0
-            if target < facts.acked == facts.last:
-                self.outbox.rewind_now(facts.run, target)
+            upto = last_run.upto if last_run is not None and facts.run == last_run.run else 0
+            if facts.run not in told and facts.ord >= known_ord and upto < facts.acked:
+                self.outbox.rewind_now(facts.run, upto)
                 moved += 1
         return ex.Reconciled(self.now_ms, moved)

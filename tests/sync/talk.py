@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from agent.sync import exchange as ex
-from agent.sync.errands import run_state, tomb_of
+from agent.sync.errands import tomb_of, waiting_runs
 from agent.sync.session import State, step
 from tests.fakes.memory_outbox import DEVICE, MemoryOutbox
 from tests.fakes.model_central import NO_DIRECTORY, SERVER_MS
@@ -48,7 +48,7 @@ class Talk:
             store=self.outbox.store,
             boot="b" * 32,
             agent="test",
-            runs=tuple(run_state(facts) for facts in self.outbox.runs()),
+            runs=waiting_runs(self.outbox),
             losses=tuple(tomb_of(lost) for lost in self.outbox.losses()),
             clock=ClockReading(self.now_ms, SERVER_MS, ClockQuality.SYNCED),
             backlog=Backlog(0, 0, 0),

@@ -238,15 +238,20 @@ def test_newer_directory_in_a_heartbeat_is_asked_for() -> None:
 
 def test_central_that_lost_acknowledged_runs_gets_a_new_greeting() -> None:
     talk = Talk(0).open().welcome(last_run=None)
-    assert talk.of(ex.Reconcile) == [ex.Reconcile(None)]
+    assert talk.of(ex.Reconcile) == [ex.Reconcile(None, frozenset({talk.run}))]
     effects = talk.feed(ex.Reconciled(talk.now_ms, 2))
     assert [report.trouble for report in of(effects, ex.Report)] == [ex.Trouble.CENTRAL_WENT_BACK]
     assert [close.code for close in of(effects, ex.Close)] == [1000]
 
 
-def test_nothing_to_reconcile_changes_nothing() -> None:
-    talk = Talk(0).open().welcome(last_run=None)
-    assert talk.feed(ex.Reconciled(talk.now_ms, 0)) == []
+def test_events_wait_until_it_is_clear_what_central_lost() -> None:
+    talk = Talk(3).open().welcome(last_run=None)
+    assert talk.of(ex.Load) == []
+    assert len(of(talk.feed(ex.Reconciled(talk.now_ms, 0)), ex.Load)) == 1
+
+
+def test_central_that_knows_the_current_run_has_lost_nothing() -> None:
+    assert Talk(3, 2).open().welcome().of(ex.Reconcile) == []
 
 
 def test_run_that_only_central_knows_is_reported() -> None:
