@@ -1,5 +1,6 @@
 """What the documents tell people to type exists, and their links lead somewhere."""
 
+import os
 import re
 import subprocess
 from pathlib import Path
@@ -18,7 +19,8 @@ SCRIPTS = [*sorted((ROOT / "tools").glob("*.sh")), ROOT / ".ci" / "run"]
 
 
 def run(*command: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=30)
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+    return subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, check=False, timeout=30)
 
 
 def test_make_alone_lists_exactly_the_targets() -> None:
