@@ -7,10 +7,11 @@ does not. The wall clock never reads earlier than its floor, the newest moment t
 
 import ctypes
 import time
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, Protocol
+
+from msgspec import Struct
 
 from agent.core.types import Now
 from wire.events import Stamp
@@ -27,8 +28,7 @@ _TIMEX_MAXERROR_AT: Final = 24  # struct timex on 64-bit Linux: long maxerror, m
 _TIMEX_STATUS_AT: Final = 40  # struct timex on 64-bit Linux: int status
 
 
-@dataclass(frozen=True, slots=True)
-class KernelTime:
+class KernelTime(Struct, frozen=True):
     """What the system says: monotonic and wall milliseconds, NTP's state and its error bound."""
 
     mono_ms: int
@@ -99,8 +99,7 @@ class SimulatedTime:
         return KernelTime(true.mono_ms, true.wall_ms + self._shift_ms, is_synced, true.err_ms if is_synced else None)
 
 
-@dataclass(frozen=True, slots=True)
-class _ServerTime:
+class _ServerTime(Struct, frozen=True):
     """Central's wall time at one monotonic moment; true to within `err_ms`, the round trip that brought it."""
 
     mono_ms: int

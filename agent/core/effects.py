@@ -4,8 +4,9 @@
 see or walk through is asked for before the answer to the record that stands behind it.
 """
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 from agent.core.screen import Screen
 from agent.core.types import UNRECORDED, Decision, EventId, Facts, Now, OpenPromise, Read
@@ -13,8 +14,7 @@ from wire.events import Body
 from wire.vocabulary import CommandName, CommandState, EventKind, PassageOutcome
 
 
-@dataclass(frozen=True, slots=True)
-class Grant:
+class Grant(Struct, frozen=True):
     """A granted presentation, once its decision is durable as `event`."""
 
     read: Read
@@ -23,8 +23,7 @@ class Grant:
     event: EventId = UNRECORDED
 
 
-@dataclass(frozen=True, slots=True)
-class RemoteUnlock:
+class RemoteUnlock(Struct, frozen=True):
     """An `unlock` command; `begin_before_mono_ms` is the last moment at which it may still begin."""
 
     id: str
@@ -36,15 +35,13 @@ class RemoteUnlock:
 Opening = Grant | RemoteUnlock
 
 
-@dataclass(frozen=True, slots=True)
-class Denial:
+class Denial(Struct, frozen=True):
     """A denied presentation."""
 
     decision: Decision
 
 
-@dataclass(frozen=True, slots=True)
-class CommandEnd:
+class CommandEnd(Struct, frozen=True):
     """A command whose result is being recorded."""
 
     id: str
@@ -52,8 +49,7 @@ class CommandEnd:
     code: str
 
 
-@dataclass(frozen=True, slots=True)
-class Misreading:
+class Misreading(Struct, frozen=True):
     """A read that yielded no credential, being recorded."""
 
 
@@ -61,15 +57,13 @@ Then = Grant | RemoteUnlock | Denial | CommandEnd | Misreading | None
 """What a record stands for, handed back with its answer."""
 
 
-@dataclass(frozen=True, slots=True)
-class Presented:
+class Presented(Struct, frozen=True):
     """Somebody presented a credential; the shell looked it up."""
 
     facts: Facts
 
 
-@dataclass(frozen=True, slots=True)
-class Misread:
+class Misread(Struct, frozen=True):
     """A reader saw something that is no credential; `detail` holds no card digits."""
 
     reader: str
@@ -78,8 +72,7 @@ class Misread:
     now: Now
 
 
-@dataclass(frozen=True, slots=True)
-class ReaderChanged:
+class ReaderChanged(Struct, frozen=True):
     """A reader came or went."""
 
     reader: str
@@ -88,16 +81,14 @@ class ReaderChanged:
     now: Now
 
 
-@dataclass(frozen=True, slots=True)
-class Commanded:
+class Commanded(Struct, frozen=True):
     """Central asks for an unlock."""
 
     command: RemoteUnlock
     now: Now
 
 
-@dataclass(frozen=True, slots=True)
-class Recorded:
+class Recorded(Struct, frozen=True):
     """The event is durable."""
 
     then: Then
@@ -113,8 +104,7 @@ class RecordFault(StrEnum):
     REPEATED = "repeated"  # the promise exists already: this was begun before
 
 
-@dataclass(frozen=True, slots=True)
-class RecordFailed:
+class RecordFailed(Struct, frozen=True):
     """The event is not known to be durable."""
 
     then: Then
@@ -122,16 +112,14 @@ class RecordFailed:
     now: Now
 
 
-@dataclass(frozen=True, slots=True)
-class Opened:
+class Opened(Struct, frozen=True):
     """The pulse began: the way is free."""
 
     opening: Opening
     now: Now
 
 
-@dataclass(frozen=True, slots=True)
-class PulseEnded:
+class PulseEnded(Struct, frozen=True):
     """The pulse is over, or never began where `outcome` is failed."""
 
     opening: Opening
@@ -140,16 +128,14 @@ class PulseEnded:
     now: Now
 
 
-@dataclass(frozen=True, slots=True)
-class Recovered:
+class Recovered(Struct, frozen=True):
     """What earlier runs began and never ended."""
 
     promises: tuple[OpenPromise, ...]
     now: Now
 
 
-@dataclass(frozen=True, slots=True)
-class Woke:
+class Woke(Struct, frozen=True):
     """The moment of a `WakeAt` has come."""
 
     now: Now
@@ -160,8 +146,7 @@ Input = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(Struct, frozen=True):
     """Make this event durable, then say so with `then`."""
 
     kind: EventKind
@@ -173,23 +158,20 @@ class Record:
     outcome: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Unlock:
+class Unlock(Struct, frozen=True):
     """Let one person through for `for_ms`."""
 
     opening: Opening
     for_ms: int
 
 
-@dataclass(frozen=True, slots=True)
-class Show:
+class Show(Struct, frozen=True):
     """Show this at the door: page, light and buzzer."""
 
     screen: Screen
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """Tell central how its command ended."""
 
     id: str
@@ -198,15 +180,13 @@ class Answer:
     code: str
 
 
-@dataclass(frozen=True, slots=True)
-class WakeAt:
+class WakeAt(Struct, frozen=True):
     """Come back at this monotonic moment; a later WakeAt replaces an earlier."""
 
     mono_ms: int
 
 
-@dataclass(frozen=True, slots=True)
-class Stop:
+class Stop(Struct, frozen=True):
     """End the process: going on would risk the record."""
 
     why: str

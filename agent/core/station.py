@@ -8,8 +8,10 @@ so nothing opens and nothing turns green before the decision is durable, and eve
 grant that a crash cut off is ended as `unknown` by the next start (`Recovered`), never opened.
 """
 
-from dataclasses import dataclass, replace
 from typing import assert_never
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from agent.core import screen
 from agent.core.effects import (
@@ -49,8 +51,7 @@ FRESH_MS = 10_000
 """A presentation older than this opens nothing: whoever made it is gone."""
 
 
-@dataclass(frozen=True, slots=True)
-class Door:
+class Door(Struct, frozen=True):
     """What never changes while the agent runs. `pulse_ms` is None at a kiosk without a lock."""
 
     name: str
@@ -59,8 +60,7 @@ class Door:
     hold_off_ms: int = 3_000
 
 
-@dataclass(frozen=True, slots=True)
-class Presence:
+class Presence(Struct, frozen=True):
     """Somebody who was just answered: within the hold-off they are not asked again."""
 
     subject: str
@@ -68,8 +68,7 @@ class Presence:
     until_mono_ms: int
 
 
-@dataclass(frozen=True, slots=True)
-class Station:
+class Station(Struct, frozen=True):
     """The door's state. `missing` readers are gone; `storage_failed` and `lock_failed` last until a success."""
 
     door: Door

@@ -1,23 +1,22 @@
 """What the core talks about: a read, the facts around it, a decision and its receipt."""
 
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from wire.events import Receipt
 from wire.messages import DirectoryRef, DirectoryRow
 from wire.vocabulary import ClockQuality, CredentialKind, Direction, Outcome, Reason
 
 
-@dataclass(frozen=True, slots=True)
-class Credential:
+class Credential(Struct, frozen=True):
     """A credential as a device may know it: its family and its keyed index (32 hex digits), never the raw value."""
 
     kind: CredentialKind
     key: str
 
 
-@dataclass(frozen=True, slots=True)
-class Read:
+class Read(Struct, frozen=True):
     """One whole presentation at one reader, `at_mono_ms` since boot."""
 
     reader: str
@@ -26,8 +25,7 @@ class Read:
     at_mono_ms: int
 
 
-@dataclass(frozen=True, slots=True)
-class Now:
+class Now(Struct, frozen=True):
     """Both clocks at one moment, and how far the wall clock can be trusted."""
 
     mono_ms: int
@@ -35,8 +33,7 @@ class Now:
     q: ClockQuality
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
+class Facts(Struct, frozen=True):
     """Everything that one decision may depend on; `row` is what the directory holds for the credential."""
 
     read: Read
@@ -45,8 +42,7 @@ class Facts:
     row: DirectoryRow | None
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(Struct, frozen=True):
     """Grant or deny, one stable reason, and the receipt from which it can be made again."""
 
     outcome: Outcome
@@ -60,8 +56,7 @@ class Decision:
         return self.outcome is Outcome.GRANT
 
 
-@dataclass(frozen=True, slots=True)
-class EventId:
+class EventId(Struct, frozen=True):
     """An event's place in the journal: number `n` of run `run`."""
 
     run: str
@@ -72,8 +67,7 @@ UNRECORDED: Final = EventId("", 0)
 """Stands where an event is not durable yet."""
 
 
-@dataclass(frozen=True, slots=True)
-class OpenPromise:
+class OpenPromise(Struct, frozen=True):
     """Something begun in an earlier run whose end was never recorded; `key` names it."""
 
     key: str

@@ -1,12 +1,15 @@
 """What callers hand to the journal and get from it."""
 
+from dataclasses import dataclass
+
 from msgspec import Struct
 
 from wire.events import Body, Stamp
 from wire.vocabulary import EventKind, TombReason
 
 
-class JournalLimits(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class JournalLimits:
     """Bounds of the journal.
 
     `max_bytes` bounds the live rows (the file is about a fifth larger); acknowledged rows beyond `keep_events` or
