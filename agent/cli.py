@@ -38,6 +38,8 @@ class Verbs(click.Group):
         try:
             command: click.Command = getattr(importlib.import_module(module), name)
         except ModuleNotFoundError as error:
+            if error.name is None or error.name.partition(".")[0] == module.partition(".")[0]:
+                raise
             raise click.ClickException(
                 f"{cmd_name} needs the Python package {error.name!r}; pip install 'doorstile[central]'"
             ) from error

@@ -76,7 +76,8 @@ async def _visits(world: World, crowd: Crowd, pace: Pace, length_s: float, say: 
     while loop.time() < end:
         card, reader = crowd.next()
         await world.sim("tap", uid=card.uid, reader=reader)
-        say(f"  {card.member:<24.24} {'enters' if reader == 'in' else 'leaves'}")
+        does = "is refused" if card is STRANGER else "enters" if reader == "in" else "leaves"
+        say(f"  {card.member:<24.24} {does}")
         await asyncio.sleep(pace.visitor_s)
 
 

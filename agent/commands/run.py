@@ -31,6 +31,7 @@ def run(
     """Work the door until stopped. Exits with 1 on a fault; the service starts it again."""
     chosen = overridden(load_config(config), state=state, profile=profile, kiosk_port=kiosk_port)
     logging.basicConfig(level=chosen.log_level.upper(), format=_FORMAT, stream=sys.stderr)
+    logging.getLogger("websockets").setLevel(logging.WARNING)
     if outputs_off:
         _switch_off(chosen.profile)
     else:

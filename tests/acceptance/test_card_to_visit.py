@@ -15,17 +15,18 @@ from agent.store.inspect import inspect
 from demo.compare import Comparison, compare
 from demo.processes import manage, output_of
 from demo.world import Setup, World, world
-from tests.acceptance.visitors import Eyes, Visitors, watching
+from tests.acceptance.visitors import DWELL_S, Eyes, Visitors, watching
 from tests.services.pcscd import Pcscd, running_pcscd
 from tests.services.postgres import running_postgres
 from tests.services.redis import running_redis
 
 pytestmark = [pytest.mark.service, pytest.mark.slow, pytest.mark.timeout(400)]
 
-SLOTS = 8
-TAPS = int(os.environ.get("DOORSTILE_TAPS", "200"))
-KILLS = int(os.environ.get("DOORSTILE_KILLS", "10"))
-RESTARTS = 3
+SLOTS = 2
+TAPS = int(os.environ.get("DOORSTILE_TAPS", "60"))
+KILLS = int(os.environ.get("DOORSTILE_KILLS", "4"))
+RESTARTS = 2
+"""The short form; `DOORSTILE_TAPS=200 DOORSTILE_KILLS=10` is the long one."""
 
 PROFILE = """
 name = "slots"
@@ -91,7 +92,7 @@ def _at_scale() -> Iterator[dict[str, str]]:
     with ExitStack() as services:
         database = services.enter_context(running_postgres())
         redis = services.enter_context(running_redis())
-        env = {"DOORSTILE_DATABASE_URL": database.url, "DOORSTILE_REDIS_URL": redis.url}
+        env = {"DOORSTILE_DATABASE_URL": database, "DOORSTILE_REDIS_URL": redis}
         asyncio.run(output_of(manage("migrate", "--no-input"), env=env))
         yield env
 
@@ -129,7 +130,7 @@ async def test_every_tap_that_showed_green_is_at_central_once(
     rng, accidents = random.Random(3), Accidents()
     async with world(tmp_path, setup) as built, watching(built) as eyes:
         visitors = Visitors(slots.ports, built.seed.cards, taps=TAPS)
-        span_s = TAPS / SLOTS * 1.4
+        span_s = TAPS / SLOTS * 2 * DWELL_S
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(visitors.come())
             tasks.create_task(_kill_the_agent(built, accidents, span_s, rng))
@@ -139,7 +140,7 @@ async def test_every_tap_that_showed_green_is_at_central_once(
         print(f"\n  {_report(visitors, accidents, eyes, found)}")
     assert found.is_equal, found
     assert eyes.greens <= set(found.central)
-    assert len(eyes.greens) > TAPS // 3, "the door worked most of the time"
+    assert len(eyes.greens) > TAPS // 4, "the door worked most of the time"
     assert accidents == Accidents(KILLS, RESTARTS)
 
 

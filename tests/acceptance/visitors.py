@@ -14,7 +14,7 @@ from websockets.exceptions import InvalidHandshake, WebSocketException
 from demo.world import Card, World
 from tests.fakes.virtual_card import VirtualCard, uid_answer
 
-DWELL_S = 0.65
+DWELL_S = 0.5
 """pcscd looks at a virtual slot every 400 ms; a card must lie there, and be away, for longer."""
 
 _RUN = re.compile(r"run ([0-9a-f]{16})\b")
@@ -60,6 +60,7 @@ class Visitors:
         self._left = taps
         self._next = 0
         self.taps = 0
+        self.refused = 0
 
     async def come(self) -> None:
         """Return once every tap was made."""
@@ -73,12 +74,23 @@ class Visitors:
             self._left -= 1
             card = self._cards[self._next % len(self._cards)]
             self._next += 1
-            virtual = VirtualCard(port, uid_answer(bytes.fromhex(card.uid)))
-            await asyncio.to_thread(virtual.insert)
-            await asyncio.sleep(DWELL_S)
-            await asyncio.to_thread(virtual.remove)
+            while not await self._tap(port, card):
+                self.refused += 1
             self.taps += 1
+
+    async def _tap(self, port: int, card: Card) -> bool:
+        """Present a card and take it away; False where the slot did not take it, as its driver was still busy."""
+        virtual = VirtualCard(port, uid_answer(bytes.fromhex(card.uid)))
+        try:
+            await asyncio.to_thread(virtual.insert)
+        except OSError:
+            return False
+        try:
             await asyncio.sleep(DWELL_S)
+        finally:
+            virtual.remove()
+        await asyncio.sleep(DWELL_S)
+        return True
 
 
 @asynccontextmanager

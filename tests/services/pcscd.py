@@ -24,8 +24,8 @@ PID_FILE = Path("/run/pcscd/pcscd.pid")
 DRIVER = Path("/usr/lib/pcsc/drivers/serial/libifdvpcd.so")
 LOCK = Path(tempfile.gettempdir()) / "doorstile-pcscd.lock"
 START_WITHIN_S = 10.0
-MAX_SLOTS = 16
-"""PCSCLITE_MAX_READERS_CONTEXTS of Debian's build."""
+MAX_SLOTS = 2
+"""Debian's build of the driver keeps its slots in one global table of two: a second entry would mirror the first."""
 
 _CONF = """FRIENDLYNAME "{name}"
 DEVICENAME /dev/null:{port:#06x}
