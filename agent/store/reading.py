@@ -18,6 +18,7 @@ _ROWS: Final = (
     "CAST(text AS BLOB) FROM events "
     "WHERE place > ? AND place <= ? ORDER BY place"
 )
+_BATCH: Final = "SELECT place, digest, text FROM events WHERE place >= ? AND place <= ? ORDER BY place LIMIT ?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,27 +96,30 @@ def batch(connection: sqlite3.Connection, line: RunLine, after: int, max_events:
     An event that was shed or that alone exceeds `max_bytes` comes as a stub, so a batch is empty only at a gap or at
     the end.
     """
-    found = connection.execute(
-        _ROWS + " LIMIT ?", (MAX_N, place(line.ord, after), place(line.ord, MAX_N), max_events)
-    ).fetchall()
+    first = place(line.ord, after + 1)
+    found = connection.execute(_BATCH, (first, place(line.ord, MAX_N), max_events)).fetchall()
     events: list[Spliced] = []
     size = 0
-    for n, _, event_digest, _, text in found:
-        if n != after + 1 + len(events):
+    for expect, (row_id, event_digest, text) in enumerate(found, first):
+        if row_id != expect:
             break
-        if text is None:
-            data = splice(stub(n, ShedReason.QUOTA), event_digest)
-        elif digest(text) != event_digest:
-            raise RowDamagedError(f"event {n} of run {line.run} does not match its digest; restart to salvage the rest")
-        else:
-            data = splice(text, event_digest)
-            if len(data) > max_bytes:
-                data = splice(stub(n, ShedReason.TOO_LARGE), event_digest)
+        n = row_id & MAX_N
+        data = _spliced(line.run, n, event_digest, text)
+        if len(data) > max_bytes:
+            data = splice(stub(n, ShedReason.TOO_LARGE), event_digest)
         size += len(data) + 1
-        if events and size > max_bytes:
+        if size > max_bytes and events:
             break
         events.append(Spliced(n, data))
     return events
+
+
+def _spliced(run: str, n: int, event_digest: bytes, text: object) -> bytes:
+    if text is None:
+        return splice(stub(n, ShedReason.QUOTA), event_digest)
+    if not isinstance(text, bytes) or digest(text) != event_digest:
+        raise RowDamagedError(f"event {n} of run {run} does not match its digest; restart to salvage the rest")
+    return splice(text, event_digest)
 
 
 def head_at(connection: sqlite3.Connection, line: RunLine, n: int, genesis_head: bytes) -> tuple[bytes, int] | None:

@@ -24,7 +24,15 @@ _CHUNK: Final = 2000
 _RUN_COLUMNS: Final = (
     "ord, run, prev_n, prev_head, acked, acked_head, acked_bytes, pruned, pruned_head, pruned_bytes, shed_bytes"
 )
+_INSERT: Final = "INSERT OR IGNORE INTO events (place, prev, digest, bytes, text) VALUES (?, ?, ?, ?, ?)"
+_READ: Final = (
+    "SELECT place, CAST(prev AS BLOB), CAST(digest AS BLOB), CAST(bytes AS INTEGER), CAST(text AS BLOB) FROM events "
+)
 _RUN_TYPES: Final = (int, str, int, bytes, int, bytes, int, int, bytes, int, int)
+
+
+class _BrokeOffError(Exception):
+    """SQLite cannot read on."""
 
 
 @dataclass(slots=True)
@@ -86,7 +94,7 @@ def _build(
         if mark is not None:
             _ensure_run(connection, device, mark)
         if is_ours:
-            _copy_events(connection, path)
+            _copy_events(connection, path, mark)
         connection.execute("COMMIT")
         return _settle(connection, device, store or "", mark)
     finally:
@@ -170,36 +178,52 @@ def _ensure_run(connection: sqlite3.Connection, device: str, mark: Mark) -> None
     )
 
 
-def _copy_events(connection: sqlite3.Connection, path: Path) -> None:
-    """Copy each row whose text matches its digest: those that SQLite reads, then those found in the bare pages."""
-    insert = "INSERT OR IGNORE INTO events (place, prev, digest, bytes, text) VALUES (?, ?, ?, ?, ?)"
-    for source in (_through_sqlite(path), pages.rows(path)):
-        chunk: list[tuple[Any, ...]] = []
-        for row in source:
-            chunk.append(row)
-            if len(chunk) >= _CHUNK:
-                connection.executemany(insert, chunk)
-                chunk.clear()
-        connection.executemany(insert, chunk)
+def _copy_events(connection: sqlite3.Connection, path: Path, mark: Mark | None) -> None:
+    """Copy each row whose text matches its digest: as SQLite reads them, and where that fails from the bare pages."""
+    is_smooth = _insert(connection, _through_sqlite(path, "ORDER BY place"))
+    if not (is_smooth and _reaches(connection, mark)):
+        _insert(connection, _through_sqlite(path, "ORDER BY place DESC"))
+        _insert(connection, pages.rows(path))
     connection.execute("DELETE FROM events WHERE place >> 40 NOT IN (SELECT ord FROM runs)")
 
 
-def _through_sqlite(path: Path) -> Iterator[tuple[Any, ...]]:
-    if not path.exists():
-        return
+def _insert(connection: sqlite3.Connection, source: Iterator[tuple[Any, ...]]) -> bool:
+    """Insert the genuine ones among some rows; False where one was not, or the source broke off."""
+    is_smooth = True
+    chunk: list[tuple[Any, ...]] = []
+    try:
+        for row in source:
+            if not pages.is_genuine(row):
+                is_smooth = False
+                continue
+            chunk.append(row)
+            if len(chunk) >= _CHUNK:
+                connection.executemany(_INSERT, chunk)
+                chunk.clear()
+    except _BrokeOffError:
+        is_smooth = False
+    connection.executemany(_INSERT, chunk)
+    return is_smooth
+
+
+def _reaches(connection: sqlite3.Connection, mark: Mark | None) -> bool:
+    """True where the rows go as far as the witness saw."""
+    if mark is None:
+        return False
+    row = connection.execute("SELECT ord FROM runs WHERE run = ?", (mark.run,)).fetchone()
+    return row is not None and reading.last_row(connection, row[0], 0, 0)[0] >= mark.n
+
+
+def _through_sqlite(path: Path, order: str) -> Iterator[tuple[Any, ...]]:
+    """Yield the rows that SQLite reads; raise _BrokeOffError, what was yielded being good, at the first it cannot."""
     try:
         connection = db.connect_reader(path)
-    except sqlite3.Error:
-        return
-    query = (
-        "SELECT place, CAST(prev AS BLOB), CAST(digest AS BLOB), CAST(bytes AS INTEGER), CAST(text AS BLOB) "
-        "FROM events ORDER BY place"
-    )
+    except sqlite3.Error as fault:
+        raise _BrokeOffError from fault
     try:
-        for order in (query, query + " DESC"):
-            for row in _readable(connection, order):
-                if pages.is_genuine(row):
-                    yield row
+        yield from connection.execute(_READ + order)
+    except sqlite3.Error as fault:
+        raise _BrokeOffError from fault
     finally:
         connection.close()
 
@@ -263,14 +287,15 @@ def _gaps(connection: sqlite3.Connection, line: reading.RunLine, end: tuple[int,
     declared = {loss.first for loss in reading.losses(connection) if loss.run == line.run}
     gaps: list[Loss] = []
     expect, head = line.acked + 1, line.acked_head
-    for row in list(reading.rows(connection, line.ord, line.acked)):
+    mends: list[tuple[bytes, int]] = []
+    for row in reading.rows(connection, line.ord, line.acked):
         if row.n > expect:
             gaps.append(Loss(line.run, expect, row.n - 1, TombReason.CORRUPT, row.prev))
         elif row.prev != head:
-            row_id = db.place(line.ord, row.n)
-            connection.execute("UPDATE events SET prev = ? WHERE place = ?", (head, row_id))
+            mends.append((head, db.place(line.ord, row.n)))
         head = link(row.prev if row.n > expect else head, row.digest)
         expect = row.n + 1
+    connection.executemany("UPDATE events SET prev = ? WHERE place = ?", mends)
     if end[0] >= expect:
         gaps.append(Loss(line.run, expect, end[0], TombReason.CORRUPT, end[1]))
     fresh = [gap for gap in gaps if gap.first not in declared]
