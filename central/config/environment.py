@@ -85,7 +85,8 @@ def database(folder: Path) -> dict[str, Any]:
     url = text("DOORSTILE_DATABASE_URL") or f"sqlite:///{(folder / 'central.sqlite3').resolve()}"
     parts = urlsplit(url)
     if parts.scheme == "sqlite":
-        return _sqlite(Path(unquote(parts.path)))
+        # As elsewhere: sqlite:///relative/path and sqlite:////absolute/path.
+        return _sqlite(Path(unquote(parts.path).removeprefix("/")))
     if parts.scheme in ("postgresql", "postgres"):
         return {
             "ENGINE": "django.db.backends.postgresql",

@@ -1,0 +1,159 @@
+"""Commands in the database: never for a device that is away, sent once, always ended; and who may write at all."""
+
+from datetime import timedelta
+from uuid import UUID
+
+import pytest
+from django.db import transaction
+
+from central.devices import commands
+from central.devices.fencing import FencedError, RevokedError, assert_current
+from central.devices.ids import uuid7
+from central.devices.models import Command, Device
+from central.devices.revocation import set_state
+from tests.central_link.minting import NOW, make_identity
+from wire.vocabulary import CommandName, CommandState
+
+pytestmark = [pytest.mark.unit, pytest.mark.django_db]
+
+S = timedelta(seconds=1)
+STATE = Command.State
+
+
+@pytest.fixture
+def device() -> Device:
+    held = Device.objects.get(pk=make_identity().device)
+    held.connected_at = held.last_seen_at = NOW
+    held.session = 3
+    held.save()
+    return held
+
+
+def issue(device: Device, at_s: float = 0) -> Command:
+    return commands.issue(device, CommandName.UNLOCK, actor="ann", reason="forgot card", now=NOW + at_s * S)
+
+
+def now_of(command: Command) -> tuple[str, str]:
+    command.refresh_from_db()
+    return command.state, command.code
+
+
+def reply(command: Command, state: CommandState, *, code: str = "") -> bool:
+    return commands.record_reply(command.device_id, command.pk, state, NOW + S, code=code)
+
+
+def test_command_for_a_connected_device_waits_to_be_sent(device: Device) -> None:
+    command = issue(device)
+    assert commands.due(device.pk) == [command]
+    assert not command.is_over
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"connected_at": None},
+        {"disconnected_at": NOW},
+        {"last_seen_at": None},
+        {"last_seen_at": NOW - 46 * S},
+        {"state": Device.State.REVOKED},
+    ],
+    ids=str,
+)
+def test_device_that_is_away_refuses_at_once(device: Device, changes: dict[str, object]) -> None:
+    for name, value in changes.items():
+        setattr(device, name, value)
+    command = issue(device)
+    assert now_of(command) == (STATE.REFUSED, "device_offline")
+    assert command.is_over
+    assert commands.due(device.pk) == []
+
+
+def test_command_is_marked_sent_once(device: Device) -> None:
+    command = issue(device)
+    assert commands.mark_sent(device.pk, command.pk, NOW)
+    assert not commands.mark_sent(device.pk, command.pk, NOW)
+
+
+def test_another_device_cannot_take_or_answer_it(device: Device) -> None:
+    command = issue(device)
+    stranger = uuid7()
+    assert not commands.mark_sent(stranger, command.pk, NOW)
+    assert not commands.record_reply(stranger, command.pk, CommandState.DONE, NOW)
+    assert now_of(command) == (STATE.PENDING, "")
+
+
+def test_replies_move_it_to_its_end(device: Device) -> None:
+    command = issue(device)
+    commands.mark_sent(device.pk, command.pk, NOW)
+    assert reply(command, CommandState.QUEUED)
+    assert now_of(command)[0] == STATE.QUEUED
+    assert reply(command, CommandState.DUPLICATE)
+    assert reply(command, CommandState.DONE, code="pulsed\0" + "x" * 99)
+    assert now_of(command) == (STATE.DONE, ("pulsed" + "x" * 99)[:64])
+
+
+def test_ending_that_the_device_reported_stays(device: Device) -> None:
+    command = issue(device)
+    reply(command, CommandState.DONE, code="pulsed")
+    for later in (CommandState.FAILED, CommandState.QUEUED, CommandState.UNKNOWN):
+        reply(command, later)
+    assert now_of(command) == (STATE.DONE, "pulsed")
+
+
+def test_device_knows_better_than_an_assumed_ending(device: Device) -> None:
+    command = issue(device)
+    commands.mark_sent(device.pk, command.pk, NOW)
+    commands.sweep(NOW + 71 * S)
+    assert now_of(command) == (STATE.UNKNOWN, "no_result")
+    reply(command, CommandState.DONE, code="pulsed")
+    assert now_of(command) == (STATE.DONE, "pulsed")
+
+
+def test_command_that_was_never_sent_expires(device: Device) -> None:
+    command = issue(device)
+    assert commands.sweep(NOW + 10 * S) == 0
+    assert commands.sweep(NOW + 10.1 * S) == 1
+    assert now_of(command) == (STATE.EXPIRED, "not_sent_in_time")
+
+
+def test_every_open_command_ends(device: Device) -> None:
+    made = [issue(device) for _ in range(3)]
+    commands.mark_sent(device.pk, made[1].pk, NOW)
+    reply(made[2], CommandState.QUEUED)
+    commands.sweep(NOW + 71 * S)
+    assert all(Command.objects.get(pk=command.pk).is_over for command in made)
+
+
+def test_sender_may_end_what_grew_too_old_on_the_way(device: Device) -> None:
+    command = issue(device)
+    commands.mark_sent(device.pk, command.pk, NOW)
+    commands.mark_expired(device.pk, command.pk, NOW)
+    assert now_of(command)[0] == STATE.EXPIRED
+
+
+def check(device_id: UUID, session: int) -> None:
+    with transaction.atomic():
+        assert_current(device_id, session)
+
+
+def test_current_session_may_write(device: Device) -> None:
+    check(device.pk, 3)
+
+
+@pytest.mark.parametrize("session", [2, 4])
+def test_any_other_session_may_not(device: Device, session: int) -> None:
+    with pytest.raises(FencedError, match="superseded by 3"):
+        check(device.pk, session)
+
+
+def test_revoked_device_may_not_write(device: Device) -> None:
+    set_state(device, Device.State.REVOKED)
+    with pytest.raises(RevokedError, match="is revoked"):
+        check(device.pk, 3)
+    set_state(device, Device.State.ACTIVE)
+    check(device.pk, 3)
+
+
+def test_unknown_device_may_not_write() -> None:
+    with pytest.raises(RevokedError, match="does not exist"):
+        check(uuid7(), 1)

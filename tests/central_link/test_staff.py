@@ -1,0 +1,126 @@
+"""What staff can do with doors and devices: the admin's actions, and the commands of `manage.py`."""
+
+from io import StringIO
+from typing import Any
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.contrib.auth.models import User
+from django.core.management import CommandError, call_command
+from django.test import Client
+from django.utils import timezone
+
+from central.devices.codes import issue_code
+from central.devices.models import Command, Device, EnrolmentCode
+from tests.central_link.minting import NOW, make_door, make_identity
+
+pytestmark = [pytest.mark.unit, pytest.mark.django_db]
+
+
+@pytest.fixture
+def device() -> Device:
+    return Device.objects.get(pk=make_identity().device)
+
+
+@pytest.fixture
+def staff(client: Client) -> Client:
+    client.force_login(User.objects.create_superuser("ann"))
+    return client
+
+
+def act(client: Client, model: str, action: str, pk: object) -> Any:
+    data = {"action": action, "_selected_action": [str(pk)]}
+    return client.post(f"/admin/devices/{model}/", data, follow=True)
+
+
+def test_admin_makes_a_code_and_shows_it_once(staff: Client) -> None:
+    door = make_door()
+    shown = act(staff, "door", "make_enrolment_code", door.pk).content.decode()
+    assert "Harbour gym, North door: " in shown
+    assert EnrolmentCode.objects.get().door == door
+    assert LogEntry.objects.get().get_change_message() == "made an enrolment code"
+
+
+def test_admin_revokes_and_reinstates(staff: Client, device: Device) -> None:
+    act(staff, "device", "revoke", device.pk)
+    device.refresh_from_db()
+    assert device.state == Device.State.REVOKED
+    act(staff, "device", "reinstate", device.pk)
+    device.refresh_from_db()
+    assert device.state == Device.State.ACTIVE
+    assert LogEntry.objects.count() == 2
+
+
+@pytest.mark.parametrize("model", ["site", "door", "device", "enrolmentcode", "command"])
+def test_admin_lists_everything_and_shows_no_key(staff: Client, device: Device, model: str) -> None:
+    issue_code(device.door, now=NOW)
+    unlock(device)
+    shown = staff.get(f"/admin/devices/{model}/")
+    assert shown.status_code == 200
+    assert device.credential_key.hex() not in shown.content.decode()
+
+
+@pytest.mark.parametrize("model", ["device", "enrolmentcode", "command"])
+def test_admin_adds_nothing_that_has_its_own_way(staff: Client, model: str) -> None:
+    assert staff.get(f"/admin/devices/{model}/add/").status_code == 403
+
+
+@pytest.mark.parametrize("model", ["device", "command"])
+def test_admin_deletes_nothing_that_events_belong_to(staff: Client, device: Device, model: str) -> None:
+    pk = device.pk if model == "device" else unlock(device).pk
+    assert staff.post(f"/admin/devices/{model}/{pk}/delete/", {"post": "yes"}).status_code == 403
+
+
+def test_admin_page_of_a_device_shows_no_key(staff: Client, device: Device) -> None:
+    shown = staff.get(f"/admin/devices/device/{device.pk}/change/").content.decode()
+    assert device.credential_key.hex() not in shown
+    assert "credential_key" not in shown
+
+
+def test_stranger_sees_nothing(client: Client) -> None:
+    assert client.get("/admin/devices/device/").status_code == 302
+
+
+def unlock(device: Device, *options: str) -> Command:
+    call_command("unlock", "--door", device.door.name, "--reason", "test", *options, stdout=StringIO())
+    return Command.objects.get()
+
+
+def test_unlock_names_its_actor_and_reason(device: Device) -> None:
+    Device.objects.update(connected_at=timezone.now(), last_seen_at=timezone.now())
+    command = unlock(device, "--site", "Harbour gym")
+    assert command.actor.startswith("manage.py, ")
+    assert (command.reason, command.state) == ("test", Command.State.PENDING)
+
+
+def test_unlock_names_the_door_that_has_no_device() -> None:
+    with pytest.raises(CommandError, match="no active device at door 'Attic'"):
+        call_command("unlock", "--door", "Attic", "--reason", "test")
+
+
+def test_unlock_asks_which_of_two(device: Device) -> None:
+    make_identity(make_door(device.door.name, "Other gym"))
+    with pytest.raises(CommandError, match="has two active devices"):
+        unlock(device)
+
+
+def test_revoke_names_the_device_that_is_none() -> None:
+    with pytest.raises(CommandError, match="no device 0189"):
+        call_command("revoke_device", "01890000-0000-7000-8000-000000000000")
+
+
+def test_revoke_and_undo(device: Device) -> None:
+    out = StringIO()
+    call_command("revoke_device", str(device.pk), stdout=out)
+    call_command("revoke_device", str(device.pk), "--undo", stdout=out)
+    assert out.getvalue().splitlines() == [f"North ({device.pk}) is revoked", f"North ({device.pk}) is active"]
+
+
+def test_rows_name_themselves(device: Device) -> None:
+    code = issue_code(device.door, now=NOW)[1]
+    key = device.keys.get()
+    assert [str(row) for row in (device.door.site, device.door, device, key)] == [
+        "Harbour gym", "Harbour gym, North door", "North", key.kid,
+    ]  # fmt: skip
+    assert str(code) == f"{code.code_hash[:8]} for Harbour gym, North door"
+    assert str(unlock(device)).startswith("unlock ")
