@@ -6,7 +6,6 @@ import random
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidHandshake, WebSocketException
@@ -47,7 +46,8 @@ class Eyes:
 
     def _run_id(self) -> str:
         """The run of the agent that serves the page now, from its log: one line at each start."""
-        return _RUN.findall(Path(self._world.folder / "agent.log").read_text())[-1]
+        last: str = _RUN.findall((self._world.folder / "agent.log").read_text())[-1]
+        return last
 
 
 class Visitors:
