@@ -1,5 +1,6 @@
 """docs/protocol.md and its JSON Schema, made from `wire` so that they cannot say anything else."""
 
+import inspect
 import json
 import sys
 from collections.abc import Iterator
@@ -36,8 +37,15 @@ def schema() -> dict[str, Any]:
         "$id": "doorstile.v1.json",
         "title": f"Frames of {vocabulary.SUBPROTOCOL}",
         "oneOf": list(frames.values()),
-        "$defs": dict(sorted(components.items())),
+        "$defs": {name: _described(components[name]) for name in sorted(components)},
     }
+
+
+def _described(definition: dict[str, Any]) -> dict[str, Any]:
+    """Return the definition with its description unindented, which compilers before Python 3.13 leave to the reader."""
+    if "description" in definition:
+        definition["description"] = inspect.cleandoc(definition["description"])
+    return definition
 
 
 def _frame(message: type[Message], ref: dict[str, Any]) -> dict[str, Any]:
