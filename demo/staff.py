@@ -21,7 +21,13 @@ class Staff:
 
     def __init__(self, url: str) -> None:
         self._url = url
-        self._opener = build_opener(ProxyHandler({}), HTTPCookieProcessor(CookieJar()))
+        self._cookies = CookieJar()
+        self._opener = build_opener(ProxyHandler({}), HTTPCookieProcessor(self._cookies))
+
+    @property
+    def cookie(self) -> str:
+        """The session as the value of a Cookie header, for sockets."""
+        return "; ".join(f"{cookie.name}={cookie.value}" for cookie in self._cookies)
 
     async def is_up(self) -> bool:
         """Say whether central answers."""
