@@ -79,9 +79,11 @@ class Conversation:
         return self._waiting_bytes >= FULL_BYTES
 
     def wake_at(self, at_ms: int) -> None:
-        """Feed a tick at this moment."""
+        """Feed a tick at this moment; a later one than before is found out when the earlier has come."""
+        is_earlier = self._wake_ms is None or at_ms < self._wake_ms
         self._wake_ms = at_ms
-        self._rearmed.set()
+        if is_earlier:
+            self._rearmed.set()
 
     def close(self, code: int, why: str) -> None:
         """End the conversation."""
@@ -136,7 +138,8 @@ class Conversation:
                 async with asyncio.timeout(wait_s):
                     await self._rearmed.wait()
             except TimeoutError:
-                self._feed(ex.Tick(self._now_ms()))
+                if self._wake_ms is not None and self._now_ms() >= self._wake_ms:
+                    self._feed(ex.Tick(self._now_ms()))
 
     def _ended(self, ending: ConnectionClosed) -> None:
         self.code = None if ending.rcvd is None else int(ending.rcvd.code)
@@ -144,4 +147,4 @@ class Conversation:
 
 
 def _size(frame: Outgoing) -> int:
-    return len(frame) if isinstance(frame, bytes) else sum(map(len, frame.spliced))
+    return len(frame) if isinstance(frame, bytes) else frame.size

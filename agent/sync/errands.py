@@ -56,7 +56,9 @@ class Errands:
         self._has_room.set()
 
     def put(self, connection: int, errand: Errand) -> None:
-        """Add an errand of connection number `connection`."""
+        """Add an errand of connection number `connection`; a later acknowledgement takes the place of an earlier."""
+        if isinstance(errand, ex.MoveCursor) and self._merged(connection, errand):
+            return
         self._waiting.append(_Waiting(connection, errand))
         self._has_work.set()
         if len(self._waiting) >= MAX_WAITING:
@@ -78,6 +80,16 @@ class Errands:
                 if answer is not None:
                     self._answer(waiting.connection, answer)
             self._has_work.clear()
+
+    def _merged(self, connection: int, move: ex.MoveCursor) -> bool:
+        for place in range(len(self._waiting) - 1, -1, -1):
+            waiting = self._waiting[place]
+            if not isinstance(waiting.errand, ex.Load | ex.MoveCursor) or waiting.connection != connection:
+                return False
+            if isinstance(waiting.errand, ex.MoveCursor) and waiting.errand.run == move.run:
+                self._waiting[place] = _Waiting(connection, move)
+                return True
+        return False
 
     async def _done(self, errand: Errand) -> ex.Input | None:
         match errand:

@@ -217,11 +217,12 @@ class Send(Struct, frozen=True):
 
 
 class SendEvents(Struct, frozen=True):
-    """Send a batch, spliced as it is stored."""
+    """Send a batch, spliced as it is stored; `size` is about its bytes."""
 
     run: str
     first: int
     spliced: tuple[bytes, ...]
+    size: int
 
 
 class SendHeartbeat(Struct, frozen=True):

@@ -1,5 +1,6 @@
 """One run on one connection, and what the link bore so far. Pure."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from wire.messages import Tomb
@@ -51,10 +52,13 @@ class Lane:
         """The run rests until the next connection."""
         return replace(self, is_stopped=True, batches=())
 
-    def sent(self, upto: int, now_ms: int) -> "Lane":
-        """Events up to `upto` go out now."""
-        batch = Batch(self.window.sent + 1, upto, now_ms)
-        return replace(self, window=self.window.advanced(upto), batches=(*self.batches, batch))
+    def sent(self, uptos: Sequence[int], now_ms: int) -> "Lane":
+        """Batches that end at `uptos` go out now."""
+        batches, first = list(self.batches), self.window.sent + 1
+        for upto in uptos:
+            batches.append(Batch(first, upto, now_ms))
+            first = upto + 1
+        return replace(self, window=self.window.advanced(uptos[-1]), batches=tuple(batches))
 
     def acked(self, upto: int) -> "Lane":
         """The store agrees that central holds everything up to `upto`."""

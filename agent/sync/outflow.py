@@ -4,7 +4,7 @@ Events go out oldest run first and in order; at most one `Load` is under way and
 are unacknowledged. What cannot be trusted stops the run that it concerns, alone, until the next connection.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from agent.sync.exchange import (
@@ -34,6 +34,8 @@ from wire.window import SendWindow
 
 FRAME_OVERHEAD_BYTES = 256
 """Room in a frame for the envelope around a batch."""
+READ_AHEAD = 4
+"""Batches that one read of the store may bring."""
 MAX_NACKS = 8
 """Gaps that central may claim in one run before an acknowledgement moves; more stop the run."""
 
@@ -178,15 +180,15 @@ class Outflow:
                 break
             n = lane.window.sent + 1
             tomb = lane.tomb_at(n)
-            wanted = min(flow.batch_events, lane.events_before_tomb(n), lane.window.unsent)
-            if flow.room < (1 if tomb else min(wanted, flow.window)):
-                break
-            if tomb is None:
-                flow = replace(flow, loading=(lane.run, lane.window.sent))
-                effects.append(Load(lane.run, lane.window.sent, min(wanted, flow.window), flow.batch_bytes))
-            else:
-                flow = flow.put(lane.sent(tomb.to, now_ms))
+            if tomb is not None and flow.room > 0:
+                flow = flow.put(lane.sent([tomb.to], now_ms))
                 effects.append(Send(tomb))
+                continue
+            count = 0 if tomb is not None else flow.loadable(lane, n)
+            if count == 0:
+                break
+            flow = replace(flow, loading=(lane.run, lane.window.sent))
+            effects.append(Load(lane.run, lane.window.sent, count, READ_AHEAD * flow.batch_bytes))
         return flow, tuple(effects)
 
     def loaded(self, loaded: Loaded) -> tuple["Outflow", Effects]:
@@ -197,13 +199,22 @@ class Outflow:
         lane = flow.lane(loaded.run)
         if lane is None or lane.is_stopped or lane.is_rewinding or lane.window.sent != loaded.after:
             return flow, ()
-        numbers = [item.n for item in loaded.items]
-        if not numbers or numbers != list(range(loaded.after + 1, loaded.after + 1 + len(numbers))):
-            detail = f"run {loaded.run}: no event {loaded.after + 1} in the store; run `doorstile journal verify`"
+        first, items = loaded.after + 1, loaded.items
+        if not items or items[0].n != first or items[-1].n != loaded.after + len(items):
+            detail = f"run {loaded.run}: no event {first} in the store; run `doorstile journal verify`"
             return flow.put(lane.stopped()), (Report(Trouble.ROWS_MISSING, detail),)
-        spliced = tuple(_fitting(flow, loaded.run, item) for item in loaded.items)
-        flow = flow.put(lane.sent(numbers[-1], loaded.now_ms))
-        return flow, (SendEvents(loaded.run, numbers[0], spliced),)
+        batches = _batches(flow, loaded.run, items)
+        flow = flow.put(lane.sent([batch.first + len(batch.spliced) - 1 for batch in batches], loaded.now_ms))
+        return flow, tuple(batches)
+
+    def loadable(self, lane: Lane, n: int) -> int:
+        """How many events of a run may be read from `n` on: whole batches, or what there is."""
+        there = min(lane.events_before_tomb(n), lane.window.unsent)
+        batch = min(self.batch_events, there, self.window)
+        if self.room < batch:
+            return 0
+        count = min(READ_AHEAD * self.batch_events, there, self.room)
+        return count if count in (there, batch) else count - count % batch
 
     # Figures
 
@@ -213,8 +224,10 @@ class Outflow:
 
     def put(self, lane: Lane) -> "Outflow":
         """Set a lane, in its place among the runs."""
-        others = [other for other in self.lanes if other.run != lane.run]
-        return replace(self, lanes=tuple(sorted((*others, lane), key=lambda each: each.ord)))
+        lanes = tuple([lane if each.run == lane.run else each for each in self.lanes])
+        if lane not in lanes:
+            lanes = tuple(sorted((*lanes, lane), key=lambda each: each.ord))
+        return replace(self, lanes=lanes)
 
     @property
     def in_flight(self) -> int:
@@ -288,11 +301,29 @@ def _verified(flow: Outflow, lane: Lane, upto: int, head: str) -> tuple[Outflow,
     return flow.put(lane), (MoveCursor(lane.run, upto, raw),)
 
 
-def _fitting(flow: Outflow, run: str, item: Spliced) -> bytes:
+def _batches(flow: Outflow, run: str, items: Sequence[Spliced]) -> list[SendEvents]:
+    """Cut what was read into batches that keep both limits."""
+    most_events, most_bytes = flow.batch_events, flow.batch_bytes
+    batches: list[SendEvents] = []
+    texts = _fitting(flow, run, items)
+    at = 0
+    while at < len(texts):
+        batch = texts[at : at + most_events]
+        size = sum(map(len, batch)) + len(batch)
+        while size > most_bytes and len(batch) > 1:
+            size -= len(batch.pop()) + 1
+        batches.append(SendEvents(run, items[at].n, tuple(batch), size))
+        at += len(batch)
+    return batches
+
+
+def _fitting(flow: Outflow, run: str, items: Sequence[Spliced]) -> list[bytes]:
     most = flow.limits.frame_bytes - FRAME_OVERHEAD_BYTES
-    if len(item.data) <= most and (run, item.n) not in flow.throttle.refused:
-        return item.data
-    return _stubbed(item)
+    texts = [item.data for item in items]
+    if not flow.throttle.refused and max(map(len, texts)) <= most:
+        return texts
+    refused = flow.throttle.refused
+    return [_stubbed(item) if len(item.data) > most or (run, item.n) in refused else item.data for item in items]
 
 
 def _stubbed(item: Spliced) -> bytes:

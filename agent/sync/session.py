@@ -19,7 +19,6 @@ from agent.sync.exchange import (
     DirectoryFailed,
     DirectoryStaged,
     Disconnected,
-    Effect,
     Effects,
     Grown,
     Input,
@@ -119,18 +118,18 @@ def _continued(state: State, event: _Later) -> tuple[State, Effects]:
 
 
 def _settled(state: State, now_ms: int) -> tuple[State, Effects]:
-    effects: list[Effect] = []
+    effects: Effects = ()
     if state.phase is Phase.LIVE:
-        flow, more = state.flow.pumped(now_ms)
-        effects += more
-        state = replace(state, flow=flow)
+        flow, effects = state.flow.pumped(now_ms)
+        if flow is not state.flow:
+            state = replace(state, flow=flow)
         if state.has_more and flow.is_settled and not flow.is_reconciling:
             state = replace(state, phase=Phase.CLOSING)
-            effects.append(Close(NORMAL_CLOSE, "more runs than one hello holds"))
+            effects += (Close(NORMAL_CLOSE, "more runs than one hello holds"),)
     wake_ms = _wake_ms(state)
-    if wake_ms is not None and wake_ms != state.wake_ms:
-        effects.append(WakeAt(wake_ms))
-    return replace(state, wake_ms=wake_ms), tuple(effects)
+    if wake_ms == state.wake_ms:
+        return state, effects
+    return replace(state, wake_ms=wake_ms), effects if wake_ms is None else (*effects, WakeAt(wake_ms))
 
 
 def _wake_ms(state: State) -> int | None:

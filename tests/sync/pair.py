@@ -125,7 +125,7 @@ class Pair:
         match effect:
             case ex.Send(message):
                 self._send(message)
-            case ex.SendEvents(run, first, spliced):
+            case ex.SendEvents(run, first, spliced, _):
                 self.up.append(encode_events(run, first, list(spliced)))
             case ex.SendHeartbeat(mono_ms):
                 self._send(Heartbeat(mono_ms=mono_ms, wall_ms=0, q=ClockQuality.SYNCED, backlog=0))

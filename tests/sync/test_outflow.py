@@ -4,6 +4,7 @@ import pytest
 
 from agent.sync import exchange as ex
 from agent.sync.errands import run_state
+from agent.sync.outflow import READ_AHEAD
 from tests.fakes.memory_outbox import Lost
 from tests.sync.talk import Talk, of, said
 from wire.chain import unsplice
@@ -40,7 +41,9 @@ def test_window_counts_events_of_all_runs_and_the_oldest_run_goes_first() -> Non
 def test_new_event_goes_out_at_once() -> None:
     talk = Talk(0).live()
     talk.outbox.append(1)
-    assert of(talk.feed(ex.Grown(talk.now_ms, talk.run, 1)), ex.Load) == [ex.Load(talk.run, 0, 1, Limits().batch_bytes)]
+    assert of(talk.feed(ex.Grown(talk.now_ms, talk.run, 1)), ex.Load) == [
+        ex.Load(talk.run, 0, 1, READ_AHEAD * Limits().batch_bytes)
+    ]
 
 
 def test_window_that_central_narrows_holds_the_next_batch_back() -> None:
