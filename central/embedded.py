@@ -65,6 +65,7 @@ def serve(host: str, port: int, data: Path) -> None:
         server_header=False,
         # Twice what the protocol allows: a frame a little too large is answered, not just cut off.
         ws_max_size=2 * MAX_FRAME_BYTES,
+        ws_per_message_deflate=False,
         timeout_graceful_shutdown=_GRACE_S,
     )
     _Server(config).run()

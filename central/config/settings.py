@@ -24,7 +24,8 @@ DATABASE_THREADS = environment.number(
 CHANNEL_LAYERS = environment.channel_layers()
 FLEET = environment.number("DOORSTILE_FLEET", 1, least=1, most=1_000_000)
 """How many devices may come back at once; with ACCEPT_RATE it sets the spread of their return."""
-ACCEPT_RATE = environment.number("DOORSTILE_ACCEPT_RATE", 200, least=1, most=100_000)
+ACCEPT_RATE = environment.number("DOORSTILE_ACCEPT_RATE", 40, least=1, most=100_000)
+"""Connections a second that central can open; the default is what one process on SQLite does on two slow cores."""
 
 INSTALLED_APPS = [
     "django.contrib.admin",

@@ -3,14 +3,12 @@
 Every command ends: done, failed, expired, refused, or unknown where its result never came.
 """
 
-from collections.abc import Iterable
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Final
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import QuerySet
 
 from central.devices.models import Command, Device
 from central.sync import hints
@@ -102,8 +100,3 @@ def sweep(now: datetime) -> int:
     silent = Command.objects.filter(state__in=waiting, expires_at__lt=now - RESULT_WITHIN)
     ended = expired.update(state=Command.State.EXPIRED, ended_at=now, code="not_sent_in_time")
     return ended + silent.update(state=Command.State.UNKNOWN, ended_at=now, code="no_result")
-
-
-def open_commands(device_ids: Iterable[UUID]) -> QuerySet[Command]:
-    """Return the commands of these devices that have not ended."""
-    return Command.objects.filter(device_id__in=list(device_ids), state__in=Command.OPEN)
