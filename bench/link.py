@@ -130,7 +130,7 @@ async def _turns(scene: Scene, options: Options) -> dict[str, list[list[float]]]
 def judge(figures: dict[str, list[list[float]]]) -> list[Target]:
     """Return the targets: each the median over the rounds of a round's median."""
     return [
-        Target(f"link.{name}_ms", median([median(took) for took in rounds]), LIMITS_MS[name])
+        Target(f"link_{name}_ms", median([median(took) for took in rounds]), LIMITS_MS[name])
         for name, rounds in figures.items()
     ]
 

@@ -220,7 +220,7 @@ def judge(figures: Figures) -> Target:
         median(door.total) / (median(floor) + HAND_OVER_US)
         for floor, door in zip(figures.floor, figures.door, strict=True)
     ]
-    return Target("read_to_relay.p50_to_floor_ratio", median(ratios), LIMIT_RATIO)
+    return Target("read_to_relay_p50_per_floor_ratio", median(ratios), LIMIT_RATIO)
 
 
 def show(figures: Figures) -> None:

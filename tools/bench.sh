@@ -7,7 +7,8 @@ trap 'rm -f "$log"' EXIT
 status=0
 shopt -s nullglob
 for script in bench/[!_]*.py; do
-    grep -q __main__ "$script" || continue # shared modules are no benches
+    # Shared modules and servers that benches start are no benches.
+    grep -q __main__ "$script" && grep -q read_options "$script" || continue
     name=bench.$(basename "$script" .py)
     echo "== $name"
     .venv/bin/python -m "$name" | tee -a "$log"
