@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
+from msgspec import Struct
+
 UID_LENGTHS = frozenset({4, 7, 10})
 """Single, double and triple size UID in bytes (ISO/IEC 14443-3, clause 6.5.4)."""
 
@@ -68,16 +70,14 @@ class Scan:
     detail: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Removed:
+class Removed(Struct, frozen=True):
     """What was presented is gone. Follows a Scan, or a fault that stood for a presentation; never comes alone."""
 
     reader: str
     at_mono_ms: int
 
 
-@dataclass(frozen=True, slots=True)
-class ReaderFault:
+class ReaderFault(Struct, frozen=True):
     """A reader could not read, or came or went. ``detail`` is for staff and carries no credential bytes."""
 
     reader: str
@@ -127,8 +127,7 @@ class PulseEnd(StrEnum):
     """The guard, because the event loop was late: a fault to report, though the door is safe."""
 
 
-@dataclass(frozen=True, slots=True)
-class Pulse:
+class Pulse(Struct, frozen=True):
     """One completed pulse. ``length_ms`` is how long the line was commanded on."""
 
     started_mono_ms: int
@@ -207,8 +206,7 @@ class Buzzer(Protocol):
         """Silent, and driven to its safe state."""
 
 
-@dataclass(frozen=True, slots=True)
-class Hardware:
+class Hardware(Struct, frozen=True):
     """Everything at one door, as its profile names it. ``strike`` is None where the profile has no lock."""
 
     readers: tuple[Reader, ...]

@@ -6,7 +6,6 @@ A driver's module, and with it pyscard, gpiozero or lgpio, is imported only when
 import importlib
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -17,8 +16,7 @@ from hardware.errors import HardwareError
 from hardware.profiles import Profile
 
 
-@dataclass(frozen=True, slots=True)
-class Driver:
+class Driver(msgspec.Struct, frozen=True):
     """Where a driver is built: ``module:function``, called with its section of the profile and the bench."""
 
     target: str
@@ -48,8 +46,7 @@ PIN_FACTORIES: Mapping[str, Driver] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Bench:
+class Bench(msgspec.Struct, frozen=True):
     """What drivers share: the clock, and the one pin factory that the profile names (None without GPIO)."""
 
     mono_ms: MonoClock

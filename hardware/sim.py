@@ -5,8 +5,9 @@ Part of the product: the demo, a laptop without a board and the tests use it. Hi
 
 import asyncio
 from collections import deque
-from dataclasses import dataclass
 from typing import Protocol
+
+from msgspec import Struct
 
 from hardware import profiles
 from hardware.base import (
@@ -115,8 +116,7 @@ class SimReader:
             self._emit(event)
 
 
-@dataclass(frozen=True, slots=True)
-class LineChange:
+class LineChange(Struct, frozen=True):
     """A simulated line changed its level."""
 
     is_on: bool
@@ -160,8 +160,7 @@ class SimStrike(PulsedStrike):
         self.history = line.history
 
 
-@dataclass(frozen=True, slots=True)
-class Shown:
+class Shown(Struct, frozen=True):
     signal: Signal
     at_mono_ms: int
 
@@ -182,8 +181,7 @@ class SimLight:
         self.show(Signal.OFF)
 
 
-@dataclass(frozen=True, slots=True)
-class Played:
+class Played(Struct, frozen=True):
     tone: Tone
     at_mono_ms: int
 

@@ -10,8 +10,9 @@ import logging
 import threading
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import Protocol
+
+import msgspec
 
 from hardware.base import MonoClock, Pulse, PulseEnd, monotonic_ms
 from hardware.errors import HardwareError, PulseRefusedError
@@ -49,12 +50,11 @@ async def wait_at_most(over: asyncio.Event, duration_s: float) -> None:
             await over.wait()
 
 
-@dataclass(slots=True)
-class _Run:
+class _Run(msgspec.Struct):
     """One pulse under way. ``ended_by`` is written once, under the strike's lock."""
 
     loop: asyncio.AbstractEventLoop
-    over: asyncio.Event = field(default_factory=asyncio.Event)
+    over: asyncio.Event = msgspec.field(default_factory=asyncio.Event)
     on_at_ms: int = 0
     off_at_ms: int = 0
     ended_by: PulseEnd | None = None

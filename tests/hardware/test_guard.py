@@ -70,7 +70,7 @@ def test_all_countdowns_share_one_thread() -> None:
         guard(60.0, last.set).cancel()
     guard(0.0, last.set)
     assert last.wait(WITHIN_S)
-    assert threading.active_count() - before == 1
+    assert threading.active_count() - before == 1, "the guard has one thread, however many it counts"
 
 
 def test_without_a_thread_no_countdown_is_started(monkeypatch: pytest.MonkeyPatch) -> None:
