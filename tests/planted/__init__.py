@@ -1,0 +1,1 @@
+"""Bugs that the tests plant to show that the harnesses bite, and the faults that the harnesses cover."""

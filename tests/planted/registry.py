@@ -1,0 +1,43 @@
+"""What a planted bug is, and which modules hold them.
+
+A bug is a patch that a test switches on; the product has no switch for it. A layer's bugs stand in a module of their
+own as `PLANTED: tuple[PlantedBug, ...]`, named in `MODULES`.
+"""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class PlantedBug:
+    """A bug, and the smallest run of a harness that must see it.
+
+    `breaks` says what the product does wrong with the bug, `promise` what a person loses by it, `layer` which harness
+    catches it, as a dotted module. `plant` switches the bug on for as long as it is entered. `catch` runs the harness
+    and returns the violation that it saw, None where all was well: None without the bug, a text with it.
+    """
+
+    name: str
+    breaks: str
+    promise: str
+    layer: str
+    plant: Callable[[], AbstractContextManager[object]]
+    catch: Callable[[], str | None]
+
+
+MODULES: Final[tuple[str, ...]] = ()
+
+
+def every_bug() -> dict[str, PlantedBug]:
+    """Return all planted bugs by name; raise ValueError where two have one name."""
+    bugs: dict[str, PlantedBug] = {}
+    for module in MODULES:
+        planted: tuple[PlantedBug, ...] = import_module(module).PLANTED
+        for bug in planted:
+            if bug.name in bugs:
+                raise ValueError(f"planted bug {bug.name!r} stands twice, in {bugs[bug.name].layer} and {bug.layer}")
+            bugs[bug.name] = bug
+    return bugs
