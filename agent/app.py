@@ -10,13 +10,14 @@ wired to each other, and what runs at once.
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from random import SystemRandom
+from typing import TYPE_CHECKING
 
-from agent import __version__, simulation
+from agent import __version__
 from agent.acting import Acting
 from agent.clock import Clock, SimulatedTime, SystemTime, boot_id, has_rtc
 from agent.commanding import Commanding, remembered_results
@@ -37,15 +38,20 @@ from agent.sync.ports import Vitals
 from agent.sync.runner import Link
 from hardware.base import Hardware, ReaderState
 from hardware.factory import build
-from hardware.profiles import Profile, load_profile
-from wire.events import StartedBody
+from hardware.profiles import Profile, SimulatedReader, load_profile
+from wire.events import AlarmBody, StartedBody
 from wire.messages import Anchor
 from wire.vocabulary import ClockQuality, Direction, EventKind
+
+if TYPE_CHECKING:
+    from agent.simulation import Simulation
 
 log = logging.getLogger(__name__)
 
 OFFLINE_AFTER_S = 10.0
 _FIGURES_EVERY_S = 0.5
+_SCRUB_EVERY_S = 6 * 3600
+_DETAIL_CHARS = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +68,12 @@ class Agent:
     station: Station
     link: Link
     kiosk: Kiosk
-    simulation: simulation.Simulation | None
+    simulation: "Simulation | None"
 
 
 async def work(config: Config) -> None:
     """Work the door until cancelled; raise what must end the process. The outputs are off when this returns."""
-    profile = load_profile(config.profile)
+    profile = load_profile(config.named_profile)
     identity = load_identity(config.state_folder)
     hardware = build(profile)
     try:
@@ -138,24 +144,32 @@ def _assemble(
         remembered=remembered_results(tuple(journal.settled_promises())),
     )
     link.on_server_time.append(lambda told: clock.learn_server(told.asked_ms, told.answered_ms, told.server_ms))
-    readers = simulation.simulated_readers(hardware.readers)
-    play = None
-    if readers is not None:
-        play = simulation.Simulation(
-            readers, time=time, gate=gate, describe=lambda: _describe(hardware, station, journal, directory, link)
-        )
+    play = _simulation(profile, hardware, time, gate, lambda: _describe(hardware, station, journal, directory, link))
     kiosk = Kiosk(door=identity.name, port=config.kiosk.port, panel=play.press if play is not None else None)
     acting.listeners.append(kiosk.show)
     return Agent(config, identity, hardware, time, clock, journal, directory, station, link, kiosk, play)
 
 
+def _simulation(
+    profile: Profile, hardware: Hardware, time: SimulatedTime, gate: LinkGate, describe: Callable[[], dict[str, str]]
+) -> "Simulation | None":
+    """Return what works the hardware from outside; None, and nothing imported, where a reader is real."""
+    if not all(isinstance(part, SimulatedReader) for part in profile.readers):
+        return None
+    from agent.simulation import Simulation, simulated_readers
+
+    readers = simulated_readers(hardware.readers)
+    return None if readers is None else Simulation(readers, time=time, gate=gate, describe=describe)
+
+
 async def _record_start(agent: Agent) -> None:
     """Write that this run began, and how everything ended that a crash cut off. Nothing opens here."""
+    at = agent.clock.stamp(agent.clock.now())
+    drafts = [Draft(EventKind.STARTED, at, StartedBody(agent=__version__))]
     for found in agent.journal.report.found:
         log.warning("journal: %s", found)
-    now = agent.clock.now()
-    draft = Draft(EventKind.STARTED, agent.clock.stamp(now), StartedBody(agent=__version__))
-    await agent.journal.append(draft)
+        drafts.append(Draft(EventKind.ALARM, at, AlarmBody(code="journal_damaged", detail=found[:_DETAIL_CHARS])))
+    await agent.journal.append_many(drafts)
     open_promises = agent.journal.open_promises()
     await agent.station.recover(tuple(OpenPromise(p.key, EventId(p.run, p.n)) for p in open_promises))
 
@@ -170,9 +184,12 @@ def _start(agent: Agent, tasks: asyncio.TaskGroup) -> None:
     tasks.create_task(agent.link.run(tasks), name="link")
     tasks.create_task(_show_link(agent, notifier), name="link-state")
     tasks.create_task(_anchor_time(agent), name="anchor")
+    tasks.create_task(_scrub(agent), name="scrubber")
     tasks.create_task(notifier.feed_watchdog(), name="watchdog")
     if agent.simulation is not None:
-        tasks.create_task(simulation.serve(agent.simulation, agent.config.state_folder), name="control")
+        from agent.simulation import serve
+
+        tasks.create_task(serve(agent.simulation, agent.config.state_folder), name="control")
     if agent.config.kiosk.enabled:
         tasks.create_task(agent.kiosk.run(), name="kiosk")
     notifier.ready(f"{agent.identity.name}: reading cards")
@@ -201,6 +218,17 @@ async def _anchor_time(agent: Agent) -> None:
         await asyncio.sleep(_FIGURES_EVERY_S)
     stamp = agent.clock.stamp(now)
     agent.link.anchor(Anchor(boot=stamp.boot, mono_ms=stamp.mono_ms, wall_ms=stamp.wall_ms, err_ms=stamp.err_ms or 0))
+
+
+async def _scrub(agent: Agent) -> None:
+    """Read the whole journal now and then: damage is found while central can still say what it holds."""
+    while True:
+        await asyncio.sleep(_SCRUB_EVERY_S)
+        for found in await agent.journal.verify():
+            log.error("journal: %s; the next start salvages what can be read", found)
+            at = agent.clock.stamp(agent.clock.now())
+            alarm = AlarmBody(code="journal_damaged", detail=found[:_DETAIL_CHARS])
+            await agent.journal.append(Draft(EventKind.ALARM, at, alarm))
 
 
 def _vitals(state: Path, hardware: Hardware, station: Station, journal: Journal) -> Vitals:

@@ -1,7 +1,7 @@
 """The agent's configuration: one TOML file, checked once, at the boundary.
 
-Every key has a default that suits a device, so an empty file is a valid one. An error names the full key, the value
-and the remedy.
+Every key but `profile` has a default that suits a device; what hangs at the door has to be named, and nothing stands in
+for it. An error names the full key, the value and the remedy.
 """
 
 import tomllib
@@ -67,8 +67,8 @@ class Config(_Section, frozen=True, kw_only=True):
 
     state: str = "/var/lib/doorstile"
     """Folder of the device's identity, journal and directory; one agent at a time."""
-    profile: str = "simulated"
-    """Hardware profile: the name of a shipped one, or a path ending in .toml."""
+    profile: str | None = None
+    """Hardware profile: the name of a shipped one, or a path ending in .toml. The agent does not start without."""
     log_level: Annotated[str, msgspec.Meta(pattern="^(debug|info|warning|error)$")] = "info"
     """Least severe message that is logged."""
     door: DoorConfig = DoorConfig()
@@ -80,6 +80,16 @@ class Config(_Section, frozen=True, kw_only=True):
     def state_folder(self) -> Path:
         """`state` as a path."""
         return Path(self.state)
+
+    @property
+    def named_profile(self) -> str:
+        """`profile`; raise ConfigError where none is named."""
+        if self.profile is None:
+            raise ConfigError(
+                'profile: not named; say what hangs at the door: profile = "acr122u-relay" in the configuration, or '
+                "--profile simulated to try without hardware"
+            )
+        return self.profile
 
 
 def load_config(path: Path | None) -> Config:

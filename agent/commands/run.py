@@ -33,7 +33,7 @@ def run(
     logging.basicConfig(level=chosen.log_level.upper(), format=_FORMAT, stream=sys.stderr)
     logging.getLogger("websockets").setLevel(logging.WARNING)
     if outputs_off:
-        _switch_off(chosen.profile)
+        _switch_off(chosen.named_profile)
     else:
         _work(chosen)
 

@@ -98,15 +98,15 @@ def test_sim_without_an_agent_says_how_to_start_one(tmp_path: Path) -> None:
 
 def test_outputs_can_be_switched_off_without_an_agent() -> None:
     assert run("run", "--outputs-off", "--profile", "simulated") == (0, "")
+    assert "profile: not named" in str(CliRunner().invoke(doorstile, ["run", "--outputs-off"]).exception)
     code, out = run("run", "--outputs-off", "--profile", "attic")
     assert code == 1
     assert "'attic' is not shipped" in out
 
 
 def test_running_without_an_identity_says_how_to_join(tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "agent", "run", "--state", str(tmp_path)], capture_output=True, text=True, check=False
-    )
+    command = [sys.executable, "-m", "agent", "run", "--state", str(tmp_path), "--profile", "simulated"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert "doorstile join" in done.stderr
     assert "Traceback" not in done.stderr

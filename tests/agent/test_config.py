@@ -52,3 +52,9 @@ def test_without_a_file_the_defaults_hold(monkeypatch: pytest.MonkeyPatch, tmp_p
     assert load_config(None) == Config()
     (tmp_path / "agent.toml").write_text('state = "/y"')
     assert load_config(None).state == "/y"
+
+
+def test_a_device_without_a_profile_does_not_guess_one() -> None:
+    with pytest.raises(ConfigError, match="profile: not named"):
+        _ = Config().named_profile
+    assert Config(profile="simulated").named_profile == "simulated"
