@@ -60,7 +60,7 @@ class VisitAdmin(RecordAdmin):
     list_display = ["member_name", "site", "opened_at", "closed_at", "ended_by", "is_flagged"]
     list_filter = ["site", "ended_by"]
     list_select_related = ["site"]
-    ordering = ["-opened_ms"]
+    ordering = ["-at_ms"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Visit]:
         """Bring the members in one query; a join would hide the visits of those that are not known."""

@@ -61,9 +61,14 @@ def group(site_id: UUID) -> str:
     return f"doorstile.feed.{site_id.hex}"
 
 
+def is_shown(body: Body) -> bool:
+    """Whether an event of this kind is an entry of the feed."""
+    return _words(body) is not None
+
+
 def entries(happenings: Iterable[Happening]) -> list[Entry]:
     """Return the entries of what happened, in the order given, members by name; at most the last ENTRIES."""
-    shown = [happening for happening in happenings if _words(happening.body) is not None][-ENTRIES:]
+    shown = [happening for happening in happenings if is_shown(happening.body)][-ENTRIES:]
     wanted = {happening.member for happening in shown if happening.member is not None}
     names = dict(Member.objects.filter(pk__in=wanted).values_list("pk", "full_name")) if wanted else {}
     return [_entry(happening, names) for happening in shown]

@@ -65,10 +65,10 @@ def correct(site: Site, device_id: UUID, boot: str, anchor: Anchor) -> None:
     told = rows.values_list("run__run", "n", "corrected_ms", "member", "text").iterator(chunk_size=_CORRECTED_AT_ONCE)
     while part := list(islice(told, _CORRECTED_AT_ONCE)):
         facts = (
-            _fact(EventKey(device_id, run, n), corrected_ms, member, text)
+            _fact(EventKey(device_id.hex, run, n), corrected_ms, member, text)
             for run, n, corrected_ms, member, text in part
         )
-        movements.apply(site, device_id, [fact for fact in facts if fact is not None])
+        movements.apply(site, [fact for fact in facts if fact is not None])
 
 
 def _conflict(place: Place, n: int, held: str, sent: str) -> Rejection:
@@ -78,4 +78,4 @@ def _conflict(place: Place, n: int, held: str, sent: str) -> Rejection:
 
 
 def _fact(key: EventKey, at_ms: int, member: UUID | None, text: str) -> Fact | None:
-    return movements.fact_of(key, at_ms, read_body(read_event(text.encode())), member)
+    return movements.fact_of(key, at_ms, read_body(read_event(text.encode())), member.hex if member else None)

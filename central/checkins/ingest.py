@@ -6,10 +6,11 @@ verified and kept byte for byte. A bad event becomes a dead letter and blocks no
 
 import time
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 from uuid import UUID
 
-from django.db import transaction
+from django.db import connection, transaction
 
 from central.checkins import bulk, feed, history, movements
 from central.checkins.admission import MOST, NAME_CHARS, Admitted, Refused, admit
@@ -22,10 +23,10 @@ from central.devices.models import Device, Site
 from wire import chain, messages
 from wire.errors import DoorstileError, RemoteProtocolError
 from wire.messages import Rejection
-from wire.vocabulary import ErrorCode
+from wire.vocabulary import ClockQuality, ErrorCode
 from wire.window import Gap, ReceiveWindow
 
-_EVENTS: Final = bulk.Table(
+EVENTS: Final = bulk.Table(
     "checkins_event",
     {
         "run_id": "bigint", "n": "bigint", "kind": "text", "boot": "text", "mono_ms": "bigint", "wall_ms": "bigint",
@@ -82,7 +83,7 @@ class Context:
 
     def key(self, n: int) -> EventKey:
         """Return the key of event `n`."""
-        return EventKey(self.device.pk, self.run.run, n)
+        return EventKey(self.device.pk.hex, self.run.run, n)
 
 
 def ingest_events(device_id: UUID, session: int, run: str, first: int, raws: list[bytes]) -> Ingested:
@@ -138,26 +139,32 @@ def ingest_anchor(device_id: UUID, session: int, anchor: messages.Anchor) -> Non
             device_id=device_id, boot=anchor.boot, mono_ms=anchor.mono_ms, wall_ms=anchor.wall_ms, err_ms=anchor.err_ms
         )
         if is_new:
-            site = lock_site(device.door.site_id)
+            site = lock_site(device.door.site)
             history.correct(site, device_id, anchor.boot, anchors_of(device_id, [anchor.boot])[anchor.boot])
 
 
 def apply(context: Context, admitted: list[Admitted]) -> None:
     """Store events and let what follows from them follow; part of the caller's transaction."""
-    boots = {item.event.boot for item in admitted if item.event is not None}
-    anchors = anchors_of(context.device.pk, list(boots))
+    # An event whose own clock was synchronised needs no anchor, and hardly any other ever comes.
+    unsure = {item.event.boot for item in admitted if item.event and item.event.q is not ClockQuality.SYNCED}
+    anchors = anchors_of(context.device.pk, list(unsure)) if unsure else {}
     timed = [(item, _time_ms(context, item, anchors)) for item in admitted]
-    bulk.write(_EVENTS, [_event_row(context, item, at_ms) for item, at_ms in timed])
+    bulk.write(EVENTS, [_event_row(context, item, at_ms) for item, at_ms in timed])
     facts = [movements.fact_of(context.key(item.n), at_ms, item.body, item.member) for item, at_ms in timed]
     told = [fact for fact in facts if fact is not None]
     if told:
-        movements.apply(lock_site(context.device.door.site_id), context.device.pk, told)
+        movements.apply(lock_site(context.site), told)
     _announce(context, timed)
 
 
-def lock_site(site_id: UUID) -> Site:
-    """Return a site, locked to the end of the transaction: two devices may tell of the same member at once."""
-    return Site.objects.select_for_update(no_key=True).get(pk=site_id)
+def lock_site(site: Site) -> Site:
+    """Return a site, locked to the end of the transaction: two devices may tell of the same member at once.
+
+    Where a database knows no row locks it has one writer at a time.
+    """
+    if not connection.features.has_select_for_update:
+        return site
+    return Site.objects.select_for_update(no_key=True).get(pk=site.pk)
 
 
 def anchors_of(device_id: UUID, boots: list[str]) -> dict[str, Anchor]:
@@ -177,11 +184,11 @@ def _check_anchor(anchor: messages.Anchor) -> None:
 
 def _enter(device_id: UUID, session: int, run: str) -> Context:
     assert_current(device_id, session)
-    held = Run.objects.select_for_update().filter(device_id=device_id, run=run).first()
+    runs = Run.objects.select_for_update(of=("self",)).select_related("device__door__site")
+    held = runs.filter(device_id=device_id, run=run).order_by().first()
     if held is None:
         raise UnknownRunError(f"run {run[:40]!a} of device {device_id} is not known; name it in hello first")
-    device = Device.objects.select_related("door__site").get(pk=device_id)
-    return Context(held, device, time.time_ns() // 1_000_000)
+    return Context(held, held.device, time.time_ns() // 1_000_000)
 
 
 def _take_in(context: Context, fresh: list[Admitted | Refused]) -> None:
@@ -197,7 +204,7 @@ def _take_in(context: Context, fresh: list[Admitted | Refused]) -> None:
 def _advance(context: Context, upto: int, head: bytes) -> None:
     run = context.run
     run.upto, run.head = upto, head.hex()
-    run.save(update_fields=["upto", "head", "last_event_ms"])
+    Run.objects.filter(pk=run.pk).update(upto=upto, head=run.head, last_event_ms=run.last_event_ms)
 
 
 def _bury(context: Context, first: int, tomb: messages.Tomb) -> None:
@@ -236,8 +243,7 @@ def _event_row(context: Context, item: Admitted, at_ms: int) -> tuple[object, ..
         figures: tuple[object, ...] = (SHED_KIND, "", 0, 0, "", None)
     else:
         figures = (event.kind, event.boot, event.mono_ms, event.wall_ms, event.q.value, event.err_ms)
-    member = None if item.member is None else item.member.hex
-    return (run_id, item.n, *figures, at_ms, context.received_ms, item.digest.hex(), member, item.text)
+    return (run_id, item.n, *figures, at_ms, context.received_ms, item.digest.hex(), item.member, item.text)
 
 
 def _letter_row(context: Context, item: Refused) -> tuple[object, ...]:
@@ -248,18 +254,13 @@ def _letter_row(context: Context, item: Refused) -> tuple[object, ...]:
 
 
 def _announce(context: Context, timed: list[tuple[Admitted, int]]) -> None:
-    door, site_id = context.device.door, context.device.door.site_id
-    happened = [
+    shown = [(item, item.body, at_ms) for item, at_ms in timed if item.body and feed.is_shown(item.body)]
+    last = [
         feed.Happening(
-            f"{context.device.pk}/{context.run.run}/{item.n}",
-            door.name,
-            at_ms,
-            context.received_ms,
-            item.body,
-            item.member,
+            f"{context.device.pk}/{context.run.run}/{item.n}", context.device.door.name, at_ms, context.received_ms,
+            body, UUID(item.member) if item.member else None,
         )
-        for item, at_ms in timed
-        if item.body is not None
-    ]
-    if happened:
-        transaction.on_commit(lambda: feed.publish(site_id, happened))
+        for item, body, at_ms in shown[-feed.ENTRIES :]
+    ]  # fmt: skip
+    if last:
+        transaction.on_commit(partial(feed.publish, context.site.pk, last))

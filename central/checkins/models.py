@@ -7,11 +7,12 @@ milliseconds since 1970.
 
 from datetime import UTC, datetime
 from typing import ClassVar
+from uuid import UUID
 
 from django.conf import settings
 from django.db import models
 
-from central.checkins.visits import EndedBy
+from central.checkins.visits import EndedBy, EventKey, uid_of
 from central.devices.models import Device, Site
 from central.directory.models import Member
 from wire.vocabulary import RejectCode, TombReason
@@ -142,14 +143,17 @@ class Loss(models.Model):
 class Movement(models.Model):
     """A grant and how it ended, whichever of the two arrived; (device, run, n) is the grant's key.
 
-    `at_ms` and `direction` are what `visits.settle` made of it; nobody moved where `counts` is false.
+    `at_ms` and `direction` are what `visits.settle` made of it; nobody moved where `counts` is false. Where it `opens`
+    a visit the row is that visit as well: a table of visits would double what is written for each event.
     """
 
-    device = models.ForeignKey(Device, on_delete=models.PROTECT, related_name="+", db_constraint=False)
+    device = models.ForeignKey(Device, on_delete=models.PROTECT, related_name="+", db_constraint=False, db_index=False)
     run = models.CharField(max_length=32)
     n = models.BigIntegerField()
     site = models.ForeignKey(Site, on_delete=models.PROTECT, related_name="+", db_constraint=False, db_index=False)
-    member = models.UUIDField(null=True)
+    member = models.ForeignKey(
+        Member, null=True, on_delete=models.PROTECT, related_name="movements", db_constraint=False, db_index=False
+    )
     grant_ms = models.BigIntegerField(null=True)
     grant_direction = models.CharField(max_length=8)
     end_run = models.CharField(max_length=32)
@@ -161,63 +165,72 @@ class Movement(models.Model):
     direction = models.CharField(max_length=8)
     is_certain = models.BooleanField()
     counts = models.BooleanField()
-
-    class Meta:
-        constraints: ClassVar = [models.UniqueConstraint(fields=["device", "run", "n"], name="movement_once")]
-        indexes: ClassVar = [models.Index(fields=["site", "member", "at_ms"], name="movement_by_member")]
-
-    def __str__(self) -> str:
-        return f"{self.member} {self.direction or 'nowhere'}"
-
-
-class Visit(models.Model):
-    """One stay of a member at a site. Its id follows from the opening event, so deriving it anew keeps it.
-
-    A visit `assumed` to end in the future is still going on. The opening event is (device, run, n); `closed_*` is the
-    exit, where there was one.
-    """
-
-    id = models.UUIDField(primary_key=True)
-    site = models.ForeignKey(Site, on_delete=models.PROTECT, related_name="visits", db_index=False)
-    member = models.ForeignKey(
-        Member, on_delete=models.PROTECT, related_name="visits", db_constraint=False, db_index=False
-    )
-    device = models.ForeignKey(Device, on_delete=models.PROTECT, related_name="+", db_constraint=False, db_index=False)
-    run = models.CharField(max_length=32)
-    n = models.BigIntegerField()
-    opened_ms = models.BigIntegerField()
-    closed_ms = models.BigIntegerField()
+    opens = models.BooleanField()
+    closed_ms = models.BigIntegerField(null=True)
     ended_by = models.CharField(max_length=8, choices=[(end.value, end.value) for end in EndedBy])
     closed_device = models.UUIDField(null=True)
     closed_run = models.CharField(max_length=32)
     closed_n = models.BigIntegerField(null=True)
-    is_entry_certain = models.BooleanField()
     is_exit_certain = models.BooleanField()
 
     class Meta:
+        constraints: ClassVar = [models.UniqueConstraint(fields=["device", "run", "n"], name="movement_once")]
         indexes: ClassVar = [
-            models.Index(fields=["site", "member", "opened_ms"], name="visit_by_member"),
-            models.Index(fields=["site", "opened_ms"], name="visit_by_opening"),
-            models.Index(fields=["site", "closed_ms"], name="visit_by_closing"),
+            models.Index(fields=["member", "at_ms"], name="movement_by_member", condition=models.Q(counts=True)),
+            models.Index(fields=["site", "at_ms"], name="visit_by_opening", condition=models.Q(opens=True)),
         ]
 
     def __str__(self) -> str:
-        return f"visit {self.id}"
+        return f"{self.member_id} {self.direction or 'nowhere'}"
+
+
+class VisitManager(models.Manager["Visit"]):
+    """Finds the movements that opened a visit."""
+
+    def get_queryset(self) -> models.QuerySet["Visit"]:
+        """Return all visits."""
+        return super().get_queryset().filter(opens=True)
+
+
+class Visit(Movement):
+    """One stay of a member at a site: the movement that opened it, and how it ended.
+
+    A visit `assumed` to end in the future is still going on. `closed_*` names the exit, where there was one.
+    """
+
+    objects: ClassVar[VisitManager] = VisitManager()
+
+    class Meta:
+        proxy = True
+
+    def __str__(self) -> str:
+        return f"visit {self.uid}"
+
+    @property
+    def uid(self) -> UUID:
+        """The visit's id, which follows from the opening event and so stays the same."""
+        return uid_of(EventKey(self.device_id.hex, self.run, self.n))
+
+    @property
+    def opened_ms(self) -> int:
+        """When the member came in, in ms."""
+        return self.at_ms
 
     @property
     def opened_at(self) -> datetime:
         """When the member came in."""
-        return moment(self.opened_ms)
+        return moment(self.at_ms)
 
     @property
     def closed_at(self) -> datetime:
         """When the member left, or is assumed to have left, perhaps in the future."""
+        assert self.closed_ms is not None, "a visit always has an end, if only an assumed one"
         return moment(self.closed_ms)
 
     @property
     def is_flagged(self) -> bool:
         """Whether a crash swallowed if somebody really walked through."""
-        return not (self.is_entry_certain and self.is_exit_certain)
+        return not (self.is_certain and self.is_exit_certain)
 
 
 class Alert(models.Model):

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from django.db.models import Q
 
 from central.checkins.models import Visit as VisitRow
-from central.checkins.visits import EndedBy
+from central.checkins.visits import MAX_STAY_HOURS, EndedBy
 from central.devices.models import Site
 
 AHEAD_MS: Final = 300_000
@@ -74,7 +74,9 @@ def of_site(site: Site, now_ms: int) -> Figures:
     """Return the figures of a site now."""
     zone = ZoneInfo(site.time_zone)
     begins_ms, ends_ms = day_of(now_ms, zone)
+    earliest_ms = min(begins_ms, now_ms - MAX_STAY_HOURS * 3_600_000)
     rows = VisitRow.objects.filter(
-        Q(opened_ms__gte=begins_ms, opened_ms__lt=ends_ms) | Q(closed_ms__gt=now_ms), site=site
-    ).values_list("opened_ms", "closed_ms", "ended_by")
-    return figures((Stay(opened, closed, EndedBy(end)) for opened, closed, end in rows.iterator()), now_ms, zone)
+        Q(at_ms__gte=begins_ms, at_ms__lt=ends_ms) | Q(closed_ms__gt=now_ms), site=site, at_ms__gte=earliest_ms
+    ).values_list("at_ms", "closed_ms", "ended_by")
+    stays = (Stay(opened, closed, EndedBy(end)) for opened, closed, end in rows.iterator() if closed is not None)
+    return figures(stays, now_ms, zone)

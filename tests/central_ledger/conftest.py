@@ -5,6 +5,8 @@ from uuid import UUID
 
 import pytest
 
+from central.checkins.models import Visit
+from central.checkins.visits import EndedBy
 from central.devices.ids import uuid7
 from central.devices.models import CREDENTIAL_KEY, Device, Door, Site
 from central.devices.sealing import seal
@@ -42,3 +44,13 @@ def make_member(site: Site, name: str, pk: UUID | None = None) -> Member:
     member = Member.objects.create(pk=pk or uuid7(), full_name=name)
     Membership.objects.create(member=member, site=site)
     return member
+
+
+def make_visit(
+    member: Member, site: Site, device: Device, n: int, opened_ms: int, closed_ms: int, ended_by: EndedBy
+) -> Visit:
+    return Visit.objects.create(
+        site=site, member=member, device=device, run="aa", n=n, grant_ms=opened_ms, grant_direction="in",
+        at_ms=opened_ms, direction="in", is_certain=True, counts=True, opens=True, closed_ms=closed_ms,
+        ended_by=ended_by.value, is_exit_certain=True,
+    )  # fmt: skip

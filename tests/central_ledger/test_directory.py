@@ -9,14 +9,14 @@ from uuid import UUID
 import pytest
 from django.db import IntegrityError, transaction
 
-from central.checkins.models import Visit
+from central.checkins.visits import EndedBy
 from central.devices.models import CREDENTIAL_KEY, Device, Door, Site
 from central.devices.sealing import SealError, seal, unseal
 from central.directory import enrolling, snapshot, versions
 from central.directory.enrolling import HeldError, enrol
 from central.directory.models import Credential, DirectoryVersion, Member, Membership
 from central.sync import hints
-from tests.central_ledger.conftest import make_device, make_member
+from tests.central_ledger.conftest import make_device, make_member, make_visit
 from wire.credentials import CredentialError, credential_key
 from wire.directory import directory_digest
 from wire.messages import DirectoryRow
@@ -247,10 +247,7 @@ def test_credential_sealed_with_another_key_says_so(site: Site, device: Device, 
 
 
 def test_member_with_visits_cannot_be_deleted(site: Site, device: Device, member: Member) -> None:
-    Visit.objects.create(
-        id=UUID(int=5), site=site, member=member, device=device, run="aa", n=1, opened_ms=1, closed_ms=2,
-        ended_by="out", is_entry_certain=True, is_exit_certain=True,
-    )  # fmt: skip
+    make_visit(member, site, device, 1, 1, 2, EndedBy.OUT)
     with pytest.raises(IntegrityError):
         member.delete()
 

@@ -48,9 +48,9 @@ def send_raws(journal: JournalScript, raws: list[bytes], first: int = 1) -> Inge
     return ingest.ingest_events(journal.device, 1, journal.run, first, raws)
 
 
-def visits_of(member: Member) -> list[tuple[UUID, int, int, str]]:
-    found = Visit.objects.filter(member=member).order_by("opened_ms", "id")
-    return [(visit.id, visit.opened_ms, visit.closed_ms, visit.ended_by) for visit in found]
+def visits_of(member: Member) -> list[tuple[UUID, int, int | None, str]]:
+    found = Visit.objects.filter(member=member).order_by("at_ms", "closed_ms")
+    return [(visit.uid, visit.opened_ms, visit.closed_ms, visit.ended_by) for visit in found]
 
 
 def test_batch_is_kept_byte_for_byte_and_moves_the_cursor(journal: JournalScript, member: Member) -> None:
@@ -78,7 +78,6 @@ def test_batches_of_one_give_the_same_as_one_batch(journal: JournalScript, membe
     greet(journal)
     send(journal)
     whole = visits_of(member)
-    Visit.objects.all().delete()
     Movement.objects.all().delete()
     Event.objects.all().delete()
     Run.objects.all().delete()
@@ -352,12 +351,12 @@ def test_anchor_corrects_the_time_of_events_and_visits(journal: JournalScript, m
     greet(journal)
     send(journal)
     assert Visit.objects.get().opened_ms == 11_000
-    before = Visit.objects.get().pk
+    before = Visit.objects.get().uid
     anchor = Anchor(boot=journal.boot, mono_ms=60_000, wall_ms=START_MS + 60_000, err_ms=5)
     for _ in range(2):
         ingest.ingest_anchor(journal.device, 1, anchor)
     visit = Visit.objects.get()
-    assert (visit.pk, visit.opened_ms) == (before, START_MS + 11_000)
+    assert (visit.uid, visit.opened_ms) == (before, START_MS + 11_000)
     event = Event.objects.get(n=1)
     assert (event.corrected_ms, event.wall_ms) == (START_MS + 10_000, 10_000)
 
@@ -412,14 +411,17 @@ def two_doors(site: Site, device: Device, members: list[Member], seed: int) -> l
     return journals
 
 
+VISIT = [field.attname for field in Visit._meta.concrete_fields if not field.primary_key]
+
+
 def delivered(journals: list[JournalScript], order: list[tuple[int, int]]) -> list[object]:
     """Deliver batches in an order and return the visits, then forget it all."""
     for journal in journals:
         greet(journal)
     for which, first in order:
         send(journals[which], first, first + 4)
-    rows: list[object] = list(Visit.objects.order_by("pk").values_list())
-    for model in (Visit, Movement, Event, Run):
+    rows: list[object] = list(Visit.objects.order_by("device", "run", "n").values_list(*VISIT))
+    for model in (Movement, Event, Run):
         model._default_manager.all().delete()
     return rows
 

@@ -6,12 +6,11 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from central.checkins import stats
-from central.checkins.models import Visit
 from central.checkins.stats import Figures, Stay, day_of, figures
 from central.checkins.visits import EndedBy
-from central.devices.ids import uuid7
 from central.devices.models import Device, Site
 from central.directory.models import Member
+from tests.central_ledger.conftest import make_visit
 
 pytestmark = pytest.mark.unit
 
@@ -93,15 +92,14 @@ def test_figures_of_two_sites_add_up() -> None:
 @pytest.mark.django_db
 def test_site_counts_its_own_visits(device: Device, site: Site, member: Member) -> None:
     other = Site.objects.create(name="Hill gym")
-    for where, opened_ms, closed_ms, end in (
-        (site, NOW_MS - MINUTE_MS, NOW_MS + MINUTE_MS, EndedBy.ASSUMED),
-        (site, NOW_MS - 40 * MINUTE_MS, NOW_MS - 20 * MINUTE_MS, EndedBy.OUT),
-        (site, NOW_MS - 90 * 86_400_000, NOW_MS - 89 * 86_400_000, EndedBy.ASSUMED),
-        (other, NOW_MS - MINUTE_MS, NOW_MS + MINUTE_MS, EndedBy.ASSUMED),
+    for n, (where, opened_ms, closed_ms, end) in enumerate(
+        (
+            (site, NOW_MS - MINUTE_MS, NOW_MS + MINUTE_MS, EndedBy.ASSUMED),
+            (site, NOW_MS - 40 * MINUTE_MS, NOW_MS - 20 * MINUTE_MS, EndedBy.OUT),
+            (site, NOW_MS - 90 * 86_400_000, NOW_MS - 89 * 86_400_000, EndedBy.ASSUMED),
+            (other, NOW_MS - MINUTE_MS, NOW_MS + MINUTE_MS, EndedBy.ASSUMED),
+        )
     ):
-        Visit.objects.create(
-            id=uuid7(), site=where, member=member, device=device, run="aa", n=1, opened_ms=opened_ms,
-            closed_ms=closed_ms, ended_by=end.value, is_entry_certain=True, is_exit_certain=True,
-        )  # fmt: skip
+        make_visit(member, where, device, n, opened_ms, closed_ms, end)
     found = stats.of_site(site, NOW_MS)
     assert (found.currently_in, found.today_total, found.average_stay_minutes) == (1, 2, 20)

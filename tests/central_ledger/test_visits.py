@@ -28,7 +28,7 @@ from wire.vocabulary import Direction, PassageOutcome
 
 pytestmark = pytest.mark.unit
 
-DEVICE = UUID(int=1)
+DEVICE = UUID(int=1).hex
 HOUR_MS = 3_600_000
 MINUTE_MS = 60_000
 NOON_MS = int(datetime(2026, 5, 4, 12, tzinfo=UTC).timestamp() * 1000)
@@ -135,8 +135,8 @@ def test_member_may_return_through_an_entry_right_after_leaving() -> None:
 def test_id_follows_from_the_opening_event() -> None:
     (short,) = derive([entered(1, 0)], RULE)
     (long,) = derive([entered(1, 0), left(2, 10)], RULE)
-    assert short.id == long.id
-    assert short.id != derive([entered(2, 0)], RULE)[0].id
+    assert short.uid == long.uid
+    assert short.uid != derive([entered(2, 0)], RULE)[0].uid
 
 
 GRANT = Grant(key(1), NOON_MS, Direction.IN)
@@ -212,8 +212,8 @@ def resumed(visits: Iterable[Visit], history: list[Movement], since_ms: int) -> 
     earlier = [visit for visit in visits if visit.opened_ms < since_ms]
     later = [movement for movement in history if movement.at_ms >= since_ms]
     resumption = Resumption(earlier[-1], since_ms) if earlier else None
-    derived = {visit.id: visit for visit in derive(later, RULE, resumption)}
-    kept = {visit.id: visit for visit in earlier}
+    derived = {visit.uid: visit for visit in derive(later, RULE, resumption)}
+    kept = {visit.uid: visit for visit in earlier}
     return sorted((kept | derived).values(), key=lambda visit: (visit.opened_ms, visit.opened_by))
 
 

@@ -33,16 +33,19 @@ def need_postgres() -> Path:
 
 
 @contextmanager
-def running_postgres() -> Iterator[str]:
-    """Run a cluster in a folder of its own; yield the URL of an empty database in it."""
+def running_postgres(*, below: Path | None = None, is_durable: bool = False) -> Iterator[str]:
+    """Run a cluster in a folder of its own; yield the URL of an empty database in it.
+
+    A durable one flushes as in production; tests do without, as nothing of theirs has to survive.
+    """
     programs = need_postgres()
-    with tempfile.TemporaryDirectory(prefix="doorstile-pg-") as folder:
+    with tempfile.TemporaryDirectory(prefix="doorstile-pg-", dir=below) as folder:
         cluster = Path(folder) / "cluster"
         if os.geteuid() == 0:
             shutil.chown(folder, "postgres")
         _run(programs / "initdb", "-D", cluster, "-U", _NAME, "-A", "trust", "-E", "UTF8", "--no-sync", "--locale=C")
-        # Nothing here outlives the tests, so nothing needs to reach the disk.
-        options = f"-k {folder} -c listen_addresses='' -c fsync=off -c full_page_writes=off -c max_connections=60"
+        flushes = "" if is_durable else " -c fsync=off -c full_page_writes=off"
+        options = f"-k {folder} -c listen_addresses='' -c max_connections=60{flushes}"
         start = ("-o", options, "-l", cluster / "log", "-w", "-t", _START_WITHIN_S, "start")
         _run(programs / "pg_ctl", "-D", cluster, *start)
         try:

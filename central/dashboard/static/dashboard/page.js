@@ -51,7 +51,7 @@ function line(entry) {
   const badge = document.createElement("span");
   badge.append(what);
   if (entry.is_late) badge.append(element("span", "late", "late"));
-  const who = element("span", entry.who || (entry.what === "deny" ? "unknown holder" : ""), "who");
+  const who = element("span", entry.who, "who");
   if (entry.detail) who.append(" ", element("span", entry.detail.replaceAll("_", " "), "detail"));
   const where = element("span", entry.direction ? `${entry.door}, ${entry.direction}` : entry.door, "where");
   row.append(element("time", moment(entry.at_ms)), badge, who, where);
