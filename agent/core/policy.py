@@ -5,11 +5,11 @@ a person who fails several rules is always told the same thing.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from hashlib import sha256
 from typing import Final
 
 import msgspec
+from msgspec import Struct
 
 from agent.core.types import Decision, Facts
 from wire.events import Receipt
@@ -19,8 +19,7 @@ VERSION: Final = 1
 """Version of the rules, part of every receipt; raised with any change of meaning or order."""
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(Struct, frozen=True):
     """One objection: `objects` says whether it holds against the facts, `reason` is what is recorded."""
 
     reason: Reason

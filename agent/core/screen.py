@@ -4,9 +4,10 @@ The full reason is for staff. The public code says no more than the person needs
 the same D2, whatever the cause.
 """
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
+
+from msgspec import Struct
 
 from wire.vocabulary import Direction, Reason
 
@@ -55,8 +56,7 @@ class Tone(StrEnum):
     GOODBYE = "goodbye"
 
 
-@dataclass(frozen=True, slots=True)
-class Screen:
+class Screen(Struct, frozen=True):
     """One picture at the door; `for_ms` until it gives way to idle, None while it stays."""
 
     state: State

@@ -4,10 +4,10 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final, assert_never
 
 import msgspec
+from msgspec import Struct
 
 from agent.errors import StoreError
 from agent.sync import exchange as ex
@@ -27,8 +27,7 @@ Errand = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class _Waiting:
+class _Waiting(Struct, frozen=True):
     connection: int
     errand: Errand
 

@@ -1,7 +1,9 @@
 """One run on one connection, and what the link bore so far. Pure."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from wire.messages import Tomb
 from wire.window import SendWindow
@@ -14,8 +16,7 @@ CALM_MOVES = 64
 """Acknowledgements after which halved batches double again."""
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
+class Batch(Struct, frozen=True):
     """Events `first` to `upto` went out at `sent_ms` and wait for their acknowledgement."""
 
     first: int
@@ -23,8 +24,7 @@ class Batch:
     sent_ms: int
 
 
-@dataclass(frozen=True, slots=True)
-class Lane:
+class Lane(Struct, frozen=True):
     """One run on this connection."""
 
     run: str
@@ -78,8 +78,7 @@ class Lane:
         return min((tomb.first - n for tomb in self.tombs if tomb.first > n), default=self.window.last - n + 1)
 
 
-@dataclass(frozen=True, slots=True)
-class Throttle:
+class Throttle(Struct, frozen=True):
     """What central, or the way to it, did not bear; outlives a connection."""
 
     shrink: int = 0

@@ -4,8 +4,10 @@ A command id is run at most once. Its result is told again on every connection u
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from types import MappingProxyType
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from agent.sync.exchange import FINAL_STATES, Effects, ForgetCommand, Report, RunCommand, Send, Trouble
 from agent.sync.pulse import Pulse
@@ -17,8 +19,7 @@ MAX_CONFIRMED = 256
 _NAMES = frozenset(CommandName)
 
 
-@dataclass(frozen=True, slots=True)
-class Orders:
+class Orders(Struct, frozen=True):
     """`known` maps the ids of commands that central has not confirmed to their result, None while one runs."""
 
     known: Mapping[str, CommandResult | None] = field(default_factory=lambda: MappingProxyType({}))

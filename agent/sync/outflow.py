@@ -5,7 +5,9 @@ are unacknowledged. What cannot be trusted stops the run that it concerns, alone
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from agent.sync.exchange import (
     CursorMoved,
@@ -40,8 +42,7 @@ MAX_NACKS = 8
 """Gaps that central may claim in one run before an acknowledgement moves; more stop the run."""
 
 
-@dataclass(frozen=True, slots=True)
-class Outflow:
+class Outflow(Struct, frozen=True):
     """All runs of this connection, oldest first."""
 
     lanes: tuple[Lane, ...] = ()
@@ -147,7 +148,7 @@ class Outflow:
         upto = nack.expect - 1
         if upto < lane.window.acked:
             return self.put(replace(lane, is_rewinding=True, batches=())), (Rewind(nack.run, upto),)
-        window = replace(lane.window, sent=upto)
+        window = SendWindow(acked=lane.window.acked, sent=upto, last=lane.window.last)
         batches = tuple(batch for batch in lane.batches if batch.upto <= upto)
         return self.put(replace(lane, window=window, batches=batches)), ()
 

@@ -7,10 +7,11 @@ what nobody expected is transient.
 import re
 import ssl
 from collections.abc import Mapping
-from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from typing import Final
+
+from msgspec import Struct
 
 from agent.sync.bounds import HOUR_MS
 from wire.limits import STABLE_S
@@ -33,8 +34,7 @@ class Fate(StrEnum):
     """The device itself does not dare to connect."""
 
 
-@dataclass(frozen=True, slots=True)
-class Parting:
+class Parting(Struct, frozen=True):
     """How an attempt ended. `words` are for people; `code` is central's close code, where it sent one."""
 
     fate: Fate

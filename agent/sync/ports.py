@@ -1,8 +1,9 @@
 """What the link needs from the rest of the agent; the store, the clock and the app satisfy these by their shape."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Protocol
+
+from msgspec import Struct
 
 from agent.sync.exchange import Spliced
 from wire.events import Stamp
@@ -145,8 +146,7 @@ class ClockPort(Protocol):
         """Return both clocks."""
 
 
-@dataclass(frozen=True, slots=True)
-class Vitals:
+class Vitals(Struct, frozen=True):
     """What the heartbeat tells besides the link's own figures."""
 
     wal_bytes: int = 0

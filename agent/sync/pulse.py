@@ -4,7 +4,8 @@ Central stamps its answer after it received the question, so by the device's mon
 `server_ms + (now - moment of the question)`. `welcome` answers `hello` and counts as the first echo.
 """
 
-from dataclasses import dataclass, replace
+from msgspec import Struct
+from msgspec.structs import replace
 
 from agent.sync.exchange import Effects, RenewLease, Report, SendHeartbeat, Trouble
 from wire.limits import ACK_TIMEOUT_S, ECHO_MAX_AGE_S, HEARTBEAT_S, LEASE_REFRESH_AT, LEASE_S
@@ -15,8 +16,7 @@ _SECOND_RENEWAL_AT = 0.05
 """Share of the lease after which an unanswered renewal is repeated."""
 
 
-@dataclass(frozen=True, slots=True)
-class Echo:
+class Echo(Struct, frozen=True):
     """Central's time `server_ms`, in answer to what went out at `asked_ms`."""
 
     asked_ms: int
@@ -27,8 +27,7 @@ class Echo:
         return self.server_ms + (now_ms - self.asked_ms)
 
 
-@dataclass(frozen=True, slots=True)
-class Pulse:
+class Pulse(Struct, frozen=True):
     """The timers of a welcomed connection."""
 
     hb_ms: int = int(HEARTBEAT_S * 1000)

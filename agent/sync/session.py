@@ -5,8 +5,9 @@ One `State` lives as long as the process: what concerns one connection begins an
 """
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any, Final
+
+from msgspec.structs import replace
 
 from agent.sync.bounds import bounded_limits, bounded_pause_ms, bounded_reconnect
 from agent.sync.exchange import (

@@ -4,7 +4,8 @@ At most one snapshot is under way. Versions do not go back within an epoch. Anyt
 never the directory that stands.
 """
 
-from dataclasses import dataclass, replace
+from msgspec import Struct
+from msgspec.structs import replace
 
 from agent.sync.exchange import Effects, Report, Send, StageBegin, StageChunk, StageEnd, Trouble
 from wire.messages import DirBegin, DirChunk, DirectoryRef, DirEnd, DirGot, DirResync, DirState
@@ -15,8 +16,7 @@ STALL_MS = 60_000
 """A snapshot without progress for so long is given up."""
 
 
-@dataclass(frozen=True, slots=True)
-class Snapshot:
+class Snapshot(Struct, frozen=True):
     """A snapshot under way: `next_i` is the chunk that comes next."""
 
     begin: DirBegin
@@ -25,8 +25,7 @@ class Snapshot:
     is_ending: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Staging:
+class Staging(Struct, frozen=True):
     """The directory on this device, and the snapshot that may replace it."""
 
     current: DirectoryRef | None = None

@@ -1,7 +1,8 @@
 """What the agent's session knows. Pure."""
 
-from dataclasses import dataclass, field
 from enum import StrEnum
+
+from msgspec import Struct, field
 
 from agent.sync.lanes import Throttle
 from agent.sync.orders import Orders
@@ -20,8 +21,7 @@ class Phase(StrEnum):
     CLOSING = "closing"
 
 
-@dataclass(frozen=True, slots=True)
-class State:
+class State(Struct, frozen=True):
     """Everything that the session knows."""
 
     phase: Phase = Phase.IDLE
