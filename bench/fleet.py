@@ -56,6 +56,8 @@ _SETTLE_S: Final = 1.0
 _WITHIN_S: Final = 20.0
 _TICKS_PER_S: Final = os.sysconf("SC_CLK_TCK")
 _MAX_FRAME: Final = 1 << 20
+_MAX_UNREAD: Final = 256
+"""Frames that an idle device leaves unread: answers to its heartbeats."""
 _CODES: Final = """
 from django.utils import timezone
 from central.devices.codes import issue_code
@@ -158,6 +160,8 @@ class Fleet:
                 compression=None,
                 proxy=None,
                 max_size=_MAX_FRAME,
+                max_queue=_MAX_UNREAD,
+                ping_interval=None,
             )
         )
         device = Device(socket, identity)

@@ -42,6 +42,12 @@ READY_LIMIT_S: Final = 0.6
 RSS_LIMIT_MIB: Final = 48
 RSS_LIMIT_MANY_MIB: Final = 60
 _ANSWERED: Final = frozenset({"granted_in", "denied"})
+_SETTINGS: Final = """profile = "simulated"
+[journal]
+max_mib = 4096
+[kiosk]
+port = 0
+"""
 _SETTLE_S: Final = 3.0
 _WITHIN_S: Final = 60.0
 
@@ -79,7 +85,9 @@ def import_time(code: str, environment: dict[str, str]) -> float:
 async def running_agent(folder: Path, notification: Notification) -> AsyncIterator[asyncio.subprocess.Process]:
     """Run the agent on a state folder as the service does, until the block ends."""
     config = folder / "agent.toml"
-    config.write_text(f'state = "{folder}"\n[journal]\nmax_mib = 4096\n[kiosk]\nport = 0\n', encoding="utf-8")
+    config.write_text(
+        f'state = "{folder}"\nprofile = "simulated"\n[journal]\nmax_mib = 4096\n[kiosk]\nport = 0\n', encoding="utf-8"
+    )
     with (folder / "agent.log").open("ab") as log:
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "agent", "run", "--config", str(config)),
