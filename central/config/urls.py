@@ -7,6 +7,9 @@ from central.config.health import health
 from central.devices.views import enrol
 from wire.enrolment import ENROL_PATH
 
+admin.site.site_header = admin.site.site_title = "Doorstile"
+admin.site.index_title = "Administration"
+
 urlpatterns = [
     path("health", health, name="health"),
     path(ENROL_PATH.lstrip("/"), enrol, name="enrol"),

@@ -19,6 +19,7 @@ from tests.acceptance.visitors import DWELL_S, Eyes, Visitors, watching
 from tests.services.pcscd import Pcscd, running_pcscd
 from tests.services.postgres import running_postgres
 from tests.services.redis import running_redis
+from wire.limits import MAX_FRAME_BYTES
 
 pytestmark = [pytest.mark.service, pytest.mark.slow, pytest.mark.timeout(400)]
 
@@ -84,7 +85,8 @@ def setup(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Setup]:
         return
     with _at_scale() as env:
         uvicorn = (sys.executable, "-m", "uvicorn", "central.config.asgi:application", "--port", "{port}")
-        yield Setup(central_command=(*uvicorn, "--workers", "2"), central_env=env, agent_options=options)
+        limits = ("--ws-max-size", str(2 * MAX_FRAME_BYTES), "--ws-per-message-deflate", "false")
+        yield Setup(central_command=(*uvicorn, "--workers", "2", *limits), central_env=env, agent_options=options)
 
 
 @contextmanager
