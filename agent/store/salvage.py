@@ -8,6 +8,7 @@ import shutil
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any, Final
 
@@ -233,7 +234,7 @@ def _settle(connection: sqlite3.Connection, device: str, store: str, mark: Mark 
     connection.execute("BEGIN IMMEDIATE")
     lines = reading.run_lines(connection)
     lost = 0
-    for line, after in zip(lines, [*lines[1:], None], strict=True):
+    for line, after in zip_longest(lines, lines[1:]):
         end = _known_end(connection, line, after, mark)
         connection.execute("DELETE FROM losses WHERE run = ? AND last > ?", (line.run, end[0]))
         if not _is_trusted(connection, line, end[0]):

@@ -148,6 +148,16 @@ async def test_destroyed_files_are_noticed_and_the_journal_goes_on(written: Writ
     await journal.close()
 
 
+@pytest.mark.parametrize("left", [b"", bytes(4096), random.Random(1).randbytes(5000)])
+async def test_first_start_that_the_power_cut_short_is_begun_again(tmp_path: Path, left: bytes) -> None:
+    (tmp_path / "journal.db").write_bytes(left)
+    (tmp_path / "journal.db-wal").write_bytes(bytes(4120))
+    journal = Journal.open(tmp_path, device=DEVICE, limits=QUICK)
+    assert (await journal.append(alarm())).n == 1
+    assert journal.losses() == []
+    await journal.close()
+
+
 async def test_older_copy_put_back_is_noticed_and_its_missing_range_declared(written: Written, tmp_path: Path) -> None:
     older = copied(written.folder, tmp_path / "older")
     journal = Journal.open(written.folder, device=DEVICE, limits=QUICK)
