@@ -12,6 +12,7 @@ import sys
 from binascii import hexlify
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, suppress
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
@@ -66,6 +67,7 @@ class Directory:
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / DIRECTORY_NAME
         _remove(_staged(path))
+        _roll_back(path)
         found = _damage(path, _ROWS_CHECKED_AT_OPEN) if path.exists() else None
         try:
             if found is not None:
@@ -230,6 +232,13 @@ def _create(path: Path) -> None:
     """Make an empty directory where there is none, and bring an older one to the present shape."""
     _connect(path).close()
     db.flush_folder(path.parent)
+
+
+def _roll_back(path: Path) -> None:
+    """Undo a change of shape that was cut short; a reader could not, and what cannot be undone shows as damage."""
+    if path.exists() and path.with_name(path.name + "-journal").exists():
+        with suppress(sqlite3.Error), closing(sqlite3.connect(path)) as connection:
+            connection.execute("SELECT count(*) FROM sqlite_master")
 
 
 def _ref(connection: sqlite3.Connection) -> DirectoryRef | None:

@@ -1,6 +1,8 @@
 """The directory: one of central's versions, whole, or the one before."""
 
 import random
+import shutil
+import sqlite3
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -195,4 +197,24 @@ async def test_damaged_small_values_start_empty(tmp_path: Path) -> None:
     assert directory.get("reconnect") is None
     await directory.put("reconnect", "x")
     assert directory.get("reconnect") == "x"
+    await directory.close()
+
+
+async def test_change_of_shape_that_the_power_cut_short_is_rolled_back(tmp_path: Path) -> None:
+    directory, rows = Directory.open(tmp_path / "live"), _rows(9)
+    await _stage(directory, rows, 1)
+    await directory.close()
+    changing = sqlite3.connect(tmp_path / "live" / "directory.db", isolation_level=None)
+    changing.execute("PRAGMA cache_spill=1")
+    changing.execute("PRAGMA cache_size=1")
+    changing.execute("BEGIN IMMEDIATE")
+    changing.execute("DELETE FROM credentials")
+    changing.execute("CREATE TABLE more AS SELECT randomblob(200000) AS noise")
+    shutil.copytree(tmp_path / "live", tmp_path / "cut")
+    changing.execute("ROLLBACK")
+    changing.close()
+    assert (tmp_path / "cut" / "directory.db-journal").stat().st_size > 0
+    directory = Directory.open(tmp_path / "cut")
+    assert directory.found is None
+    assert [directory.find(row.key) for row in rows] == rows
     await directory.close()
