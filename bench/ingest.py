@@ -117,11 +117,11 @@ class _Stage:
         """Let Django create the events."""
         from django.db import transaction
 
-        from central.checkins import ingest
+        from central.checkins import applying
         from central.checkins.models import Event
 
         run, rows = self._rows()
-        names = tuple(ingest.EVENTS.columns)[1:]
+        names = tuple(applying.EVENTS.columns)[1:]
 
         def piece(batch: list[tuple[Any, ...]]) -> None:
             with transaction.atomic():
@@ -134,13 +134,13 @@ class _Stage:
         """Insert the events as the ledger does."""
         from django.db import transaction
 
-        from central.checkins import bulk, ingest
+        from central.checkins import applying, bulk
 
         _, rows = self._rows()
 
         def piece(batch: list[tuple[Any, ...]]) -> None:
             with transaction.atomic():
-                bulk.write(ingest.EVENTS, batch)
+                bulk.write(applying.EVENTS, batch)
 
         return self._timed(piece, rows)
 

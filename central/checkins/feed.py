@@ -63,7 +63,9 @@ def group(site_id: UUID) -> str:
 
 def is_shown(body: Body) -> bool:
     """Whether an event of this kind is an entry of the feed."""
-    return _words(body) is not None
+    if isinstance(body, PassageBody):
+        return body.outcome is not PassageOutcome.PASSED
+    return isinstance(body, DecisionBody | AlarmBody | CommandResultBody)
 
 
 def entries(happenings: Iterable[Happening]) -> list[Entry]:

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from itertools import islice
-from typing import Protocol
 from uuid import UUID
 
 from django.db.models import F, Value
@@ -11,25 +10,17 @@ from django.db.models.functions import Greatest, Least
 from central.checkins import movements
 from central.checkins.admission import claimed_digest
 from central.checkins.alerts import raise_alert
+from central.checkins.applying import Place
 from central.checkins.clock import LATEST_MS, Anchor
-from central.checkins.models import Alert, DeadLetter, Event, Run
+from central.checkins.models import Alert, DeadLetter, Event
 from central.checkins.movements import Fact
 from central.checkins.visits import EventKey
-from central.devices.models import Device, Site
+from central.devices.models import Site
 from wire.events import read_body, read_event
 from wire.messages import Rejection
 from wire.vocabulary import ClockQuality, EventKind, RejectCode
 
 _CORRECTED_AT_ONCE = 500
-
-
-class Place(Protocol):
-    """The run that events belong to, and its device."""
-
-    @property
-    def run(self) -> Run: ...
-    @property
-    def device(self) -> Device: ...
 
 
 def compare(place: Place, first: int, raws: Sequence[bytes]) -> list[Rejection]:
@@ -41,9 +32,9 @@ def compare(place: Place, first: int, raws: Sequence[bytes]) -> list[Rejection]:
     if not raws:
         return []
     last = first + len(raws) - 1
-    events = Event.objects.filter(run=place.run, n__range=(first, last)).values_list("n", "digest")
+    events = Event.objects.filter(run_id=place.run_id, n__range=(first, last)).values_list("n", "digest")
     digests = dict(events)
-    letters = {letter.n: letter for letter in DeadLetter.objects.filter(run=place.run, n__range=(first, last))}
+    letters = {letter.n: letter for letter in DeadLetter.objects.filter(run_id=place.run_id, n__range=(first, last))}
     rejections = []
     for n, raw in enumerate(raws, first):
         sent = claimed_digest(raw).hex()
@@ -72,8 +63,8 @@ def correct(site: Site, device_id: UUID, boot: str, anchor: Anchor) -> None:
 
 
 def _conflict(place: Place, n: int, held: str, sent: str) -> Rejection:
-    detail = f"run {place.run.run}: event {n} is held with digest {held[:16]}…, sent again with {sent[:16]}…"
-    raise_alert(place.device.pk, Alert.Kind.DIGEST_CONFLICT, f"{place.run.run}/{n}/{sent[:16]}", detail)
+    detail = f"run {place.run}: event {n} is held with digest {held[:16]}…, sent again with {sent[:16]}…"
+    raise_alert(place.device_id, Alert.Kind.DIGEST_CONFLICT, f"{place.run}/{n}/{sent[:16]}", detail)
     return Rejection(n, RejectCode.DIGEST_CONFLICT, "another event is held under this number")
 
 

@@ -1,14 +1,11 @@
 """Dead letters tried again: after an update of central that knows more kinds, or once what was wrong is mended."""
 
-import time
-
 from django.db import transaction
 from django.db.models import F
 
-from central.checkins import ingest
 from central.checkins.admission import Refused, admit
-from central.checkins.models import DeadLetter, Run
-from central.devices.models import Device
+from central.checkins.applying import apply, place_of
+from central.checkins.models import DeadLetter
 
 
 def retry(letter_id: int) -> bool:
@@ -17,17 +14,17 @@ def retry(letter_id: int) -> bool:
     The chain is not touched: it went on over the event when that was acknowledged.
     """
     with transaction.atomic(durable=True):
-        letter = DeadLetter.objects.select_for_update().get(pk=letter_id)
+        letter = DeadLetter.objects.select_for_update(of=("self",)).select_related("run").get(pk=letter_id)
         if letter.state != DeadLetter.State.WAITING:
             return True
-        run = Run.objects.select_for_update().get(pk=letter.run_id)
         item = admit(letter.n, bytes(letter.raw))
         DeadLetter.objects.filter(pk=letter.pk).update(retries=F("retries") + 1)
         if isinstance(item, Refused):
             DeadLetter.objects.filter(pk=letter.pk).update(code=item.code.value, detail=item.detail)
             return False
-        device = Device.objects.select_related("door__site").get(pk=run.device_id)
-        ingest.apply(ingest.Context(run, device, time.time_ns() // 1_000_000), [item])
+        place = place_of(letter.run.device_id, letter.run.run)
+        assert place is not None, "a dead letter belongs to a run"
+        apply(place, [item])
         DeadLetter.objects.filter(pk=letter.pk).update(state=DeadLetter.State.APPLIED)
         return True
 
