@@ -1,0 +1,1 @@
+"""The deterministic simulator: the product's own sessions and shells in virtual time, against modelled surroundings."""

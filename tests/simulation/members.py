@@ -1,0 +1,91 @@
+"""The modelled directory file of a device: it is one whole version, before and after any crash."""
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import Final
+
+from agent.errors import StoreError
+from tests.simulation.truth import Truth
+from wire.directory import directory_digest
+from wire.messages import DirBegin, DirChunk, DirectoryRef, DirectoryRow, DirEnd
+
+STAGE_S: Final = 0.003
+
+
+@dataclass(slots=True)
+class MemberFile:
+    """What is on the disk: one version, and small values beside it."""
+
+    ref: DirectoryRef | None = None
+    rows: dict[str, DirectoryRow] = field(default_factory=dict)
+    kept: dict[str, str] = field(default_factory=dict)
+
+    def copy(self) -> "MemberFile":
+        """Return the same, apart from this."""
+        return MemberFile(self.ref, dict(self.rows), dict(self.kept))
+
+
+class MemberDirectory:
+    """The directory of one process."""
+
+    def __init__(self, file: MemberFile, device: str, truth: Truth) -> None:
+        self._file = file
+        self._device = device
+        self._truth = truth
+        self._begin: DirBegin | None = None
+        self._rows: list[DirectoryRow] = []
+        self._next = 0
+        self.is_dead = False
+
+    @property
+    def ref(self) -> DirectoryRef | None:
+        """Which directory this is."""
+        return self._file.ref
+
+    def find(self, key: str) -> DirectoryRow | None:
+        """Return what is known of a credential."""
+        return self._file.rows.get(key)
+
+    def get(self, name: str) -> str | None:
+        """Return a kept value."""
+        return self._file.kept.get(name)
+
+    async def put(self, name: str, value: str) -> None:
+        """Keep a value."""
+        await asyncio.sleep(STAGE_S)
+        if not self.is_dead:
+            self._file.kept[name] = value
+
+    async def stage_begin(self, begin: DirBegin) -> None:
+        """Begin a snapshot."""
+        self._begin, self._rows, self._next = begin, [], 0
+
+    async def stage_chunk(self, chunk: DirChunk) -> None:
+        """Take part of it."""
+        await asyncio.sleep(STAGE_S)
+        if self._begin is None or chunk.snap != self._begin.snap or chunk.i != self._next:
+            self._begin = None
+            raise StoreError(f"chunk {chunk.i} was not expected")
+        self._next += 1
+        self._rows += chunk.rows
+
+    async def stage_end(self, end: DirEnd) -> DirectoryRef:
+        """Check it and decide from it."""
+        await asyncio.sleep(STAGE_S)
+        begin, self._begin = self._begin, None
+        if begin is None or end.snap != begin.snap or directory_digest(self._rows) != begin.digest:
+            raise StoreError("the snapshot is not what was announced")
+        if self.is_dead:
+            raise StoreError("the process is gone")
+        ref = DirectoryRef(begin.epoch, begin.ver, begin.digest)
+        self._check(ref)
+        self._file.ref, self._file.rows = ref, {row.key: row for row in self._rows}
+        return ref
+
+    def _check(self, ref: DirectoryRef) -> None:
+        truth, old = self._truth, self._file.ref
+        truth.note("directory", self._device[-4:], ref.epoch, ref.ver)
+        true = truth.site.versions.get((self._device, ref.epoch, ref.ver))
+        truth.require(true == {row.key: row for row in self._rows}, f"directory {ref} is none of central's versions")
+        went_back = old is not None and old.epoch == ref.epoch and ref.ver < old.ver
+        truth.require(not went_back, f"the directory went back from {old} to {ref}")

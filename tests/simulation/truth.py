@@ -1,0 +1,206 @@
+"""What truly happened, as no part of the product can know it, and what must hold about it after every step.
+
+Parts of the world tell it; it writes the trace, and a violation where a promise was broken. Keys are
+(device, run, n). Nothing here decides anything.
+"""
+
+from collections import Counter, deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import Final
+
+from agent.core.effects import Grant, Opening
+from agent.store.types import Draft
+from tests.simulation.reference import Site, judge
+from wire.chain import link
+from wire.events import DecisionBody, PassageBody
+from wire.vocabulary import EventKind, Outcome
+
+Key = tuple[str, str, int]
+
+MAX_VIOLATIONS: Final = 20
+ATTEMPTS_IN_MINUTE: Final = 60
+ATTEMPTS_IN_TEN_MINUTES: Final = 400
+PAUSES_COMPARED: Final = 8
+CLOCK_SLACK_MS: Final = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """One event that became durable somewhere; `true_ms` is when, by no clock of the simulated world."""
+
+    digest: bytes
+    true_ms: int
+    draft: Draft
+    card: str
+
+
+@dataclass(slots=True)
+class Attempts:
+    """When one process tried to connect, and how long it waited between."""
+
+    at_ms: deque[int] = field(default_factory=deque)
+    pauses: deque[float] = field(default_factory=lambda: deque(maxlen=PAUSES_COMPARED))
+
+
+@dataclass
+class Truth:
+    """The history of one simulated world."""
+
+    now_ms: Callable[[], int]
+    true_ms: Callable[[], int]
+    site: Site
+    lines: list[str] = field(default_factory=list)
+    violations: list[str] = field(default_factory=list)
+    counts: Counter[str] = field(default_factory=Counter)
+    facts: dict[Key, Fact] = field(default_factory=dict)
+    heads: dict[tuple[str, str], list[bytes]] = field(default_factory=dict)
+    lost: set[Key] = field(default_factory=set)
+    contested: set[Key] = field(default_factory=set)
+    ends: Counter[Key] = field(default_factory=Counter)
+    pulses: Counter[tuple[str, str]] = field(default_factory=Counter)
+    decided: set[tuple[str, str, int, str]] = field(default_factory=set)
+    committed: dict[tuple[str, str], int] = field(default_factory=dict)
+    commands: dict[str, tuple[int, int]] = field(default_factory=dict)
+    excused_commands: set[str] = field(default_factory=set)
+    attempts: dict[str, Attempts] = field(default_factory=dict)
+    reports: Counter[str] = field(default_factory=Counter)
+
+    def note(self, *parts: object) -> None:
+        """Add a line to the trace."""
+        self.lines.append(f"{self.now_ms()} " + " ".join(map(str, parts)))
+
+    @property
+    def hash(self) -> str:
+        """Sixteen digits over the whole trace."""
+        return sha256("\n".join(self.lines).encode()).hexdigest()[:16]
+
+    def broken(self, what: str) -> None:
+        """Something happened that must not."""
+        self.note("VIOLATION", what)
+        if len(self.violations) < MAX_VIOLATIONS:
+            self.violations.append(f"{self.now_ms() / 1000:.3f} s: {what}")
+
+    def require(self, holds: bool, what: str) -> None:
+        """Note a violation unless it holds."""
+        if not holds:
+            self.broken(what)
+
+    # What the device did
+
+    def began(self, device: str, run: str, head: bytes) -> None:
+        """A run began; its chain stands at `head`."""
+        self.require((device, run) not in self.heads, f"run {run} of {device} began twice")
+        self.heads[device, run] = [head]
+
+    def durable(self, card: str, device: str, run: str, n: int, digest: bytes, draft: Draft) -> None:
+        """An event is on the disk."""
+        key = (device, run, n)
+        self.note("event", card, run[:6], n, draft.kind, digest.hex()[:8])
+        self.require(key not in self.facts, f"{key} was written twice")
+        heads = self.heads[device, run]
+        self.require(len(heads) == n, f"{key} does not follow event {len(heads) - 1}")
+        heads.append(link(heads[-1], digest))
+        self.facts[key] = Fact(digest, self.true_ms(), draft, card)
+        self.counts[str(draft.kind)] += 1
+        self._check_stamp(key, draft)
+        if isinstance(draft.body, DecisionBody):
+            self._check_decision(card, device, draft, draft.body)
+        elif isinstance(draft.body, PassageBody):
+            self._check_end(device, draft.body)
+
+    def _check_stamp(self, key: Key, draft: Draft) -> None:
+        stamp = draft.at
+        if stamp.err_ms is not None:
+            off_ms = abs(stamp.wall_ms - self.site.true_at(stamp.boot, stamp.mono_ms))
+            self.require(
+                off_ms <= stamp.err_ms + CLOCK_SLACK_MS, f"{key} states an error of {stamp.err_ms} ms, it is {off_ms}"
+            )
+
+    def _check_decision(self, card: str, device: str, draft: Draft, body: DecisionBody) -> None:
+        seen = (card, draft.at.boot, draft.at.mono_ms, f"{body.reader} {body.credential}")
+        self.require(seen not in self.decided, f"one presentation was decided twice: {seen}")
+        self.decided.add(seen)
+        ours = judge(self.site, device, body.receipt, body.credential, draft.at)
+        self.require(
+            ours == (body.outcome, body.reason),
+            f"{card} decided {body.outcome}/{body.reason}, the reference says {ours[0]}/{ours[1]}",
+        )
+
+    def _check_end(self, device: str, body: PassageBody) -> None:
+        of = (device, body.of_run, body.of_n)
+        grant = self.facts.get(of)
+        is_grant = grant is not None and _is_grant(grant.draft)
+        self.require(is_grant or of in self.lost, f"a passage tells of {of}, which is no grant")
+        self.ends[of] += 1
+        is_free = of in self.lost or of in self.contested
+        self.require(self.ends[of] == 1 or is_free, f"the grant {of} ended {self.ends[of]} times")
+
+    def opened(self, card: str, device: str, run: str, opening: Opening, is_safe: bool) -> None:
+        """The line of a door went on for an opening; `is_safe` where its event would survive a crash right now."""
+        name = f"{opening.event.run}/{opening.event.n}" if isinstance(opening, Grant) else opening.id
+        self.note("pulse", card, name)
+        self.counts["pulses"] += 1
+        self.require(is_safe, f"{card} opened for {name}, whose event is not durable")
+        self.pulses[card, name] += 1
+        self.require(self.pulses[card, name] == 1, f"{card} opened {self.pulses[card, name]} times for {name}")
+        if isinstance(opening, Grant):
+            fact = self.facts.get((device, opening.event.run, opening.event.n))
+            self.require(fact is not None and _is_grant(fact.draft), f"{card} opened for {name}, which is no grant")
+            self.require(opening.event.run == run, f"{card} opened for {name}, a grant of an earlier run")
+            return
+        self._check_command(card, opening.id)
+
+    def _check_command(self, card: str, command: str) -> None:
+        issued = self.commands.get(command)
+        self.require(issued is not None, f"{card} ran a command {command} that nobody gave")
+        if issued is not None:
+            created_ms, ttl_ms = issued
+            late_ms = self.true_ms() - created_ms - ttl_ms
+            self.require(late_ms < 0, f"{card} began command {command} {late_ms} ms after its end")
+        total = sum(n for (_, name), n in self.pulses.items() if name == command)
+        self.require(total == 1 or command in self.excused_commands, f"command {command} took effect {total} times")
+
+    def acknowledged(self, device: str, run: str, upto: int) -> None:
+        """A device moved its cursor: what lies before may be deleted from now on."""
+        self.note("cursor", device[-4:], run[:6], upto)
+        most = self.committed.get((device, run), 0)
+        self.require(upto <= most, f"run {run}: acknowledged up to {upto}, central never had more than {most}")
+
+    def tried(self, process: str) -> None:
+        """A process tries to connect."""
+        now_ms = self.now_ms()
+        attempts = self.attempts.setdefault(process, Attempts())
+        attempts.at_ms.append(now_ms)
+        while attempts.at_ms[0] < now_ms - 600_000:
+            attempts.at_ms.popleft()
+        recent = sum(1 for at_ms in attempts.at_ms if at_ms > now_ms - 60_000)
+        self.require(len(attempts.at_ms) <= ATTEMPTS_IN_TEN_MINUTES, f"{process} tried too often in ten minutes")
+        self.require(recent <= ATTEMPTS_IN_MINUTE, f"{process} tried {recent} times in a minute")
+
+    def paused(self, process: str, pause_s: float) -> None:
+        """A process waits before the next attempt."""
+        self.note("pause", process, f"{pause_s:.3f}")
+        pauses = self.attempts.setdefault(process, Attempts()).pauses
+        pauses.append(round(pause_s, 3))
+        is_varied = len(pauses) < PAUSES_COMPARED or len(set(pauses)) > PAUSES_COMPARED // 2
+        self.require(is_varied, f"{process} comes back in step: {list(pauses)}")
+
+    # What central did
+
+    def committed_at(self, device: str, run: str, upto: int, head: bytes) -> None:
+        """Central committed events of a run."""
+        self.note("commit", device[-4:], run[:6], upto)
+        heads = self.heads.get((device, run), [])
+        is_ours = upto < len(heads) and heads[upto] == head
+        self.require(is_ours, f"central's chain of run {run} at {upto} is not the device's")
+        self.committed[device, run] = max(upto, self.committed.get((device, run), 0))
+
+
+def _is_grant(draft: Draft) -> bool:
+    return (
+        draft.kind is EventKind.DECISION
+        and isinstance(draft.body, DecisionBody)
+        and draft.body.outcome is Outcome.GRANT
+    )
