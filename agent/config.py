@@ -4,20 +4,20 @@ Every key but `profile` has a default that suits a device; what hangs at the doo
 for it. An error names the full key, the value and the remedy.
 """
 
-import tomllib
 from pathlib import Path
 from typing import Annotated, Final
 
 import msgspec
 
 from agent.errors import ConfigError
-from hardware.explain import explain
+from hardware.explain import NotTomlError, explain, read_toml
 
 DEFAULT_PATH: Final = Path("/etc/doorstile/agent.toml")
 
 Seconds = Annotated[float, msgspec.Meta(gt=0)]
 Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
 MebiBytes = Annotated[int, msgspec.Meta(ge=1)]
+PathText = Annotated[str, msgspec.Meta(title="text", pattern=r"^[^\x00]+$", max_length=4096)]
 
 
 class _Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -34,7 +34,7 @@ class DoorConfig(_Section, frozen=True, kw_only=True):
 class LinkConfig(_Section, frozen=True, kw_only=True):
     """How central is reached; where it is stands in the identity that `doorstile join` wrote."""
 
-    ca_file: str | None = None
+    ca_file: PathText | None = None
     """Certificates to trust instead of the system's, PEM."""
     pin: str | None = None
     """SHA-256 of central's public key (SubjectPublicKeyInfo), hex; checked besides the chain."""
@@ -65,9 +65,9 @@ class KioskConfig(_Section, frozen=True, kw_only=True):
 class Config(_Section, frozen=True, kw_only=True):
     """Everything that the file may say."""
 
-    state: str = "/var/lib/doorstile"
+    state: PathText = "/var/lib/doorstile"
     """Folder of the device's identity, journal and directory; one agent at a time."""
-    profile: str | None = None
+    profile: PathText | None = None
     """Hardware profile: the name of a shipped one, or a path ending in .toml. The agent does not start without."""
     log_level: Annotated[str, msgspec.Meta(pattern="^(debug|info|warning|error)$")] = "info"
     """Least severe message that is logged."""
@@ -108,8 +108,8 @@ def load_config(path: Path | None) -> Config:
 def parse_config(text: str, *, source: str = "<text>") -> Config:
     """Check the text of a configuration; `source` is how messages call it."""
     try:
-        raw = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        raw = read_toml(text)
+    except NotTomlError as error:
         raise ConfigError(f"configuration {source}: not valid TOML: {error}; correct that line") from error
     try:
         return msgspec.convert(raw, Config)

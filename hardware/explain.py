@@ -1,8 +1,29 @@
 """What is wrong with a TOML file, in words: the full key, the value and the remedy."""
 
 import re
+import tomllib
+from typing import Any, Final
 
 import msgspec
+
+_SHOWN_CHARS: Final = 80
+
+
+class NotTomlError(ValueError):
+    """A text that is no TOML; says where and why."""
+
+
+def read_toml(text: str) -> dict[str, Any]:
+    """Parse a TOML file; raise NotTomlError whatever is wrong with it.
+
+    tomllib itself lets RecursionError through for deep nesting, and a plain ValueError for endless digits.
+    """
+    try:
+        return tomllib.loads(text)
+    except RecursionError as error:
+        raise NotTomlError("it nests too deep") from error
+    except ValueError as error:
+        raise NotTomlError(str(error)) from error
 
 
 def explain(error: msgspec.ValidationError, raw: object) -> str:
@@ -15,7 +36,15 @@ def explain(error: msgspec.ValidationError, raw: object) -> str:
         if "unknown" in problem:
             return f"{full_key}: unknown key; remove it or correct its spelling"
         return f"{full_key}: missing; add it"
-    return f"{key}: {problem}, got {_value_at(raw, key)!r}; correct the value"
+    return f"{key}: {problem}, got {_shown(_value_at(raw, key))}; correct the value"
+
+
+def _shown(value: object) -> str:
+    try:
+        text = repr(value)
+    except ValueError:  # Python refuses to spell integers of thousands of digits
+        return "a number too long to show"
+    return text if len(text) <= _SHOWN_CHARS else f"{text[:_SHOWN_CHARS]}…"
 
 
 def _value_at(raw: object, key: str) -> object:

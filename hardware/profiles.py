@@ -11,7 +11,6 @@ Electrical rules and their sources:
 - A lock that somebody leaves through needs egress that works without us, mechanical or hard-wired.
 """
 
-import tomllib
 from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from pathlib import Path
@@ -20,7 +19,7 @@ from typing import Annotated, ClassVar, Literal, get_args
 import msgspec
 
 from hardware.errors import HardwareError, ProfileError
-from hardware.explain import explain
+from hardware.explain import NotTomlError, explain, read_toml
 
 SHIPPED = Path(__file__).parent / "profiles"
 MAX_CEILING_S = 60.0
@@ -261,8 +260,8 @@ def load_profile(name_or_path: str | Path) -> Profile:
 def parse_profile(text: str, *, source: str = "<text>") -> Profile:
     """Check the text of a profile. ``source`` is how messages call it."""
     try:
-        raw = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        raw = read_toml(text)
+    except NotTomlError as error:
         raise ProfileError(f"profile {source}: not valid TOML: {error}; correct that line") from error
     try:
         _refuse_unknown_drivers(raw)
@@ -295,8 +294,8 @@ def _refuse_unknown_drivers(raw: dict[str, object]) -> None:
     for key, section, part in _raw_parts(raw):
         driver = part.get("driver")
         known = driver_parts(section)
-        if driver is not None and driver not in known:
-            raise ProfileError(f"{key}.driver: no driver {driver!r}; use one of {', '.join(sorted(known))}")
+        if isinstance(driver, str) and driver not in known:
+            raise ProfileError(f"{key}.driver: no driver {driver[:40]!r}; use one of {', '.join(sorted(known))}")
 
 
 def _raw_parts(raw: dict[str, object]) -> Iterator[tuple[str, str, dict[str, object]]]:

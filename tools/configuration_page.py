@@ -54,6 +54,8 @@ def field_docstrings(struct: type) -> dict[str, str]:
 
 def _value(kind: Any) -> str:
     if hasattr(kind, "__metadata__"):
+        if kind.__metadata__[0].title is not None:
+            return str(kind.__metadata__[0].title)
         return f"{_value(get_args(kind)[0])}{_bounds(kind.__metadata__[0])}"
     if get_origin(kind) is not None or get_args(kind):
         return " or ".join(_value(one) for one in get_args(kind) if one is not type(None))

@@ -27,6 +27,10 @@ def test_every_table_can_be_set() -> None:
         ("[door]\nhold_off_s = -1", ["door.hold_off_s", "-1"]),
         ('log_level = "loud"', ["log_level", "'loud'"]),
         ("[door", ["not valid TOML"]),
+        ("a = " + "[" * 2000, ["not valid TOML"]),
+        ("a = " + "1" * 5000, ["not valid TOML"]),
+        ("[kiosk]\nport = 0x" + "f" * 5000, ["kiosk.port", "too long to show"]),
+        ('state = "/x\\u0000y"', ["state"]),
     ],
 )
 def test_an_error_names_key_value_and_remedy(text: str, says: list[str]) -> None:
@@ -34,6 +38,12 @@ def test_an_error_names_key_value_and_remedy(text: str, says: list[str]) -> None
         parse_config(text, source="/etc/x.toml")
     for part in ["/etc/x.toml", *says]:
         assert part in str(caught.value)
+
+
+def test_an_error_about_a_huge_value_stays_short() -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_config(f'log_level = "{"x" * 100_000}"')
+    assert len(str(caught.value)) < 500
 
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:

@@ -231,7 +231,15 @@ def test_broken_toml_names_the_line() -> None:
         parse_profile("name = 'x'\nname =\n", source="mine")
 
 
-@pytest.mark.parametrize("text", ["readers = 3", "readers = [3]", "strike = []", "light = 'x'", ""])
+@pytest.mark.parametrize("text", ["a = " + "[" * 2000, "a = " + "1" * 5000])
+def test_toml_that_is_too_deep_or_too_long_is_refused(text: str) -> None:
+    with pytest.raises(ProfileError, match="not valid TOML"):
+        parse_profile(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["readers = 3", "readers = [3]", "strike = []", "light = 'x'", "readers = [{driver = {}}]", ""]
+)
 def test_sections_of_the_wrong_shape_are_refused(text: str) -> None:
     with pytest.raises(ProfileError):
         parse_profile(text)
