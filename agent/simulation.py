@@ -23,6 +23,8 @@ log = logging.getLogger(__name__)
 
 SOCKET_NAME: Final = "control.sock"
 _MAX_LINE: Final = 8192
+_MAX_SHIFT_S: Final = 100 * 366 * 86_400
+"""A century: beyond, the wall time would be no date that a journal can hold."""
 
 
 class Gate(Protocol):
@@ -99,7 +101,7 @@ class Simulation:
             return SimAnswer(f"no action {request.do[:40]!r}; there are {', '.join(sorted(self._actions))}")
         try:
             action(request.args)
-        except (KeyError, ValueError, HardwareError) as error:
+        except (KeyError, ValueError, OverflowError, HardwareError) as error:
             return SimAnswer(f"{request.do}: {error}")
         return SimAnswer(door=self._describe())
 
@@ -135,7 +137,10 @@ class Simulation:
             if args["synced"] not in synced:
                 raise ValueError(f"synced {args['synced']!r}; say yes, no, or true for the kernel's own word")
             self._time.pretend_synced(synced[args["synced"]])
-        self._time.shift(int(float(args.get("shift_s", "0")) * 1000))
+        shift_s = float(args.get("shift_s", "0"))
+        if not abs(shift_s) <= _MAX_SHIFT_S:
+            raise ValueError(f"shift_s {shift_s:g}; at most {_MAX_SHIFT_S} seconds either way")
+        self._time.shift(int(shift_s * 1000))
 
 
 def simulated_readers(readers: tuple[Reader, ...]) -> dict[str, SimReader] | None:

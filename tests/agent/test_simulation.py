@@ -74,6 +74,9 @@ async def test_a_reader_can_be_torn_unplugged_and_plugged_in(scene: Scene) -> No
         ("link", {"state": "bent"}, "say cut or heal"),
         ("clock", {"synced": "maybe"}, "say yes, no, or true"),
         ("clock", {"shift_s": "far"}, "far"),
+        ("clock", {"shift_s": "inf"}, "at most"),
+        ("clock", {"shift_s": "nan"}, "at most"),
+        ("clock", {"shift_s": "-1e300"}, "at most"),
         ("tap", {"uid": "04A1B2C3"}, "not running"),
     ],
 )
