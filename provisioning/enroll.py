@@ -39,6 +39,7 @@ MAX_ANSWER_BYTES: Final = 64 * 1024
 _NOT_YET_VALID: Final = 9  # X509_V_ERR_CERT_NOT_YET_VALID, openssl/x509_vfy.h
 _SELF_SIGNED: Final = 18  # X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT
 _CREATED: Final = (200, 201)
+_UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +86,15 @@ def enrol(
     }
     proof = jwt.encode(claims, key, algorithm="EdDSA", headers={"typ": PROOF_TYPE})
     request = EnrolRequest(code=bare, public_key=public_text(key), proof=proof, agent=agent, profile=profile)
-    status, body = _posted(central, msgspec.json.encode(request))
+    return read_answer(central, *_posted(central, msgspec.json.encode(request)))
+
+
+def read_answer(central: Central, status: int, body: bytes) -> EnrolAnswer:
+    """Return the identity in an answer; raise ProvisioningError for a refusal and for whatever is no answer."""
     if status in _CREATED:
         try:
             return msgspec.json.decode(body, type=EnrolAnswer)
-        except msgspec.DecodeError as fault:
+        except _UNREADABLE as fault:
             raise _no_central(central, "its answer is no enrolment") from fault
     raise _refusal(central, status, body)
 
@@ -200,7 +205,7 @@ def _tls_failure(central: Central, fault: ssl.SSLError) -> ProvisioningError:
 def _refusal(central: Central, status: int, body: bytes) -> ProvisioningError:
     try:
         refusal = msgspec.json.decode(body, type=EnrolRefusal)
-    except msgspec.DecodeError:
+    except _UNREADABLE:
         return _no_central(central, f"it answers HTTP {status}")
     code = ExitCode.NETWORK if refusal.error is EnrolRefused.BUSY else ExitCode.REFUSED
     again = "the same command again in a minute" if code is ExitCode.NETWORK else "doorstile join with a new code"

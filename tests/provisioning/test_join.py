@@ -107,6 +107,16 @@ def test_server_that_is_no_central_is_named(tmp_path: Path, status: int) -> None
     assert len(server.requests) == 1
 
 
+@pytest.mark.parametrize("status", [201, 403])
+@pytest.mark.parametrize("body", [b'{"error":"\xff"}', b'{"x":' + b"[" * 5000])
+def test_answer_that_is_no_text_or_nests_too_deep_is_no_central(tmp_path: Path, status: int, body: bytes) -> None:
+    with enrolment_server() as server:
+        server.reply = lambda _request: (status, body)
+        result = run(server.url, tmp_path)
+    assert result.exit_code == ExitCode.NETWORK
+    assert "no Doorstile central" in result.stderr
+
+
 def test_busy_central_is_worth_another_try(tmp_path: Path) -> None:
     def busy(_request: EnrolRequest) -> tuple[int, bytes]:
         return 429, msgspec.json.encode(EnrolRefusal(EnrolRefused.BUSY, "try again in a minute"))
