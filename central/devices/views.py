@@ -63,7 +63,7 @@ def _parsed(request: HttpRequest) -> EnrolRequest:
         raise EnrolmentError(EnrolRefused.MALFORMED, f"the request is larger than {MAX_BODY_BYTES} bytes")
     try:
         return _decoder.decode(request.body)
-    except (msgspec.DecodeError, RecursionError) as fault:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as fault:
         raise EnrolmentError(EnrolRefused.MALFORMED, f"not an enrolment request: {fault}"[:200]) from fault
 
 

@@ -164,7 +164,9 @@ def test_address_refuses_with_reason_and_status(client: Client, identity: Device
     assert response.json()["detail"]
 
 
-@pytest.mark.parametrize("body", [b"", b"[]", b"{}", b"\xff", b"[" * 9_000, b'{"code":1}', b"x" * 20_000], ids=len)
+@pytest.mark.parametrize(
+    "body", [b"", b"[]", b"{}", b"\xff", b"[" * 9_000, b'{"code":"\xff"}', b'{"code":1}', b"x" * 20_000], ids=len
+)
 def test_what_is_no_request_is_refused(client: Client, body: bytes) -> None:
     response = post(client, body)
     assert (response.status_code, response.json()["error"]) == (400, "malformed")
