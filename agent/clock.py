@@ -21,7 +21,7 @@ RELEASED_MS: Final = int(datetime(2026, 11, 1, tzinfo=UTC).timestamp() * 1000)
 """This code was written after this moment: no earlier wall time can be true."""
 
 _BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
-_DISCIPLINE_MS: Final = 10
+_DISCIPLINE_MS: Final = 1_000
 _STA_UNSYNC: Final = 0x0040
 _TIMEX_BYTES: Final = 208
 _TIMEX_MAXERROR_AT: Final = 24  # struct timex on 64-bit Linux: long maxerror, microseconds
@@ -47,7 +47,8 @@ class TimeSource(Protocol):
 class SystemTime:
     """The kernel's clocks. CLOCK_MONOTONIC does not count suspend, which an appliance never does.
 
-    NTP's state is asked for at most once in `_DISCIPLINE_MS`: one presentation reads the clock several times.
+    NTP's state changes over minutes and is asked for once a second. Whoever reads the clock regularly keeps that off
+    the way from a card to the relay.
     """
 
     def __init__(self) -> None:

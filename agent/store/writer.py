@@ -135,6 +135,8 @@ class Writer:
         fault = self._write(batch) if batch.accepted else None
         answers = [(append.waiter, first if fault is None else fault) for append, first in batch.accepted]
         self._publish(Report(answers + batch.refused, self._at.n, self._at.bytes, fault=self._fault))
+        if fault is None:
+            self._mark()  # after the answer: it may lag behind the journal, and nobody at the door waits for it
         if self._frames >= self._limits.checkpoint_frames:
             self._checkpoint()
 
@@ -192,7 +194,6 @@ class Writer:
         self._frames += 1 + bool(self._changes or batch.promises) + 3 * need // self._limits.page_bytes
         self._changes.clear()
         self._patience_s = self._limits.idle_s
-        self._mark()
 
     def _mark(self) -> None:
         at = self._at
