@@ -200,8 +200,8 @@ async def _show_link(agent: Agent, notifier: Notifier) -> None:
     """Keep page and service status true about the link and about what waits for it."""
     shown = None
     while True:
-        status, waiting = agent.link.status, agent.journal.backlog().events
-        down_s = 0.0 if status.is_up else (agent.clock.now().mono_ms - status.since_ms) / 1000
+        status, waiting, now = agent.link.status, agent.journal.backlog().events, agent.clock.now()
+        down_s = 0.0 if status.is_up else (now.mono_ms - status.since_ms) / 1000
         agent.kiosk.set_link(offline=down_s > OFFLINE_AFTER_S, waiting=waiting)
         if (status.is_up, waiting) != shown:
             shown = (status.is_up, waiting)
