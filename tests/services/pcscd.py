@@ -1,9 +1,12 @@
 """A real pcscd with virtual slots, for tests that tap virtual cards.
 
-pcscd listens on one fixed path, so only one can run on a machine: a lock file makes test runs take turns.
+pcscd listens on a path that is compiled in and belongs to root. So each one runs in a mount namespace of its own, where
+that folder is a temporary one of ours (mount_namespaces(7); as a user also user_namespaces(7)): tests need not be root,
+the machine's own pcscd is not in the way, and test runs do not get into each other's. Clients in this process and below
+find the socket by PCSCLITE_CSOCK_NAME, which libpcsclite reads once in a process.
 """
 
-import fcntl
+import atexit
 import os
 import random
 import shutil
@@ -14,18 +17,21 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 import pytest
 
 PCSCD = shutil.which("pcscd") or "/usr/sbin/pcscd"
-SOCKET = Path("/run/pcscd/pcscd.comm")
-PID_FILE = Path("/run/pcscd/pcscd.pid")
+SOCKET_NAME = "pcscd.comm"
 DRIVER = Path("/usr/lib/pcsc/drivers/serial/libifdvpcd.so")
-LOCK = Path(tempfile.gettempdir()) / "doorstile-pcscd.lock"
 START_WITHIN_S = 10.0
 MAX_SLOTS = 2
 """Debian's build of the driver keeps its slots in one global table of two: a second entry would mirror the first."""
+
+_IN_NAMESPACE = """
+mount -t tmpfs tmpfs /run && mkdir /run/pcscd && mount --bind "$1" /run/pcscd && exec "$2" --foreground --config "$3"
+"""
 
 _CONF = """FRIENDLYNAME "{name}"
 DEVICENAME /dev/null:{port:#06x}
@@ -78,7 +84,7 @@ class Pcscd:
         assert self._process is None, "pcscd already runs"
         with self._log_path.open("ab") as log:
             self._process = subprocess.Popen(
-                [PCSCD, "--foreground", "--config", str(self._conf_dir)],
+                [*_unshare(), "sh", "-c", _IN_NAMESPACE, "sh", str(ipc_folder()), PCSCD, str(self._conf_dir)],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -107,8 +113,8 @@ class Pcscd:
         if process is not None:
             process.kill()
             process.wait(5)
-            SOCKET.unlink(missing_ok=True)
-            PID_FILE.unlink(missing_ok=True)
+            for left_behind in ipc_folder().iterdir():
+                left_behind.unlink()
 
     @contextmanager
     def without_readers(self) -> Iterator[None]:
@@ -128,17 +134,17 @@ class Pcscd:
 
     def _is_serving(self) -> bool:
         with socket.socket(socket.AF_UNIX) as client:
-            return client.connect_ex(str(SOCKET)) == 0
+            return client.connect_ex(str(ipc_folder() / SOCKET_NAME)) == 0
 
 
 @contextmanager
-def running_pcscd(slots: int = 1, *, wait_s: float = 50.0) -> Iterator[Pcscd]:
+def running_pcscd(slots: int = 1) -> Iterator[Pcscd]:
     """Start pcscd with ``slots`` empty virtual slots on free ports, and stop it at the end.
 
-    Waits up to ``wait_s`` for another test run's pcscd to end. Skips or fails as ``need_pcscd`` does.
+    Skips or fails as ``need_pcscd`` does.
     """
     need_pcscd()
-    with _turn(wait_s), tempfile.TemporaryDirectory(prefix="doorstile-pcscd-") as work_dir:
+    with tempfile.TemporaryDirectory(prefix="doorstile-pcscd-") as work_dir:
         pcscd = Pcscd(Path(work_dir), slots)
         pcscd.start()
         try:
@@ -147,20 +153,17 @@ def running_pcscd(slots: int = 1, *, wait_s: float = 50.0) -> Iterator[Pcscd]:
             pcscd.stop()
 
 
-@contextmanager
-def _turn(wait_s: float) -> Iterator[None]:
-    """Hold the machine's one place for a pcscd."""
-    SOCKET.parent.mkdir(exist_ok=True)
-    deadline = time.monotonic() + wait_s
-    with LOCK.open("w") as lock:
-        while True:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                assert time.monotonic() < deadline, f"another test run holds {LOCK} for over {wait_s} s; wait for it"
-                threading.Event().wait(0.1)
-        yield
+@cache
+def ipc_folder() -> Path:
+    """Where the pcscd of this process puts its socket: one folder for the life of the process."""
+    folder = Path(tempfile.mkdtemp(prefix="doorstile-pcscd-ipc-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    os.environ["PCSCLITE_CSOCK_NAME"] = str(folder / SOCKET_NAME)
+    return folder
+
+
+def _unshare() -> list[str]:
+    return ["unshare", "--mount"] if os.geteuid() == 0 else ["unshare", "--map-root-user", "--mount"]
 
 
 def _free_port_pairs(count: int) -> list[int]:
