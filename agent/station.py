@@ -18,7 +18,10 @@ from agent.core.effects import (
     Commanded,
     Effect,
     Input,
+    Opened,
+    Opening,
     Presented,
+    PulseEnded,
     Record,
     Recorded,
     RecordFailed,
@@ -167,7 +170,7 @@ class Station:
             case Record():
                 return await self._record(effect)
             case Unlock(opening, for_ms):
-                await self._acting.unlock(opening, for_ms, self._queue.put_nowait)
+                return await self._unlock(opening, for_ms)
             case Show(screen):
                 self._acting.show(screen)
             case Answer(id, _, state, code):
@@ -179,6 +182,19 @@ class Station:
             case _:
                 assert_never(effect)
         return None
+
+    async def _unlock(self, opening: Opening, for_ms: int) -> Input | None:
+        """Begin a pulse. That it began is told at once: in the queue green could wait until the way is closed again."""
+        begun: list[Opened] = []
+
+        def post(said: Opened | PulseEnded) -> None:
+            if isinstance(said, Opened):
+                begun.append(said)
+            else:
+                self._queue.put_nowait(said)
+
+        await self._acting.unlock(opening, for_ms, post)
+        return begun[0] if begun else None
 
     async def _record(self, effect: Record) -> Input:
         stamp = self._clock.stamp(effect.at)

@@ -109,6 +109,17 @@ async def bench(*, light: Light | None = None, with_lock: bool = True) -> AsyncI
         strike.off()
 
 
+async def test_green_does_not_wait_behind_those_who_queue() -> None:
+    async with bench() as at:
+        at.journal.gate.clear()
+        at.tap(ANN)
+        at.tap(BEN, "out")
+        await settle()
+        at.journal.gate.set()
+        await settle()
+        assert at.states[:3] == [State.READING, State.GRANTED_IN, State.READING]
+
+
 async def test_a_members_tap_is_recorded_then_opens_then_shows_green() -> None:
     async with bench() as at:
         at.journal.gate.clear()
