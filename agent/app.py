@@ -210,14 +210,17 @@ async def _show_link(agent: Agent, notifier: Notifier) -> None:
 
 
 async def _anchor_time(agent: Agent) -> None:
-    """Once the wall clock can be trusted, tell central what time it was when it could not."""
+    """Tell central what time it was when the clock was wrong, once it is known how far the clock can be trusted.
+
+    A battery-backed clock alone says nothing about its error, and an anchor without one would count as exact.
+    """
     while True:
         now = agent.clock.now()
-        if now.q is not ClockQuality.NONE:
+        stamp = agent.clock.stamp(now)
+        if stamp.q is not ClockQuality.NONE and stamp.err_ms is not None:
             break
         await asyncio.sleep(_FIGURES_EVERY_S)
-    stamp = agent.clock.stamp(now)
-    agent.link.anchor(Anchor(boot=stamp.boot, mono_ms=stamp.mono_ms, wall_ms=stamp.wall_ms, err_ms=stamp.err_ms or 0))
+    agent.link.anchor(Anchor(boot=stamp.boot, mono_ms=stamp.mono_ms, wall_ms=stamp.wall_ms, err_ms=stamp.err_ms))
 
 
 async def _scrub(agent: Agent) -> None:
