@@ -53,5 +53,8 @@ class ReconnectWait(wait_base):
     def _soon(self, parting: Parting, retry_state: RetryCallState) -> float:
         min_s = self.values.min_ms / 1000
         most = wait_exponential(multiplier=2 * min_s, max=self.values.cap_ms / 1000, min=min_s)(retry_state)
-        pause_s = max(self._random.uniform(min_s, max(min_s, most)), parting.retry_after_s)
+        pause_s = self._random.uniform(min_s, max(min_s, most))
+        if parting.retry_after_s > 0:
+            # A pause that was merely raised to Retry-After would bring half of a fleet back at one moment.
+            pause_s += parting.retry_after_s - min_s
         return pause_s + self._random.uniform(0.0, max(parting.spread_s, self.values.spread_ms / 1000))

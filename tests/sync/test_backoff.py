@@ -97,7 +97,12 @@ async def test_stable_connection_forgives_refused_tokens() -> None:
 
 async def test_retry_after_is_honoured() -> None:
     made = await pauses(repeat(Parting(Fate.TRANSIENT, "busy", retry_after_s=30.0)))
-    assert all(30.0 <= pause <= 30.5 for pause in made)
+    assert all(30.0 <= pause <= 34.0 for pause in made)
+
+
+async def test_retry_after_keeps_its_jitter() -> None:
+    made = await pauses(repeat(Parting(Fate.TRANSIENT, "busy", retry_after_s=2.0)))
+    assert len(set(made)) == len(made)
 
 
 async def test_spread_of_a_bye_or_a_welcome_is_added() -> None:
