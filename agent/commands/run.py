@@ -52,12 +52,15 @@ def _switch_off(profile: str) -> None:
 def _work(chosen: Config) -> None:
     from agent.app import work  # everything that a door needs is imported when one is worked
 
+    stopped_by: list[BaseException] = []
     try:
         asyncio.run(_until_signal(lambda: work(chosen)))
     except* (DoorstileError, HardwareError) as group:
-        for error in _leaves(group):
-            log.critical("stopped: %s", error)
-        sys.exit(1)
+        stopped_by += _leaves(group)
+    for error in stopped_by:
+        log.critical("stopped: %s", error)
+    if stopped_by:
+        sys.exit(1)  # not within except*, where Python 3.11.2 makes a group of it
 
 
 async def _until_signal(work: Callable[[], Coroutine[object, object, None]]) -> None:
