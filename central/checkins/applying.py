@@ -83,9 +83,10 @@ def lock_site(site: Site) -> Site:
 
     Where a database knows no row locks it has one writer at a time.
     """
-    if not connection.features.has_select_for_update:
-        return site
-    return Site.objects.select_for_update(no_key=True).get(pk=site.pk)
+    if connection.features.has_select_for_update:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1 FROM devices_site WHERE id = %s FOR NO KEY UPDATE", [site.pk])
+    return site
 
 
 def anchors_of(device_id: UUID, boots: list[str]) -> dict[str, Anchor]:

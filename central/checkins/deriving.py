@@ -6,7 +6,16 @@ from typing import Any, Final, NamedTuple
 from zoneinfo import ZoneInfo
 
 from central.checkins import bulk, visits
-from central.checkins.visits import MAX_STAY_HOURS, ClosingRule, EndedBy, EventKey, Movement, Resumption, Visit
+from central.checkins.visits import (
+    HOLD_OFF_MS,
+    MAX_STAY_HOURS,
+    ClosingRule,
+    EndedBy,
+    EventKey,
+    Movement,
+    Resumption,
+    Visit,
+)
 from central.devices.models import Site
 from wire.vocabulary import Direction
 
@@ -16,18 +25,23 @@ COLUMNS: Final = {
 }  # fmt: skip
 """Where a movement's row says which visit it opens, with their PostgreSQL types."""
 NO_VISIT: Final = (False, None, "", None, "", None, True)
+_VISIT: Final = ", ".join(f"m.{name}" for name in COLUMNS)
+_REACH_MS: Final = MAX_STAY_HOURS * 3_600_000 + HOLD_OFF_MS
+"""What opened longer ago than this is over, and its exit holds no tap off any more."""
 # For each member the last movement before its moment that opened a visit, found by index, and all that came since.
 # Materialised, so that the look-up is made once a member; `IS TRUE` keeps planners from the index by site, which holds
 # everybody, while they know nothing of the table yet.
 _HELD: Final = f"""
     WITH wanted AS MATERIALIZED (
-        SELECT given.member, COALESCE((
+        SELECT given.member, given.site AS site, COALESCE((
             SELECT b.at_ms FROM checkins_movement b
             WHERE b.member_id = given.member AND b.counts AND b.opens AND (b.site_id = given.site) IS TRUE
-            AND b.at_ms < given.since_ms ORDER BY b.at_ms DESC LIMIT 1), given.since_ms) AS from_ms, given.site AS site
-        FROM {{given}})
-    SELECT m.member_id, m.id, m.device_id, m.run, m.n, m.at_ms, m.direction, m.is_certain,
-           {", ".join(f"m.{name}" for name in COLUMNS)}
+            AND b.at_ms < given.since_ms AND b.at_ms >= given.since_ms - {_REACH_MS}
+            ORDER BY b.at_ms DESC LIMIT 1
+        ), given.since_ms) AS from_ms
+        FROM {{given}}
+    )
+    SELECT m.member_id, m.id, m.device_id, m.run, m.n, m.at_ms, m.direction, m.is_certain, {_VISIT}
     FROM wanted JOIN checkins_movement m
     ON m.member_id = wanted.member AND m.counts AND m.at_ms >= wanted.from_ms AND m.site_id = wanted.site
 """  # noqa: S608 - the names of columns

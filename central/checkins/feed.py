@@ -13,7 +13,7 @@ from uuid import UUID
 import msgspec
 from asgiref.sync import async_to_sync
 from channels.exceptions import ChannelFull
-from channels.layers import get_channel_layer
+from channels.layers import InMemoryChannelLayer, get_channel_layer
 from redis.exceptions import RedisError
 
 from central.checkins.models import Event
@@ -103,8 +103,11 @@ def latest(site_ids: Sequence[UUID]) -> list[Entry]:
 def publish(site_id: UUID, happenings: Sequence[Happening]) -> None:
     """Tell the pages of a site; call it after the commit, from synchronous code. A layer that is away costs nothing."""
     layer = get_channel_layer()
+    if layer is None or (isinstance(layer, InMemoryChannelLayer) and not layer.groups.get(group(site_id))):
+        # A layer within the process knows that no page is open, and names need not be looked up for nobody.
+        return
     told = entries(happenings)
-    if layer is None or not told:
+    if not told:
         return
     text = msgspec.json.encode({"type": "entries", "site": str(site_id), "entries": told}).decode()
     message: dict[str, Any] = {"type": TYPE, "text": text}
