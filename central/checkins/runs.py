@@ -35,8 +35,14 @@ def register(device_id: UUID, session: int, hello: Hello) -> list[RunAck]:
 
 
 def last_run(device_id: UUID) -> RunAck | None:
-    """Return what central holds of the last run that it learnt of, whether or not the device still knows it."""
-    run = Run.objects.filter(device_id=device_id).order_by("pk").last()
+    """Return what central holds of the newest run that it has events of, in the journal that it learnt of last.
+
+    A run that was announced and never sent says nothing about what central had before it was restored from a backup.
+    """
+    newest = Run.objects.filter(device_id=device_id).order_by("pk").last()
+    if newest is None:
+        return None
+    run = Run.objects.filter(device_id=device_id, store=newest.store, upto__gt=0).order_by("ord").last()
     return None if run is None else RunAck(run.run, run.upto, run.head)
 
 

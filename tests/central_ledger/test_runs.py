@@ -50,6 +50,12 @@ def test_device_without_runs_has_no_last_run(device: Device) -> None:
     assert runs.last_run(device.pk) is None
 
 
+def test_a_run_of_which_nothing_arrived_is_not_the_last_that_central_holds(delivered: JournalScript) -> None:
+    later = delivered.next_run("00000000000000bb")
+    register(delivered.device, delivered.state(acked=4), later.state())
+    assert runs.last_run(delivered.device) == RunAck(delivered.run, 4, delivered.heads[4].hex())
+
+
 def test_answers_come_in_the_order_of_hello(journal: JournalScript) -> None:
     later = journal.next_run("00000000000000bb")
     acks = register(journal.device, later.state(), journal.state())
