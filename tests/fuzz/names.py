@@ -1,0 +1,9 @@
+"""The targets' names, for a command line that must not import the product before it is instrumented."""
+
+from typing import Final
+
+NAMES: Final = (
+    "agent_session", "central_session", "configuration", "credential", "enrolment_answer", "enrolment_request",
+    "events", "frames_from_agent", "frames_from_central", "ledger", "panel", "presentation", "profile", "reader_names",
+    "refusal", "token",
+)  # fmt: skip

@@ -1,0 +1,13 @@
+"""All targets. Django has to be set up before this is imported: central's parsers stand in its applications."""
+
+from typing import Final
+
+from tests.fuzz import frames, joining, ledger, panel, presenting, sessions, settings
+from tests.fuzz.target import Target
+
+TARGETS: Final[dict[str, Target]] = {
+    target.name: target
+    for module in (frames, sessions, settings, joining, presenting, panel, ledger)
+    for target in module.TARGETS
+}
+"""By name. Signed passes get their target with their parser."""
