@@ -3,10 +3,10 @@
 import json
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -29,46 +29,52 @@ SHOWN_WITHIN_S = 1.0
 EVIL = "<img src=x onerror=\"document.title='broken'\">"
 
 
-@pytest.fixture
-def central(tmp_path: Path) -> Iterator[RunningCentral]:
+@dataclass(frozen=True)
+class Shop:
+    """A central with the demonstration's site, and the device at its door."""
+
+    central: RunningCentral
+    username: str
+    password: str
+    identity: DeviceIdentity
+
+    @asynccontextmanager
+    async def device(self, run: str) -> AsyncIterator[tuple[ScriptedDevice, JournalScript, list[UUID]]]:
+        """Connect and greet for a new run; yield the device, its journal and the members that it was told of."""
+        journal = journal_of(self.identity, run=run, store=run)
+        async with connected(self.central.link_url, self.identity.token(datetime.now(UTC))) as device:
+            await device.greet(journal, dir=None)
+            rows = (await device.hear(DirChunk)).rows
+            yield device, journal, sorted(UUID(row.member) for row in rows)
+
+
+@contextmanager
+def open_shop(folder: Path) -> Iterator[Shop]:
+    """Run a central whose first member has markup for a name, and let a device join it."""
     need_chromium()
-    with running_central(tmp_path) as running:
-        yield running
+    with running_central(folder) as central:
+        seed = json.loads(central.manage("demo_seed", "--json", "--members", "2"))
+        member = "from central.directory.models import Member; m = Member.objects.order_by('pk').first()"
+        central.manage("shell", "-v0", "-c", f"{member}; m.full_name = {EVIL!r}; m.save()")
+        identity = DeviceIdentity()
+        request = identity.enrolment(seed["code"], central.url)
+        answer = central.post(ENROL_PATH, msgspec.json.encode(request))
+        identity.device, identity.kid, identity.audience = answer["device"], answer["kid"], answer["audience"]
+        yield Shop(central, seed["username"], seed["password"], identity)
 
 
-@pytest.fixture
-def seed(central: RunningCentral) -> dict[str, Any]:
-    """Return what the demonstration's site has; its second member's name is markup."""
-    made: dict[str, Any] = json.loads(central.manage("demo_seed", "--json", "--members", "3"))
-    rename = (
-        f"from central.directory.models import Member; Member.objects.order_by('pk').first().delete(); "
-        f"m = Member.objects.order_by('pk').first(); m.full_name = {EVIL!r}; m.save()"
-    )
-    central.manage("shell", "-v0", "-c", rename)
-    return made
-
-
-@asynccontextmanager
-async def device_of(
-    central: RunningCentral, code: str
-) -> AsyncIterator[tuple[ScriptedDevice, JournalScript, list[UUID]]]:
-    """Join and greet; yield the device, its journal and the members that it was told of."""
-    identity = DeviceIdentity()
-    answer = central.post(ENROL_PATH, msgspec.json.encode(identity.enrolment(code, central.url)))
-    identity.device, identity.kid, identity.audience = answer["device"], answer["kid"], answer["audience"]
-    journal = journal_of(identity)
-    async with connected(central.link_url, identity.token(datetime.now(UTC))) as device:
-        await device.greet(journal, dir=None)
-        rows = (await device.hear(DirChunk)).rows
-        yield device, journal, sorted(UUID(row.member) for row in rows)
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+    with open_shop(tmp_path_factory.mktemp("shop")) as shop:
+        yield shop
 
 
 @asynccontextmanager
-async def dashboard(central: RunningCentral, seed: dict[str, Any]) -> AsyncIterator[Page]:
+async def dashboard(shop: Shop) -> AsyncIterator[Page]:
     """Log in as staff do."""
-    async with open_page(central.url + "/") as page:
-        await page.fill("[name=username]", seed["username"])
-        await page.fill("[name=password]", seed["password"])
+    async with open_page(shop.central.url + "/") as page:
+        await page.fill("[name=username]", shop.username)
+        await page.fill("[name=password]", shop.password)
         await page.press("[name=password]", "Enter")
         await expect(page.locator("#link")).to_have_attribute("data-state", "live")
         yield page
@@ -79,8 +85,8 @@ def ago(seconds: float) -> int:
     return round((time.time_ns() / 1e6) - START_MS - seconds * 1000)
 
 
-async def test_page_shows_what_happens_as_it_happens(central: RunningCentral, seed: dict[str, Any]) -> None:
-    async with device_of(central, seed["code"]) as (device, journal, members), dashboard(central, seed) as page:
+async def test_page_shows_what_happens_as_it_happens(shop: Shop) -> None:
+    async with shop.device("00000000000000a1") as (device, journal, members), dashboard(shop) as page:
         await expect(page.locator("#quiet")).to_be_visible()
         journal.visit(members[1], ago(2), Direction.IN)
         begun = time.perf_counter()
@@ -102,8 +108,8 @@ async def test_page_shows_what_happens_as_it_happens(central: RunningCentral, se
         await expect(page.locator("#feed li").nth(1).locator(".who")).to_have_text(EVIL)
 
 
-async def test_staff_let_one_person_in_and_see_each_step(central: RunningCentral, seed: dict[str, Any]) -> None:
-    async with device_of(central, seed["code"]) as (device, _, _), dashboard(central, seed) as page:
+async def test_staff_let_one_person_in_and_see_each_step(shop: Shop) -> None:
+    async with shop.device("00000000000000a2") as (device, _, _), dashboard(shop) as page:
         said = page.locator("form.unlock output")
         await page.fill("form.unlock [name=reason]", "forgot the card")
         await page.click("form.unlock button")
@@ -116,19 +122,19 @@ async def test_staff_let_one_person_in_and_see_each_step(central: RunningCentral
         await expect(page.locator("form.unlock button")).to_be_enabled()
 
 
-async def test_door_that_is_away_is_not_asked(central: RunningCentral, seed: dict[str, Any]) -> None:
-    async with device_of(central, seed["code"]):
+async def test_door_that_is_away_is_not_asked(shop: Shop) -> None:
+    async with shop.device("00000000000000a3"):
         pass
-    async with dashboard(central, seed) as page:
+    async with dashboard(shop) as page:
+        await expect(page.locator("tr[data-device]")).to_have_attribute("data-state", "away")
         await page.fill("form.unlock [name=reason]", "forgot the card")
         await page.click("form.unlock button")
         await expect(page.locator("form.unlock output")).to_contain_text("refused: the door is not connected")
 
 
-async def test_page_says_how_old_its_figures_are_once_central_is_gone(
-    central: RunningCentral, seed: dict[str, Any]
-) -> None:
-    async with device_of(central, seed["code"]), dashboard(central, seed) as page:
-        central.stop()
-        await expect(page.locator("#link")).to_contain_text("Connection lost; figures are")
-        await expect(page.locator("body.stale")).to_have_count(1)
+async def test_page_says_how_old_its_figures_are_once_central_is_gone(tmp_path: Path) -> None:
+    with open_shop(tmp_path) as shop:
+        async with shop.device("00000000000000a4"), dashboard(shop) as page:
+            shop.central.stop()
+            await expect(page.locator("#link")).to_contain_text("Connection lost; figures are")
+            await expect(page.locator("body.stale")).to_have_count(1)
