@@ -17,7 +17,9 @@ class PlantedBug:
 
     `breaks` says what the product does wrong with the bug, `promise` what a person loses by it, `layer` which harness
     catches it, as a dotted module. `plant` switches the bug on for as long as it is entered. `catch` runs the harness
-    and returns the violation that it saw, None where all was well: None without the bug, a text with it.
+    and returns the violation that it saw, None where all was well: None without the bug, a text with it. With
+    `uses_database` central's database has to be there, empty or not; where it
+    `is_slow` (seconds, not tenths) the suite leaves it to its layer's own tests and to `python -m tests.planted`.
     """
 
     name: str
@@ -26,9 +28,16 @@ class PlantedBug:
     layer: str
     plant: Callable[[], AbstractContextManager[object]]
     catch: Callable[[], str | None]
+    uses_database: bool = False
+    is_slow: bool = False
 
 
-MODULES: Final[tuple[str, ...]] = ()
+MODULES: Final[tuple[str, ...]] = (
+    "tests.planted.door",
+    "tests.planted.linking",
+    "tests.planted.journaling",
+    "tests.planted.ledger",
+)
 
 
 def every_bug() -> dict[str, PlantedBug]:

@@ -1,0 +1,122 @@
+"""Bugs of the journal that show without a power cut: what is deleted, what is begun twice, which file is used."""
+
+import asyncio
+import json
+import sqlite3
+import tempfile
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+from unittest import mock
+
+from agent.store import reading, room
+from agent.store.batch import Batch
+from agent.store.errors import AckHeadError, DuplicatePromiseError, RowDamagedError
+from agent.store.journal import Journal, JournalLimits
+from tests.planted.door import patched
+from tests.planted.registry import PlantedBug
+from tests.store.samples import DEVICE, Chain, alarm, begun, pull
+from wire.events import Stamp
+from wire.vocabulary import ClockQuality
+
+_LIMITS = JournalLimits(reserve_bytes=4096, idle_s=0.02, keep_events=0, keep_bytes=0)
+_LONG_AGO = Stamp("boot-1", 5_000, 1_000, ClockQuality.NONE)
+"""Written by a clock that was never set."""
+_SETTLE_S = 0.25
+
+
+def _with_journal(work: Callable[[Path, Journal], Coroutine[Any, Any, str | None]]) -> str | None:
+    async def run() -> str | None:
+        with tempfile.TemporaryDirectory(prefix="doorstile-planted-") as folder:
+            journal = Journal.open(Path(folder), device=DEVICE, limits=_LIMITS)
+            try:
+                return await work(Path(folder), journal)
+            finally:
+                await journal.close()
+
+    return asyncio.run(run())
+
+
+@contextmanager
+def _deleted_by_clock() -> Iterator[None]:
+    """Retention goes by the age that the wall clock says."""
+
+    def prune(connection: sqlite3.Connection, keep_events: int, keep_bytes: int, rows: int) -> None:
+        for place, text in connection.execute("SELECT place, text FROM events").fetchall():
+            if text is not None and json.loads(text)["wall_ms"] < 1_700_000_000_000:
+                connection.execute("DELETE FROM events WHERE place = ?", (place,))
+
+    with mock.patch.object(room, "prune", prune):
+        yield
+
+
+def _loses_unacknowledged() -> str | None:
+    async def work(_folder: Path, journal: Journal) -> str | None:
+        for number in range(5):
+            await journal.append(alarm(str(number), at=_LONG_AGO))
+        await asyncio.sleep(_SETTLE_S)
+        chain = Chain.of(journal, journal.run)
+        try:
+            found = await pull(journal, journal.run, chain)
+        except (AssertionError, RowDamagedError):
+            found = 0
+        return None if found == 5 else f"{5 - found} of 5 events that central never had are deleted"
+
+    return _with_journal(work)
+
+
+def _begins_twice() -> str | None:
+    async def work(folder: Path, journal: Journal) -> str | None:
+        await journal.append(begun("c1", opens="unlock:c1"))
+        try:
+            await journal.append(begun("c1", opens="unlock:c1"))
+        except DuplicatePromiseError:
+            return None
+        return "a command that was begun before is begun again"
+
+    return _with_journal(work)
+
+
+@contextmanager
+def _head_ignored() -> Iterator[None]:
+    real = Journal.acknowledge
+
+    async def acknowledge(self: Journal, run: str, upto: int, head: bytes) -> None:
+        line = self._line(run)
+        known = await self._read(lambda: reading.head_at(self._opened.reader, line, upto, self._genesis(line)))
+        await real(self, run, upto, known[0] if known else head)
+
+    with mock.patch.object(Journal, "acknowledge", acknowledge):
+        yield
+
+
+def _believes_any_head() -> str | None:
+    async def work(_folder: Path, journal: Journal) -> str | None:
+        await journal.append(alarm())
+        try:
+            await journal.acknowledge(journal.run, 1, bytes(32))
+        except AckHeadError:
+            return None
+        return "an acknowledgement with another chain head moved the cursor"
+
+    return _with_journal(work)
+
+
+PLANTED: Final = (
+    PlantedBug(
+        "deleted-by-clock", "events that the wall clock calls old are deleted, acknowledged or not",
+        "only what central holds is deleted", "tests.planted.journaling", _deleted_by_clock, _loses_unacknowledged,
+    ),
+    PlantedBug(
+        "promise-begun-twice", "a command whose beginning is on the disk begins again",
+        "an unlock takes effect at most once", "tests.planted.journaling",
+        patched(Batch, "_taken", lambda *_: None), _begins_twice,
+    ),
+    PlantedBug(
+        "ack-head-unchecked", "an acknowledgement moves the cursor whatever chain head it names",
+        "no event is deleted that central does not hold", "tests.planted.journaling", _head_ignored,
+        _believes_any_head,
+    ),
+)  # fmt: skip
+"""The layer of the journal, without its crashes."""
