@@ -9,7 +9,6 @@ from django.utils import timezone
 
 from central.checkins.letters import retry
 from central.checkins.models import Alert, DeadLetter, Event, Loss, Run, Visit
-from central.directory.models import Member
 
 
 class RecordAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
@@ -69,10 +68,7 @@ class VisitAdmin(RecordAdmin):
     @admin.display(description="member")
     def member_name(self, visit: Visit) -> str:
         """The member's name, or the id of one that central does not know."""
-        try:
-            return str(visit.member)
-        except Member.DoesNotExist:
-            return f"unknown member {visit.member_id}"
+        return str(visit.member or f"unknown member {visit.member_id}")
 
 
 @admin.register(DeadLetter)

@@ -80,8 +80,6 @@ def apply(site: Site, facts: Iterable[Fact]) -> None:
     told: dict[EventKey, list[Fact]] = defaultdict(list)
     for fact in facts:
         told[fact.of].append(fact)
-    if not told:
-        return
     known = _load(told.keys())
     touched: dict[str, int] = {}
     rows: dict[EventKey, tuple[_Known, Movement | None]] = {}

@@ -231,6 +231,8 @@ def bad_texts() -> dict[str, tuple[bytes, RejectCode]]:
         "wrong body": event('{"code":5}'),
         "negative time": event('{"code":"a"}', wall_ms="-1"),
         "time that is no date": event('{"code":"a"}', wall_ms="9" * 18),
+        "time after the year 9999": event('{"code":"a"}', wall_ms="253402300800000"),
+        "passage of a run that cannot be": event(member[:-14].replace("aa", "a" * 33) + "}", kind="passage"),
         "long boot": event('{"code":"a"}').replace(b'"b"', b'"%s"' % (b"b" * 65)),
         "member that is no id": event(member % "jo' OR 1=1", kind="passage"),
         "passage of nothing": event('{"of_run":"aa","of_n":0,"outcome":"passed"}', kind="passage"),

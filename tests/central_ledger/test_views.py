@@ -270,6 +270,12 @@ def test_admin_is_closed_to_others(stranger: Client, staff: Client, path: str) -
     assert staff.get(f"/admin/{path}").status_code == 403
 
 
+def test_visit_of_an_unknown_member_is_listed(filled: JournalScript, superuser: Client) -> None:
+    text = superuser.get("/admin/checkins/visit/").content.decode()
+    assert "Ann Example" in text
+    assert "unknown member" in text
+
+
 def test_staff_try_a_dead_letter_again(filled: JournalScript, superuser: Client) -> None:
     letter = DeadLetter.objects.get()
     answer = superuser.post(
