@@ -87,6 +87,7 @@ class Scene:
     chance: random.Random
     figures: Figures
     is_over: asyncio.Event = field(default_factory=asyncio.Event)
+    down: set[int] = field(default_factory=set)
 
     async def play(self, kills: int) -> None:
         """Kill so often, with load all the while; everything runs and the weather is fine when this returns."""
@@ -102,17 +103,31 @@ class Scene:
             proxy.weather = FINE
 
     async def _kill(self, kills: int) -> None:
-        """The victims of one accident die together and come back together, each as its service manager would do it."""
-        while self.figures.kills < kills:
-            await asyncio.sleep(self.chance.uniform(0.1, 1.2))
-            dice = self.chance.random()
-            victims = [] if dice < 0.15 else [self.chance.choice(self.doors)[0]]
-            has_central = dice < 0.25
-            async with asyncio.TaskGroup() as tasks:
-                for door in victims:
-                    tasks.create_task(self._kill_agent(door))
-                if has_central:
-                    tasks.create_task(self._kill_central())
+        """Each victim comes back by itself, as its service manager would do it, while others die."""
+        left = kills
+        async with asyncio.TaskGroup() as tasks:
+            while left > 0:
+                await asyncio.sleep(self.chance.uniform(0.05, 0.8))
+                for victim in self._victims()[:left]:
+                    left -= 1
+                    self.down.add(victim)
+                    tasks.create_task(self._kill_one(victim))
+
+    def _victims(self) -> list[int]:
+        """Return who dies next among those that run: doors by number, central as -1; now and then several at once."""
+        up = {-1, *range(len(self.doors))} - self.down
+        dice = self.chance.random()
+        if dice < 0.1:
+            return sorted(up)
+        wanted = -1 if dice < 0.25 else self.chance.randrange(len(self.doors))
+        return [wanted] if wanted in up else []
+
+    async def _kill_one(self, victim: int) -> None:
+        if victim < 0:
+            await self._kill_central()
+        else:
+            await self._kill_agent(self.doors[victim][0])
+        self.down.discard(victim)
 
     async def _kill_agent(self, door: Door) -> None:
         await door.kill_agent()
@@ -194,12 +209,13 @@ async def crash_round(folder: Path, kills: int, seed: int) -> Figures:
 async def _scene(folder: Path, seed: int, figures: Figures) -> AsyncIterator[Scene]:
     async with contextlib.AsyncExitStack() as stack:
         central = await stack.enter_async_context(central_alone(folder / "central"))
-        doors = []
-        for number in range(DOORS):
-            door, proxy = await stack.enter_async_context(door_beside(folder / f"door{number}", central))
+        entered = [
+            await stack.enter_async_context(door_beside(folder / f"door{number}", central)) for number in range(DOORS)
+        ]
+        doors = [(door, proxy, Eyes(door)) for door, proxy in entered]
+        for door, _, _ in doors:
             await door.start_agent()
             await door.until("members", "yes")
-            doors.append((door, proxy, Eyes(door)))
         watching = await stack.enter_async_context(asyncio.TaskGroup())
         tasks = [watching.create_task(eyes.watch()) for _, _, eyes in doors]
         try:

@@ -1,0 +1,130 @@
+"""The fault table: `python -m tests.processes.faults [--only F12]`.
+
+Every row runs against the real agent, the real central or the real component, one after the other, and ends as `ok`,
+`short` or `not run` with its reason. Then the planted bugs.
+"""
+
+import asyncio
+import contextlib
+import importlib.util
+import subprocess
+import sys
+import tempfile
+import textwrap
+import traceback
+from collections import Counter
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from time import monotonic
+from typing import Final
+
+import click
+
+from tests.processes.doors import central_alone
+from tests.processes.lab import Lab, NotRunError, Row, ShortError
+
+MODULES: Final = ("power", "disk", "door", "process", "network", "central", "clock")
+ROW_WITHIN_S: Final = 240.0
+OK, SHORT, NOT_RUN = "ok", "short", "not run"
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How a row ended, and in which words."""
+
+    row: Row
+    verdict: str
+    words: str
+    seconds: float
+
+    def text(self) -> str:
+        """Return the row for people."""
+        head = f"{self.row.id:<8} {self.verdict:<8}{self.seconds:6.1f} s  {self.row.promise} | {self.row.did}"
+        if not self.words:
+            return head
+        return head + "\n" + textwrap.indent(textwrap.fill(self.words[:600], 110), " " * 27)
+
+
+def rows(only: tuple[str, ...] = (), *, is_quick: bool = False) -> list[Row]:
+    """Return the rows in order; `only` keeps those whose id begins so, `is_quick` those of the short form."""
+    every = [row for name in MODULES for row in import_module(f"tests.processes.rows_{name}").TABLE.rows]
+    kept = [row for row in every if not only or row.id.startswith(only)]
+    kept = [row for row in kept if row.is_quick or not is_quick]
+    return sorted(kept, key=lambda row: row.id)
+
+
+@contextlib.asynccontextmanager
+async def lab_in(folder: Path) -> AsyncIterator[Lab]:
+    """Run the central that rows share."""
+    async with central_alone(folder / "central") as central:
+        yield Lab(folder, central)
+
+
+async def run_row(row: Row, lab: Lab) -> Result:
+    """Run one row; whatever happens becomes its result."""
+    began = monotonic()
+    try:
+        async with asyncio.timeout(ROW_WITHIN_S):
+            words = await row.attempt(lab) or ""
+    except BaseException as fault:  # a supervising loop: one row must not end the table
+        leaf = _leaf(fault)
+        if isinstance(leaf, KeyboardInterrupt | asyncio.CancelledError):
+            raise
+        return Result(row, *_verdict_of(leaf), monotonic() - began)
+    return Result(row, OK, words, monotonic() - began)
+
+
+def _leaf(fault: BaseException) -> BaseException:
+    """Return what is inside groups of one task's failure; the promise before whatever broke because of it."""
+    while isinstance(fault, BaseExceptionGroup):
+        named = [each for each in fault.exceptions if isinstance(_leaf(each), ShortError | NotRunError)]
+        fault = (named or list(fault.exceptions))[0]
+    return fault
+
+
+def _verdict_of(fault: BaseException) -> tuple[str, str]:
+    if isinstance(fault, NotRunError):
+        return NOT_RUN, str(fault)
+    if isinstance(fault, ShortError):
+        return SHORT, str(fault)
+    where = traceback.extract_tb(fault.__traceback__)[-1]
+    return SHORT, f"{type(fault).__name__}: {fault} ({Path(where.filename).name}:{where.lineno})"
+
+
+async def table(folder: Path, chosen: list[Row]) -> list[Result]:
+    """Run rows one by one, printing each as it ends."""
+    results = []
+    async with lab_in(folder) as lab:
+        for row in chosen:
+            result = await run_row(row, lab)
+            results.append(result)
+            click.echo(result.text())
+    return results
+
+
+def planted() -> bool:
+    """Run the planted bugs and print their table; False where one escaped."""
+    if importlib.util.find_spec("tests.planted.__main__") is None:
+        click.echo("planted bugs: not run: tests/planted has no table to run yet")
+        return True
+    return subprocess.run([sys.executable, "-m", "tests.planted"], check=False).returncode == 0
+
+
+@click.command()
+@click.option("--only", multiple=True, help="Rows whose id begins so, such as F12; may be repeated.")
+@click.option("--no-planted", is_flag=True, help="Leave out the planted bugs.")
+def main(only: tuple[str, ...], *, no_planted: bool) -> None:
+    """Run the fault table; exits with 1 where a promise is not kept or a planted bug escapes."""
+    with tempfile.TemporaryDirectory(prefix="doorstile-faults-", ignore_cleanup_errors=True) as folder:
+        results = asyncio.run(table(Path(folder), rows(only)))
+    counts = Counter(result.verdict for result in results)
+    click.echo(", ".join(f"{counts[verdict]} {verdict}" for verdict in (OK, SHORT, NOT_RUN)))
+    all_caught = no_planted or planted()
+    if counts[SHORT] or not all_caught:
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,5 @@
+from typing import Final
+
+from tests.processes.lab import Table
+
+TABLE: Final = Table()
