@@ -158,7 +158,7 @@ class Journal:
         """
         line = self._line(run)
         try:
-            return await self._read(partial(reading.batch, self._opened.reader, line, after, max_events, max_bytes))
+            return await self._batch(line, after, max_events, max_bytes)
         except RowDamagedError as fault:
             leave_mark(self._opened.path, str(fault))
             self._fail(fault)
@@ -178,7 +178,7 @@ class Journal:
             return
         next_line, next_after = outbox.next_waiting(self._lines.values(), line, upto)
         known, oldest = await self._read(partial(self._look_up, replace(line), upto, next_line, next_after))
-        is_lost = known is None and any(loss.run == run and loss.to == upto for loss in self._losses)
+        is_lost = known is None and self._is_declared(run, upto)
         if not is_lost and (known is None or known[0] != head):
             ours = known[0].hex() if known else "unknown"
             raise AckHeadError(run, first, upto, f"its head is {head.hex()}, ours is {ours}")
@@ -216,6 +216,16 @@ class Journal:
             self._losses.remove(loss)
             sql = "DELETE FROM losses WHERE run = ? AND first = ?"
             self._writer.put(Change(("loss", run, str(loss.first)), sql, (run, loss.first)))
+
+    async def _batch(self, line: reading.RunLine, after: int, max_events: int, max_bytes: int) -> list[Spliced]:
+        found = await self._read(partial(reading.batch, self._opened.reader, line, after, max_events, max_bytes))
+        if not found and line.acked <= after < line.last and not self._is_declared(line.run, after + 1):
+            # A loss that central knew of, and forgot with a restore: the next start declares it again.
+            raise RowDamagedError(f"event {after + 1} of run {line.run} is missing; restart to declare it lost")
+        return found
+
+    def _is_declared(self, run: str, n: int) -> bool:
+        return any(loss.run == run and loss.first <= n <= loss.to for loss in self._losses)
 
     def backlog(self) -> Waiting:
         """Return what waits for an acknowledgement."""
