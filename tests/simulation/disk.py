@@ -11,13 +11,14 @@ from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import partial
+from itertools import zip_longest
 from random import Random
 from typing import Any, Final, NoReturn, Protocol
 
 from agent.core.types import EventId
 from agent.errors import CommitUnknownError, StoreError, StoreFullError
 from agent.store.batch import Batch
-from agent.store.errors import AckBeyondError, AckHeadError, QueueFullError, UnknownRunError
+from agent.store.errors import AckBeyondError, AckHeadError, QueueFullError, RowDamagedError, UnknownRunError
 from agent.store.orders import Append, Entry, Position
 from agent.store.reading import RunLine, genesis_of
 from agent.store.types import Draft, Loss, OpenReport, Promise, RunInfo, Spliced, StoreStats, Waiting
@@ -160,6 +161,8 @@ class Card:
             self.found.append("journal.db was marked after a failed write")
             self.is_suspect = False
         lines = list(self.image.lines.values())
+        for line, after in zip_longest(lines, lines[1:]):
+            self._declare_hole(line, after)
         ord_, prev_n, prev_head = 1, 0, b""
         if lines:
             before = lines[-1]
@@ -173,6 +176,15 @@ class Card:
         if self.truth is not None:
             self.truth.began(self.device, run, line.acked_head)
         return line
+
+    def _declare_hole(self, line: RunLine, after: RunLine | None) -> None:
+        """Declare what is missing at the end of a run and was not declared."""
+        gone = [n for n in range(line.acked + 1, line.last + 1) if self.rows[line.run][n - 1] is None]
+        losses = [loss for loss in self.image.losses if loss.run == line.run]
+        gone = [n for n in gone if not any(loss.first <= n <= loss.to for loss in losses)]
+        if gone:
+            head = after.prev_head or None if after is not None and after.ord == line.ord + 1 else None
+            self.image.losses.append(Loss(line.run, gone[0], gone[-1], TombReason.CORRUPT, head))
 
     def forked(self, random: Random) -> "Card":
         """Return a copy of the card, bit for bit."""
@@ -270,8 +282,9 @@ class CardJournal:
         if is_written:
             self._keep(batch, group)
         if trip is Trip.EIO:
-            self._condemn()
-            self._answer(group, CommitUnknownError("the flush failed"))
+            fault = CommitUnknownError("a write failed and its outcome is unknown")
+            self._condemn(fault)
+            self._answer(group, fault)
         elif trip is not None:
             self._host.crash()
         else:
@@ -316,9 +329,9 @@ class CardJournal:
             if not append.waiter.done():
                 append.waiter.set_exception(fault)
 
-    def _condemn(self) -> None:
+    def _condemn(self, fault: StoreError) -> None:
         self._card.is_suspect = True
-        self._fault = CommitUnknownError("a write failed and its outcome is unknown")
+        self._fault = fault
         for watcher in self._watchers:
             if not watcher.done():
                 watcher.set_result(None)
@@ -376,6 +389,9 @@ class CardJournal:
             if size > max_bytes and events:
                 break
             events.append(Spliced(n, data))
+        if not events and line.acked <= after < line.last and not self._is_declared(run, after + 1):
+            self._condemn(RowDamagedError(f"event {after + 1} of run {run} is missing"))
+            raise RowDamagedError(f"event {after + 1} of run {run} is missing")
         return events
 
     async def acknowledge(self, run: str, upto: int, head: bytes) -> None:
@@ -388,7 +404,7 @@ class CardJournal:
             return
         await asyncio.sleep(READ_S)
         known = self._card.head_at(line, upto)
-        is_lost = known is None and any((loss.run, loss.to) == (run, upto) for loss in self._losses)
+        is_lost = known is None and self._is_declared(run, upto)
         if not is_lost and known != head:
             raise AckHeadError(run, first, upto, "its head is not ours")
         if upto > line.acked:
@@ -431,6 +447,9 @@ class CardJournal:
         for loss in settled:
             self._losses.remove(loss)
             self._later(("loss", run, str(loss.first)), partial(_bury, gone=loss))
+
+    def _is_declared(self, run: str, n: int) -> bool:
+        return any(loss.run == run and loss.first <= n <= loss.to for loss in self._losses)
 
     def backlog(self) -> Waiting:
         """Return what waits for an acknowledgement."""
