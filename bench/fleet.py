@@ -15,6 +15,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from statistics import fmean
 from typing import Final
 from uuid import UUID
 
@@ -38,11 +39,11 @@ from demo.processes import manage, output_of
 from demo.world import Setup, World, world
 from provisioning.enroll import Central, enrol
 from provisioning.keys import private_pem
-from tests.fakes.journal_script import JournalScript, hello
+from tests.fakes.journal_script import JournalScript, decision, hello
 from wire.codec import encode, encode_events, for_agent
 from wire.limits import HEARTBEAT_S
 from wire.messages import Ack, DirBegin, DirChunk, DirectoryRef, DirEnd, DirGot, DirState, Heartbeat, Message, Welcome
-from wire.vocabulary import DEVICE_PATH, SUBPROTOCOL, ClockQuality, Direction
+from wire.vocabulary import DEVICE_PATH, SUBPROTOCOL, ClockQuality, EventKind, Outcome
 
 DEVICES: Final = 50
 """Devices that connect in each round."""
@@ -105,13 +106,13 @@ class Device:
                         return
 
     async def deliver(self, batches: int) -> None:
-        """Let members in, batch by batch, each acknowledged before the next."""
+        """Turn members away, batch by batch, each acknowledged before the next: told to pages, but no visit's work."""
         script = self.journal
         for _ in range(batches):
             first = script.last + 1
             for number in range(BATCH):
                 member = self.members[number % len(self.members)]
-                script.grant(member, first + number, Direction.IN)
+                script.record(EventKind.DECISION, decision(member, outcome=Outcome.DENY), first + number)
             frame = encode_events(script.run, first, script.raws(first, script.last))
             await self._socket.send(frame, text=True)
             async with asyncio.timeout(_WITHIN_S):
@@ -273,7 +274,8 @@ def judge(growth: list[float], told: dict[str, list[Telling]]) -> list[Target]:
     """Return the targets."""
     added = [two.cpu_us - one.cpu_us for one, two in zip(told[WITHOUT], told[WITH], strict=True)]
     return [
-        Target("fleet_idle_device_kib", median(growth), LIMIT_KIB),
+        # The mean: memory is taken in lumps, so that single rounds say little.
+        Target("fleet_idle_device_kib", fmean(growth), LIMIT_KIB),
         Target("fleet_fan_out_cpu_us", median(added), LIMIT_CPU_US),
         Target("fleet_messages_per_batch", median([one.messages for one in told[WITH]]), 1.0),
     ]
@@ -282,7 +284,7 @@ def judge(growth: list[float], told: dict[str, list[Telling]]) -> list[Target]:
 def show(growth: list[float], told: dict[str, list[Telling]]) -> None:
     """Print what a device and an event cost."""
     print_table(
-        ("central's memory", "KiB a device", "least", "most"), [("idle", median(growth), min(growth), max(growth))]
+        ("central's memory", "KiB a device", "least", "most"), [("idle", fmean(growth), min(growth), max(growth))]
     )
     print_table(
         (f"batches of {BATCH} events", "CPU us/event", "messages/batch"),
