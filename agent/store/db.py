@@ -9,6 +9,7 @@ import sqlite3
 from enum import Enum, auto
 from pathlib import Path
 from typing import Final
+from zlib import crc32
 
 RUN_BITS: Final = 40
 """An event's row id is `(ord << 40) + n`: one tree in the order of writing, no index beside it."""
@@ -27,6 +28,11 @@ class Fault(Enum):
 def place(ord_: int, n: int) -> int:
     """Return the row id of event `n` in the run of ordinal `ord_`."""
     return (ord_ << RUN_BITS) + n
+
+
+def seal(*fields: str | int | bytes | None) -> int:
+    """Return the checksum (CRC-32) that a row carries which no chain covers."""
+    return crc32(repr(fields).encode())
 
 
 def classify(fault: sqlite3.Error) -> Fault:

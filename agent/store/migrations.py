@@ -6,9 +6,10 @@ rest of the start.
 
 import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from agent.store.errors import SchemaError
 
@@ -39,13 +40,20 @@ CREATE TABLE events (
     bytes INTEGER NOT NULL,
     text BLOB
 );
-CREATE TABLE promises (key TEXT PRIMARY KEY, run TEXT NOT NULL, n INTEGER NOT NULL, outcome TEXT) WITHOUT ROWID;
+CREATE TABLE promises (
+    key TEXT PRIMARY KEY,
+    run TEXT NOT NULL,
+    n INTEGER NOT NULL,
+    outcome TEXT,
+    seal INTEGER NOT NULL
+) WITHOUT ROWID;
 CREATE TABLE losses (
     run TEXT NOT NULL,
     first INTEGER NOT NULL,
     last INTEGER NOT NULL,
     why TEXT NOT NULL,
     head BLOB,
+    seal INTEGER NOT NULL,
     PRIMARY KEY (run, first)
 ) WITHOUT ROWID;
 """
@@ -105,6 +113,15 @@ def check(connection: sqlite3.Connection, schema: Schema, path: Path) -> int:
             "install the newer agent again, or move the file away"
         )
     return found
+
+
+def is_shaped(connection: sqlite3.Connection, schema: Schema) -> bool:
+    """True where a file's tables are described as the steps that it has taken describe them."""
+    query = "SELECT sql FROM sqlite_master WHERE type = 'table'"
+    with closing(sqlite3.connect(":memory:")) as model:
+        for _, step in schema.steps[: version_of(connection, schema)]:
+            step(cast("Database", model))  # a step only executes statements
+        return set(connection.execute(query)).issuperset(model.execute(query))
 
 
 def migrate(connection: sqlite3.Connection, schema: Schema, path: Path) -> None:

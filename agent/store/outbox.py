@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from agent.store import reading
+from agent.store.db import seal
 from agent.store.types import Draft, Loss, Promise
 from wire.vocabulary import TombReason
 
@@ -43,9 +44,10 @@ def rewind(
 
 def declare(connection: sqlite3.Connection, loss: Loss) -> None:
     """Write a loss down; inside the caller's transaction."""
+    fields = (loss.run, loss.first, loss.to, str(loss.why), loss.head)
     connection.execute(
-        "INSERT OR REPLACE INTO losses (run, first, last, why, head) VALUES (?, ?, ?, ?, ?)",
-        (loss.run, loss.first, loss.to, loss.why, loss.head),
+        "INSERT OR REPLACE INTO losses (run, first, last, why, head, seal) VALUES (?, ?, ?, ?, ?, ?)",
+        (*fields, seal(*fields)),
     )
 
 

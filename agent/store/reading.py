@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from agent.store.db import MAX_N, place
+from agent.store.db import MAX_N, place, seal
 from agent.store.errors import RowDamagedError
 from agent.store.types import Loss, Promise, Spliced
 from wire.chain import digest, genesis, link, splice
@@ -153,6 +153,16 @@ def stamp_at(connection: sqlite3.Connection, ord_: int, after: int) -> Stamp | N
 def promises(connection: sqlite3.Connection) -> list[Promise]:
     """Return all promises, by key."""
     return [Promise(*row) for row in connection.execute("SELECT key, run, n, outcome FROM promises ORDER BY key")]
+
+
+def unsealed(connection: sqlite3.Connection) -> Iterator[str]:
+    """Yield what no chain covers and does not match its seal: promises and declared losses, in plain words."""
+    for *fields, sealed in connection.execute("SELECT key, run, n, outcome, seal FROM promises"):
+        if seal(*fields) != sealed:
+            yield f"promise {fields[0]!r} does not match its seal"
+    for *fields, sealed in connection.execute("SELECT run, first, last, why, head, seal FROM losses"):
+        if seal(*fields) != sealed:
+            yield f"declared loss of run {fields[0]!r} does not match its seal"
 
 
 def losses(connection: sqlite3.Connection) -> list[Loss]:

@@ -117,9 +117,12 @@ def _small_tables(path: Path) -> _Old:
         old.store, old.device = meta.get("store"), meta.get("device")
         found = _readable(connection, f"SELECT {_RUN_COLUMNS} FROM runs ORDER BY ord")  # noqa: S608
         old.runs = [run for run in found if tuple(map(type, run)) == _RUN_TYPES]
-        old.promises = list(_readable(connection, "SELECT key, run, n, outcome FROM promises"))
-        for run, first, last, why, head in _readable(connection, "SELECT run, first, last, why, head FROM losses"):
-            old.losses.append(Loss(run, first, last, TombReason(why), head))
+        promises = _readable(connection, "SELECT key, run, n, outcome, seal FROM promises")
+        old.promises = [row for row in promises if db.seal(*row[:-1]) == row[-1]]
+        for *fields, sealed in _readable(connection, "SELECT run, first, last, why, head, seal FROM losses"):
+            if db.seal(*fields) == sealed:
+                run, first, last, why, head = fields
+                old.losses.append(Loss(run, first, last, TombReason(why), head))
     except ValueError:
         pass
     finally:
@@ -131,7 +134,7 @@ def _readable(connection: sqlite3.Connection, query: str) -> Iterator[tuple[Any,
     """Yield the rows of a query up to the first that cannot be read."""
     try:
         yield from connection.execute(query)
-    except sqlite3.Error:
+    except (sqlite3.Error, UnicodeDecodeError):  # a damaged name stands in SQLite's own message
         return
 
 
@@ -158,7 +161,9 @@ def _copy_small(connection: sqlite3.Connection, old: _Old, device: str, store: s
         connection.execute("INSERT INTO meta (name, value) VALUES ('store', ?)", (store,))
     marks = ", ".join("?" * 11)
     connection.executemany(f"INSERT OR IGNORE INTO runs ({_RUN_COLUMNS}) VALUES ({marks})", old.runs)  # noqa: S608
-    connection.executemany("INSERT OR IGNORE INTO promises (key, run, n, outcome) VALUES (?, ?, ?, ?)", old.promises)
+    connection.executemany(
+        "INSERT OR IGNORE INTO promises (key, run, n, outcome, seal) VALUES (?, ?, ?, ?, ?)", old.promises
+    )
     for loss in old.losses:
         outbox.declare(connection, loss)
 
@@ -223,7 +228,7 @@ def _through_sqlite(path: Path, order: str) -> Iterator[tuple[Any, ...]]:
         raise _BrokeOffError from fault
     try:
         yield from connection.execute(_READ + order)
-    except sqlite3.Error as fault:
+    except (sqlite3.Error, UnicodeDecodeError) as fault:
         raise _BrokeOffError from fault
     finally:
         connection.close()

@@ -26,7 +26,7 @@ def damage(path: Path, mark: Mark | None, roll: Roll | None, tail_rows: int) -> 
     try:
         if migrations.check(connection, migrations.JOURNAL, path) < 1:
             return [] if mark is None else [f"{path.name} is empty, yet event {mark.n} of run {mark.run} was written"]
-        found = _pages(connection, path)
+        found = _pages(connection, path) or _shape(connection, path)
         return found or list(findings(connection, mark, roll, tail_rows))
     except SchemaError:
         raise
@@ -71,6 +71,7 @@ def findings(connection: sqlite3.Connection, mark: Mark | None, roll: Roll | Non
     if roll is not None:
         yield from _against_roll(store, device, lines, roll)
     yield from _succession(connection, device, store, lines)
+    yield from reading.unsealed(connection)
     for line in lines:
         yield from _beginning(connection, line, reading.genesis_of(device, store, line))
         yield from _cursor(connection, line, is_newest=line is lines[-1])
@@ -88,6 +89,19 @@ def _pages(connection: sqlite3.Connection, path: Path) -> list[str]:
         return []
     answer = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
     return [] if answer == "ok" else [f"{path.name}: {answer}"]
+
+
+def _shape(connection: sqlite3.Connection, path: Path) -> list[str]:
+    """The tables' descriptions, and the header's two format versions (sqlite.org/fileformat2.html, 1.3.3)."""
+    with path.open("rb") as file:
+        versions = file.read(20)[18:]
+    if versions not in (b"\1\1", b"\2\2", b""):
+        return [f"{path.name} has format versions {versions.hex()}"]
+    return (
+        []
+        if migrations.is_shaped(connection, migrations.JOURNAL)
+        else [f"{path.name}: its tables are not as they were made"]
+    )
 
 
 def _against(

@@ -21,7 +21,7 @@ from typing import Any, Final, NoReturn
 from agent.errors import CommitUnknownError, StoreBusyError, StoreError, StoreFullError
 from agent.store import room
 from agent.store.batch import Batch
-from agent.store.db import Fault, classify, flush_folder, wal_of
+from agent.store.db import Fault, classify, flush_folder, seal, wal_of
 from agent.store.orders import Append, Change, Errand, Position, Report, Stop
 from agent.store.reserve import Reserve
 from agent.store.types import JournalLimits, Promise
@@ -178,8 +178,8 @@ class Writer:
             self._connection.execute("DELETE FROM promises WHERE key = ?", (key,))
         else:
             self._connection.execute(
-                "INSERT OR REPLACE INTO promises (key, run, n, outcome) VALUES (?, ?, ?, ?)",
-                (key, promise.run, promise.n, promise.outcome),
+                "INSERT OR REPLACE INTO promises (key, run, n, outcome, seal) VALUES (?, ?, ?, ?, ?)",
+                (key, promise.run, promise.n, promise.outcome, seal(key, promise.run, promise.n, promise.outcome)),
             )
 
     def _advance(self, batch: Batch, need: int) -> None:

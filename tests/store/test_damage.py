@@ -1,7 +1,9 @@
 """Damage at rest is always noticed, and costs no row that can still be read."""
 
+import asyncio
 import random
 import shutil
+import sqlite3
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,9 +50,20 @@ async def written(tmp_path: Path) -> AsyncIterator[Written]:
         texts[(journal.run, count + 1)] = b""
         if count == 40:
             await journal.close()
+    await _witnessed(tmp_path / "live", journal.run, 31)
     copied(tmp_path / "live", tmp_path / "cut")
     await journal.close()
     yield Written(tmp_path / "cut", texts, acked)
+
+
+async def _witnessed(folder: Path, run: str, n: int) -> None:
+    """Wait for the witness, which follows the journal."""
+    for _ in range(2000):
+        mark = read_mark(witness_path(folder / "journal.db"))
+        if mark is not None and (mark.run, mark.n) == (run, n):
+            return
+        await asyncio.sleep(0.001)
+    raise AssertionError(f"the witness never saw event {n}")
 
 
 async def _check(written: Written, folder: Path) -> Journal:
@@ -182,6 +195,30 @@ async def test_journal_of_another_history_is_noticed(written: Written, tmp_path:
     assert any("swapped" in found for found in journal.report.found)
     assert any(loss.to == 31 for loss in journal.losses())
     await journal.close()
+
+
+@pytest.mark.parametrize("sql", ["SET key = 'altered'", "SET outcome = 'done'", "SET n = n + 1"])
+async def test_altered_promise_is_told_and_dropped(written: Written, sql: str) -> None:
+    connection = sqlite3.connect(written.folder / "journal.db", isolation_level=None)
+    connection.execute(f"UPDATE promises {sql} WHERE key = 'cmd.40'")
+    connection.close()
+    journal = await _check(written, written.folder)
+    assert [found for found in journal.report.found if "does not match its seal" in found]
+    assert [promise.key for promise in journal.open_promises()] == ["cmd.30"]
+    assert journal.report.lost == 0
+    await journal.close()
+
+
+@pytest.mark.parametrize("part", [b"CREATE TABLE runs", b"shed_bytes", b"tablelosses", b"promises (", b"format 3"])
+async def test_damaged_description_of_the_tables_costs_no_row(written: Written, part: bytes) -> None:
+    path = written.folder / "journal.db"
+    at = path.read_bytes().index(part)
+    for offset, bit in ((0, 7), (2, 6), (len(part) - 1, 0), (len(part) + 2, 2)):
+        folder = copied(written.folder, written.folder.with_name(f"{offset}"))
+        _flip(folder / "journal.db", at + offset, bit)
+        journal = await _check(written, folder)
+        assert journal.report.lost == 0
+        await journal.close()
 
 
 async def test_missing_witness_is_told_and_costs_nothing(written: Written) -> None:
