@@ -3,9 +3,10 @@
 Part of the caller's transaction; whoever calls looks after order, chain and cursor.
 """
 
-import time
 from dataclasses import dataclass
+from datetime import time
 from functools import partial
+from time import time_ns
 from typing import Final
 from uuid import UUID
 
@@ -14,7 +15,7 @@ from django.db import connection, transaction
 from central.checkins import bulk, feed, movements
 from central.checkins.admission import Admitted
 from central.checkins.clock import Anchor, best, corrected_ms
-from central.checkins.models import SHED_KIND, ClockAnchor, Run
+from central.checkins.models import SHED_KIND, ClockAnchor
 from central.checkins.visits import EventKey
 from central.devices.models import Site
 from wire.vocabulary import ClockQuality
@@ -28,6 +29,14 @@ EVENTS: Final = bulk.Table(
     },
     unique=("run_id", "n"),
 )  # fmt: skip
+
+
+# Written out: each batch of each device asks this once, and building the query costs more than answering it.
+_PLACE: Final = """
+    SELECT r.id, r.upto, r.head, r.last_event_ms, o.name, s.id, s.time_zone, s.closing_time, s.longest_stay_h
+    FROM checkins_run r JOIN devices_device d ON d.id = r.device_id JOIN devices_door o ON o.id = d.door_id
+    JOIN devices_site s ON s.id = o.site_id WHERE r.device_id = %s AND r.run = %s
+"""
 
 
 @dataclass(slots=True)
@@ -51,16 +60,21 @@ class Place:
 
 def place_of(device_id: UUID, run: str) -> Place | None:
     """Return a run's place, its row locked to the end of the transaction; None for a run that no `hello` has named."""
-    rows = Run.objects.select_for_update(of=("self",)).filter(device_id=device_id, run=run).order_by()
-    found = rows.values_list(
-        "pk", "upto", "head", "last_event_ms", "device__door__name", "device__door__site_id",
-        "device__door__site__time_zone", "device__door__site__closing_time", "device__door__site__longest_stay_h",
-    ).first()  # fmt: skip
+    lock = " FOR NO KEY UPDATE OF r" if connection.features.has_select_for_update else ""
+    with connection.cursor() as cursor:
+        cursor.execute(_PLACE + lock, [device_id.hex, run])
+        found = cursor.fetchone()
     if found is None:
         return None
-    run_id, upto, head, last_event_ms, door, site_id, time_zone, closing_time, longest_stay_h = found
-    site = Site(pk=site_id, time_zone=time_zone, closing_time=closing_time, longest_stay_h=longest_stay_h)
-    received_ms = time.time_ns() // 1_000_000
+    run_id, upto, head, last_event_ms, door, site_id, time_zone, closing, longest_stay_h = found
+    site = Site(
+        pk=UUID(bulk.hex_of(site_id)),
+        time_zone=time_zone,
+        # SQLite keeps a time as text.
+        closing_time=time.fromisoformat(closing) if isinstance(closing, str) else closing,
+        longest_stay_h=longest_stay_h,
+    )
+    received_ms = time_ns() // 1_000_000
     return Place(run_id, run, upto, bytes.fromhex(head), last_event_ms, device_id, door, site, received_ms)
 
 

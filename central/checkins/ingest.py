@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
-from django.db import transaction
+from django.db import connection, transaction
 
 from central.checkins import bulk, history
 from central.checkins.admission import MOST, NAME_CHARS, Admitted, Refused, admit
 from central.checkins.alerts import raise_alert
 from central.checkins.applying import Place, anchors_of, apply, lock_site, place_of
 from central.checkins.clock import LATEST_MS
-from central.checkins.models import Alert, ClockAnchor, DeadLetter, Loss, Run
+from central.checkins.models import Alert, ClockAnchor, DeadLetter, Loss
 from central.devices.fencing import assert_current
 from central.devices.models import Device
 from wire import chain, messages
@@ -32,6 +32,9 @@ _LETTERS: Final = bulk.Table(
     },
     unique=("run_id", "n"),
 )  # fmt: skip
+
+
+_ADVANCE: Final = "UPDATE checkins_run SET upto = %s, head = %s, last_event_ms = %s WHERE id = %s"
 
 
 class GapError(DoorstileError):
@@ -138,7 +141,8 @@ def _take_in(place: Place, fresh: list[Admitted | Refused]) -> None:
 
 def _advance(place: Place, upto: int, head: bytes) -> None:
     place.upto, place.head = upto, head
-    Run.objects.filter(pk=place.run_id).update(upto=upto, head=head.hex(), last_event_ms=place.last_event_ms)
+    with connection.cursor() as cursor:
+        cursor.execute(_ADVANCE, [upto, head.hex(), place.last_event_ms, place.run_id])
 
 
 def _bury(place: Place, first: int, tomb: messages.Tomb) -> None:

@@ -89,7 +89,8 @@ def apply(site: Site, facts: Iterable[Fact]) -> None:
             after = after.told(fact)
         if after != before:
             rows[key] = after, _touch(touched, key, after)
-            _touch(touched, key, before)
+            if before is not _NOTHING:
+                _touch(touched, key, before)
     opened = derive(site, touched, {key: (after.member, moved) for key, (after, moved) in rows.items()})
     site_id = site.pk.hex
     bulk.write(_MOVEMENTS, [_row(key, site_id, *row, opened.get(key)) for key, row in rows.items()])

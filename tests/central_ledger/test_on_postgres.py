@@ -12,8 +12,10 @@ from tests.services.postgres import running_postgres
 pytestmark = [pytest.mark.service, pytest.mark.slow, pytest.mark.timeout(240)]
 
 HERE = Path(__file__).parent
-SAME = ("test_ingest.py", "test_runs.py", "test_letters.py", "test_directory.py", "test_stats.py", "test_views.py",
-        "test_concurrency.py")  # fmt: skip
+SAME = [
+    "test_ingest.py", "test_bad_events.py", "test_order.py", "test_runs.py", "test_letters.py", "test_directory.py",
+    "test_stats.py", "test_views.py", "test_concurrency.py",
+]  # fmt: skip
 
 
 def test_ledger_keeps_its_promises_on_postgresql(tmp_path: Path) -> None:
