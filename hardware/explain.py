@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import msgspec
 
-_SHOWN_CHARS: Final = 80
+_SHOWN_CHARS: Final = 120
 
 
 class NotTomlError(ValueError):
@@ -34,9 +34,9 @@ def explain(error: msgspec.ValidationError, raw: object) -> str:
     if field:
         full_key = f"{key}.{field[1]}" if key else field[1]
         if "unknown" in problem:
-            return f"{full_key}: unknown key; remove it or correct its spelling"
-        return f"{full_key}: missing; add it"
-    return f"{key}: {problem}, got {_shown(_value_at(raw, key))}; correct the value"
+            return f"{_short(full_key)}: unknown key; remove it or correct its spelling"
+        return f"{_short(full_key)}: missing; add it"
+    return f"{_short(key)}: {_short(problem)}, got {_shown(_value_at(raw, key))}; correct the value"
 
 
 def _shown(value: object) -> str:
@@ -44,6 +44,10 @@ def _shown(value: object) -> str:
         text = repr(value)
     except ValueError:  # Python refuses to spell integers of thousands of digits
         return "a number too long to show"
+    return _short(text)
+
+
+def _short(text: str) -> str:
     return text if len(text) <= _SHOWN_CHARS else f"{text[:_SHOWN_CHARS]}…"
 
 

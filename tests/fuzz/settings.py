@@ -8,7 +8,7 @@ from hardware.errors import ProfileError
 from hardware.profiles import SHIPPED, GpioStrike, parse_profile
 from tests.fuzz.target import Target, holds
 
-_MAX_MESSAGE_CHARS = 8192
+_MAX_MESSAGE_CHARS = 1000
 
 _CONFIGS = (
     b"",
