@@ -3,10 +3,10 @@
 SHELL := /bin/bash
 export PYTHON
 BIN := .venv/bin
-PLANNED := simulate crash faults device-test package
+PLANNED := crash faults device-test package
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench docs $(PLANNED) clean
+.PHONY: help demo test check bench docs simulate $(PLANNED) clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{printf "%-20s %s\n", $$1, $$2}'
@@ -31,7 +31,10 @@ docs:  ## the documentation, into docs/_build/html
 	@tools/setup.sh dev
 	@tools/docs.sh
 
-simulate:  ## not filled yet: deterministic simulation
+simulate:  ## three doors and central in virtual time (SEEDS=n, FIRST=n)
+	@tools/setup.sh dev
+	@$(BIN)/python -m tests.simulation --seeds $(or $(SEEDS),100) --first $(or $(FIRST),1)
+
 crash:  ## not filled yet: kill -9 under load
 faults:  ## not filled yet: fault injection
 device-test:  ## not filled yet: a booted device in QEMU

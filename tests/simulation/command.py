@@ -57,7 +57,7 @@ def run(arguments: Sequence[str]) -> int:
     total = Sum()
     for outcome in _outcomes(range(options.first, options.first + options.seeds), options.jobs):
         total.add(outcome)
-        _show_progress(total, options, time.perf_counter() - began)
+        _show_progress(total, options, time.perf_counter() - began, outcome)
     _print(total, time.perf_counter() - began, sys.stdout)
     return int(bool(total.broken))
 
@@ -85,7 +85,9 @@ def _play_seed(seed: int) -> Outcome:
     return Outcome(Scenario(seed, ()), played.hash, played.violations, (), played.counts, played.simulated_s)
 
 
-def _show_progress(total: Sum, options: Namespace, took_s: float) -> None:
+def _show_progress(total: Sum, options: Namespace, took_s: float, outcome: Outcome) -> None:
+    if outcome.violations:
+        print(f"seed {outcome.scenario.seed}: {outcome.violations[0]}", file=sys.stderr, flush=True)
     if total.seeds % 100 == 0 and total.seeds < options.seeds:
         line = f"{total.seeds} of {options.seeds} seeds, {total.seeds / took_s:.1f} a second"
         print(f"{line}, {len(total.broken)} with violations", file=sys.stderr, flush=True)

@@ -15,7 +15,7 @@ from agent.clock import Clock, KernelTime
 from agent.commanding import Commanding, remembered_results
 from agent.core import screen
 from agent.core.effects import Grant, Opening
-from agent.core.station import Door
+from agent.core.station import FRESH_MS, Door
 from agent.errors import StoreError
 from agent.identity import Identity
 from agent.reading import ReaderPlace
@@ -160,6 +160,14 @@ class _WatchedLink(Link):
             return
         for message in forger.forge(event.message, self._state.flow):
             super()._feed(ex.Received(event.now_ms, message))
+
+    def _send(self, effect: ex.Send | ex.SendEvents | ex.SendHeartbeat | ex.RenewLease) -> None:
+        if isinstance(effect, ex.SendEvents):
+            flow, truth = self._state.flow, self._process.device.truth
+            truth.note("send", self._process.name, effect.run[:6], effect.first, len(effect.spliced))
+            most = flow.limits.window
+            truth.require(flow.in_flight <= most, f"{self._process.name}: {flow.in_flight} on the way, allowed {most}")
+        super()._send(effect)
 
     def _note(self, effect: ex.Welcomed | ex.ServerTime | ex.Parted | ex.Report) -> None:
         if isinstance(effect, ex.Report):
@@ -375,6 +383,9 @@ class Process:
         if device.relay.is_stuck or journal is None:
             return
         device.truth.opened(device.name, device.device, journal.run, opening, self._is_safe(opening))
+        if isinstance(opening, Grant):
+            late_ms = device.kernel.read().mono_ms - opening.read.at_mono_ms
+            device.truth.require(late_ms <= FRESH_MS, f"{device.name} opened {late_ms} ms after the card was shown")
         self._opening = (opening, int(device.loop.time() * 1000))
         if device.pulse_trip is not None:
             device.loop.call_later(device.pulse_trip, device.crash)

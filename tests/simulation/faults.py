@@ -278,7 +278,7 @@ _STRIKES: Final[dict[str, Callable[["World", Device, Step], None]]] = {
     "refused": _weather(is_down=True),
     "http_status": _weather(status=STATUSES),
     "accept_then_close": _weather(closes_with=CLOSE_CODES),
-    "slow_link": _weather(latency_s=(0.3, 1.0, 4.0)),
+    "slow_link": _weather(latency_s=(0.3, 1.0, 4.0, 12.0)),
     "forged": _forged,
     "clock_step": _clock_step,
     "central_killed": _central_killed,
