@@ -60,7 +60,9 @@ def _mutate(name: str, seconds: int, seed: int) -> int:
         try:
             watched(target, data)
         except Exception as fault:  # supervising: the input is what matters
-            print(f"{name}: {type(fault).__name__}: {fault}\n  input: {data!r}", file=sys.stderr)
+            path = Path(tempfile.mkdtemp(prefix="doorstile-fuzz-"), "input")
+            path.write_bytes(data)
+            print(f"{name}: {type(fault).__name__}: {fault}\n  input: {path}: {data[:200]!r}", file=sys.stderr)
             return 1
         runs += 1
     print(f"{name:20} {runs:9} inputs in {seconds} s, no violation (mutation, seed {seed})")
@@ -102,7 +104,7 @@ def _libfuzzer(name: str, arguments: list[str]) -> tuple[int, str]:
 def _tell_crash(name: str, folder: str, said: str) -> None:
     print(said[-4000:], file=sys.stderr)
     for artifact in sorted(Path(folder).glob("*-*")):
-        print(f"{name}: {artifact.name}\n  input: {artifact.read_bytes()!r}", file=sys.stderr)
+        print(f"{name}: {artifact.name}\n  input: {artifact.read_bytes()[:2000]!r}", file=sys.stderr)
 
 
 def _keep(name: str, found: Path) -> None:

@@ -22,4 +22,6 @@ def prepared(name: str) -> Target:
         from django.db import connection
 
         connection.creation.create_test_db(verbosity=0)
+        with connection.cursor() as cursor:
+            cursor.execute("PRAGMA synchronous=OFF")  # nothing of it has to survive
     return target

@@ -1,13 +1,14 @@
 """What a planted bug is, and which modules hold them.
 
 A bug is a patch that a test switches on; the product has no switch for it. A layer's bugs stand in a module of their
-own as `PLANTED: tuple[PlantedBug, ...]`, named in `MODULES`.
+own as `PLANTED: tuple[PlantedBug, ...]`, named in `MODULES` or found where the other harnesses keep theirs.
 """
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from importlib import import_module
+from importlib.util import find_spec
 from typing import Final
 
 
@@ -37,13 +38,20 @@ MODULES: Final[tuple[str, ...]] = (
     "tests.planted.linking",
     "tests.planted.journaling",
     "tests.planted.ledger",
+    "tests.planted.storage",
 )
+_OF_OTHER_LAYERS: Final = ("tests.simulation.planted", "tests.processes.planted")
+
+
+def modules() -> tuple[str, ...]:
+    """Return the modules with planted bugs, those of the other harnesses where they have some."""
+    return (*MODULES, *(name for name in _OF_OTHER_LAYERS if find_spec(name) is not None))
 
 
 def every_bug() -> dict[str, PlantedBug]:
     """Return all planted bugs by name; raise ValueError where two have one name."""
     bugs: dict[str, PlantedBug] = {}
-    for module in MODULES:
+    for module in modules():
         planted: tuple[PlantedBug, ...] = import_module(module).PLANTED
         for bug in planted:
             if bug.name in bugs:
