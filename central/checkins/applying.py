@@ -89,7 +89,7 @@ def apply(place: Place, admitted: list[Admitted]) -> None:
     told = [fact for fact in facts if fact is not None]
     if told:
         movements.apply(lock_site(place.site), told)
-    _announce(place, timed)
+    transaction.on_commit(partial(_announce, place, timed))
 
 
 def lock_site(site: Site) -> Site:
@@ -131,13 +131,14 @@ def _event_row(place: Place, item: Admitted, at_ms: int) -> tuple[object, ...]:
 
 
 def _announce(place: Place, timed: list[tuple[Admitted, int]]) -> None:
+    if not feed.may_be_seen(place.site.pk):
+        return
     shown = [(item, item.body, at_ms) for item, at_ms in timed if item.body and feed.is_shown(item.body)]
-    last = [
+    run = f"{place.device_id}/{place.run}"
+    happened = [
         feed.Happening(
-            f"{place.device_id}/{place.run}/{item.n}", place.door, at_ms, place.received_ms,
-            body, UUID(item.member) if item.member else None,
+            f"{run}/{item.n}", place.door, at_ms, place.received_ms, body, UUID(item.member) if item.member else None
         )
         for item, body, at_ms in shown[-feed.ENTRIES :]
-    ]  # fmt: skip
-    if last:
-        transaction.on_commit(partial(feed.publish, place.site.pk, last))
+    ]
+    feed.publish(place.site.pk, happened)

@@ -100,14 +100,17 @@ def latest(site_ids: Sequence[UUID]) -> list[Entry]:
     return entries(reversed(found))
 
 
+def may_be_seen(site_id: UUID) -> bool:
+    """Whether a page may show the site: a layer within this process knows of all that are open, another does not."""
+    layer = get_channel_layer()
+    return layer is not None and (not isinstance(layer, InMemoryChannelLayer) or bool(layer.groups.get(group(site_id))))
+
+
 def publish(site_id: UUID, happenings: Sequence[Happening]) -> None:
     """Tell the pages of a site; call it after the commit, from synchronous code. A layer that is away costs nothing."""
     layer = get_channel_layer()
-    if layer is None or (isinstance(layer, InMemoryChannelLayer) and not layer.groups.get(group(site_id))):
-        # A layer within the process knows that no page is open, and names need not be looked up for nobody.
-        return
     told = entries(happenings)
-    if not told:
+    if layer is None or not told:
         return
     text = msgspec.json.encode({"type": "entries", "site": str(site_id), "entries": told}).decode()
     message: dict[str, Any] = {"type": TYPE, "text": text}
