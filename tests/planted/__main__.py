@@ -52,6 +52,11 @@ def tried(bug: PlantedBug) -> Verdict:
     return Verdict(bug, seen, alarm, time.monotonic() - begun_s)
 
 
+def row(bug: PlantedBug) -> str:
+    """Return a bug's row in the documentation."""
+    return f"| `{bug.name}` | `{bug.layer}` | {bug.breaks} |"
+
+
 def prepare() -> None:
     """Set Django up on a database in memory, and be quiet: bugs make the product shout."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "central.config.settings")
@@ -69,9 +74,13 @@ def main(arguments: list[str]) -> int:
     """Print the table; return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m tests.planted", description="Show that the harnesses bite.")
     parser.add_argument("names", nargs="*", help="only these bugs")
-    wanted = parser.parse_args(arguments).names
+    parser.add_argument("--list", action="store_true", help="print the rows of docs/reliability.md, plant nothing")
+    options = parser.parse_args(arguments)
     prepare()
-    bugs = every_bug()
+    bugs, wanted = every_bug(), options.names
+    if options.list:
+        print("\n".join(row(bug) for bug in bugs.values()))
+        return 0
     unknown = set(wanted) - bugs.keys()
     if unknown:
         parser.error(f"no planted bug {min(unknown)!r}; there are {', '.join(bugs)}")
