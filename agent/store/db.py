@@ -31,8 +31,9 @@ def place(ord_: int, n: int) -> int:
 
 
 def seal(*fields: str | int | bytes | None) -> int:
-    """Return the checksum (CRC-32) that a row carries which no chain covers."""
-    return crc32(repr(fields).encode())
+    """Return the checksum (CRC-32) that a row carries which no chain covers; a member of a StrEnum counts as text."""
+    plain = tuple(str(field) if isinstance(field, str) else field for field in fields)
+    return crc32(repr(plain).encode())
 
 
 def classify(fault: sqlite3.Error) -> Fault:

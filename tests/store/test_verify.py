@@ -11,6 +11,7 @@ from agent.store.inspect import inspect
 from agent.store.journal import Journal
 from agent.store.witness import read_mark
 from tests.store.samples import DEVICE, QUICK, Chain, alarm, begun, pull
+from wire.vocabulary import CommandState
 
 pytestmark = pytest.mark.unit
 
@@ -102,6 +103,19 @@ async def test_event_larger_than_a_page_survives_a_rebuild(tmp_path: Path) -> No
     chain = Chain.of(journal, run)
     assert await pull(journal, run, chain) == 2
     assert len(chain.texts[1]) > 9000
+    await journal.close()
+
+
+async def test_command_that_ended_is_no_damage_and_is_remembered(tmp_path: Path) -> None:
+    journal = Journal.open(tmp_path, device=DEVICE, limits=QUICK)
+    await journal.append(begun("1", opens="unlock:1"))
+    await journal.append(begun("1", settles="unlock:1", outcome=CommandState.DONE))
+    await journal.close()
+    with inspect(tmp_path) as inspector:
+        assert inspector.verify().faults == ()
+    journal = Journal.open(tmp_path, device=DEVICE, limits=QUICK)
+    assert journal.report.found == ()
+    assert [promise.outcome for promise in journal.settled_promises()] == ["done"]
     await journal.close()
 
 
