@@ -3,10 +3,10 @@
 SHELL := /bin/bash
 export PYTHON
 BIN := .venv/bin
-PLANNED := crash faults device-test package
+PLANNED := device-test package
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench docs simulate $(PLANNED) clean
+.PHONY: help demo test check bench docs simulate crash faults $(PLANNED) clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{printf "%-20s %s\n", $$1, $$2}'
@@ -35,8 +35,14 @@ simulate:  ## three doors and central in virtual time (SEEDS=n, FIRST=n)
 	@tools/setup.sh dev
 	@$(BIN)/python -m tests.simulation --seeds $(or $(SEEDS),100) --first $(or $(FIRST),1)
 
-crash:  ## not filled yet: kill -9 under load
-faults:  ## not filled yet: fault injection
+crash:  ## kill -9 for agents and central under load, then both sides compared (N=kills, SEED=n)
+	@tools/setup.sh test
+	@$(BIN)/python -m tests.processes.crash $(if $(N),--kills $(N)) $(if $(SEED),--seed $(SEED))
+
+faults:  ## the fault table against the real programs, then the planted bugs (ARGS="--only F12")
+	@tools/setup.sh test
+	@$(BIN)/python -m tests.processes.faults $(ARGS)
+
 device-test:  ## not filled yet: a booted device in QEMU
 package:  ## not filled yet: what is installed on a device
 $(PLANNED):

@@ -159,7 +159,7 @@ async def tapping(door: World) -> AsyncIterator[Taps]:
 @contextlib.asynccontextmanager
 async def central_alone(folder: Path, central_env: Mapping[str, str] | None = None) -> AsyncIterator[World]:
     """Run a central without any door; members and staff come with the first door that joins."""
-    folder.mkdir(parents=True, exist_ok=True)
+    await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
     port = free_port()
     command = [sys.executable, "-m", "agent", "central", "--port", str(port), "--data", str(folder / "central")]
     built = World(
@@ -214,4 +214,3 @@ async def door_beside(
                 await door.close()
     finally:
         await door.close()
-

@@ -5,6 +5,7 @@ import sqlite3
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
@@ -83,7 +84,7 @@ def wrong_edges(record: Record, line: list[Edge]) -> list[str]:
         before = [opened_ms for opened_ms in openings if opened_ms <= at_ms]
         if len(before) < count or at_ms - before[-1] > _GRANT_AGE_MS:
             found.append(f"line on at {at_ms}: {count} pulses, {len(before)} durable openings before")
-    for on, off in zip(line, line[1:], strict=False):
+    for on, off in pairwise(line):
         if on.is_on and on.pid == off.pid and off.at_ms - on.at_ms > CEILING_S * 1000 + LATE_MS:
             found.append(f"line on for {off.at_ms - on.at_ms} ms")
     if line and line[-1].is_on:

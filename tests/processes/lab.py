@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import json
 import subprocess
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -88,11 +88,12 @@ class Place:
     door: Door
     proxy: Proxy
     page: Page
-    _cards: Any = field(default_factory=count)
+    _cards: Iterator[int] = field(default_factory=count)
 
     def card(self) -> str:
         """Return the next member's card."""
-        return self.door.seed.cards[next(self._cards) % len(self.door.seed.cards)].uid
+        cards = self.door.seed.cards
+        return cards[next(self._cards) % len(cards)].uid
 
     async def tap(self, uid: str | None = None, reader: str = "in") -> None:
         """Present a card; a door that dies of it is no fault of the visitor."""
@@ -149,7 +150,7 @@ class Lab:
     folder: Path
     central: World
     shim: Path | None = None
-    _names: Any = field(default_factory=count)
+    _names: Iterator[int] = field(default_factory=count)
     _joining: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @contextlib.asynccontextmanager

@@ -1,5 +1,234 @@
+"""F59 to F64: central set back, a cloned device, a revoked one, a remote open that comes late or twice."""
+
+import asyncio
+import shutil
+import sqlite3
+from contextlib import closing
+from pathlib import Path
 from typing import Final
 
-from tests.processes.lab import Table
+from websockets.asyncio.server import ServerConnection
+
+from demo.processes import manage, output_of
+from tests.fakes.scripted_central import scripted_central
+from tests.processes.door_process import edges
+from tests.processes.doors import central_alone, new_door, point_at
+from tests.processes.evidence import Record, open_commands
+from tests.processes.lab import RED, Lab, Place, Table, need
+from tests.processes.proxy import FINE, Weather
+from wire.messages import DirBegin, DirChunk, DirEnd
 
 TABLE: Final = Table()
+
+
+@TABLE.row(
+    "F59",
+    "central says where it stands; retained rows are sent again",
+    "central's database replaced by an older backup",
+)
+async def restored_central(lab: Lab) -> str | None:
+    folder = lab.folder / "restored"
+    async with central_alone(folder) as central, lab.place(central=central) as place:
+        await place.opens()
+        await place.equal()
+        await central.stop_central()
+        backup = folder / "backup"
+        shutil.copytree(folder / "central", backup)
+        await central.start_central()
+        for _ in range(2):
+            for _ in range(4):
+                await place.opens()
+            await place.equal()
+            await place.door.kill_agent()
+            await place.door.clean_up()
+            await place.restarted()
+            await place.linked()
+        await central.stop_central()
+        shutil.rmtree(folder / "central")
+        shutil.copytree(backup, folder / "central")
+        await central.start_central()
+        await place.door.until("link", "up", within_s=40)
+        await place.opens()
+        record = await place.equal()
+    return f"{len(record.events)} events at both sides again"
+
+
+@TABLE.row(
+    "F60",
+    "both reported, the newer fences the older",
+    "two agents with one identity (a copied state folder), on two boots",
+)
+async def cloned(lab: Lab) -> str | None:
+    async with lab.place() as place:
+        await place.opens()
+        await place.equal()
+        await place.door.kill_agent()
+        await place.door.clean_up()
+        twin = new_door(place.door.folder / "twin", lab.central)
+        shutil.copytree(place.door.state, twin.state, dirs_exist_ok=True, ignore=shutil.ignore_patterns("*.sock"))
+        twin.seed, twin.env = place.door.seed, {"DOORSTILE_TEST_BOOT": "c" * 32}
+        try:
+            await place.restarted()
+            await place.linked()
+            await twin.start_agent()
+            await asyncio.sleep(3.0)
+            await place.opens()
+            central_log = (lab.folder / "central" / "central.log").read_text(errors="replace")
+            need(
+                "a newer connection has this device's identity" in place.door.log + twin.log,
+                "no side says it was superseded",
+            )
+            need("a clone?" in central_log, "central does not report two devices of one identity")
+            need(place.door.agent is not None and place.door.agent.returncode is None, "the first agent ended")
+            need(twin.agent is not None and twin.agent.returncode is None, "the second agent ended")
+        finally:
+            await twin.close()
+        held = _held(lab.central.folder / "central", place.door.device)
+        need(held[0] == held[1], f"{held[0] - held[1]} events of clones are held twice")
+    return f"{held[0]} events of both, none twice"
+
+
+def _held(data: Path, device: str) -> tuple[int, int]:
+    """Return how many events central holds of a device, and how many different ones."""
+    uri = (data / "central.sqlite3").as_uri() + "?mode=ro"
+    query = (
+        "SELECT count(*), count(DISTINCT r.run || ':' || e.n) FROM checkins_event e JOIN checkins_run r "
+        "ON r.id = e.run_id WHERE r.device_id = ?"
+    )
+    with closing(sqlite3.connect(uri, uri=True)) as connection:
+        every, different = connection.execute(query, (device.replace("-", ""),)).fetchone()
+    return every, different
+
+
+TABLE.not_run(
+    "F61", "peak within the advertised rate", "5,000 devices: `make bench` (bench/fleet.py), too large for this table"
+)
+
+
+@TABLE.row("F62", "keeps the journal; connects again when allowed", "`manage.py revoke_device`, taps, then `--undo`")
+async def revoked_keeps_journal(lab: Lab) -> str | None:
+    async with lab.place() as place:
+        await place.opens()
+        await place.equal()
+        await _revoke(place)
+        for _ in range(3):
+            await place.tap()
+            await asyncio.sleep(0.5)
+        before = set(Record.of(place.door.state).events)
+        await _revoke(place, "--undo")
+        await place.door.kill_agent()
+        await place.door.clean_up()
+        await place.restarted()
+        await place.linked()
+        record = await place.equal()
+        need(before <= set(record.events), "the journal lost events of a revoked device")
+    return f"{len(before)} events kept and sent later"
+
+
+@TABLE.row(
+    "F62", "a revoked device denies all", "`manage.py revoke_device`, then a tap of a member, also after a restart"
+)
+async def revoked_denies(lab: Lab) -> str | None:
+    async with lab.place() as place:
+        await place.opens()
+        await _revoke(place)
+        for _ in range(2):
+            await place.door.until("lock", "locked")
+            after = len(place.page.seen)
+            await place.tap()
+            await place.page.next_of(RED, after=after, within_s=4)
+            await place.door.kill_agent()
+            await place.restarted()
+    return None
+
+
+async def _revoke(place: Place, *undo: str) -> None:
+    await output_of(manage("revoke_device", place.door.device, *undo), env=place.door.central_env)
+    if not undo:
+        place.proxy.reset()
+        await place.door.until("link", "down")
+        await asyncio.sleep(1.5)
+
+
+@TABLE.row("F63", "the directory in use stays", "snapshots cut off, with a wrong digest, with too few rows")
+async def partial_directory(lab: Lab) -> str | None:
+    sent: list[int] = []
+    async with scripted_central() as central:
+
+        async def talk(connection: ServerConnection) -> None:
+            await central.greet(connection)
+            kind = len(sent) % 3
+            sent.append(kind)
+            begin = DirBegin(
+                snap=f"s{len(sent)}", epoch="other", ver=900 + len(sent), rows=kind, chunks=1, digest="ab" * 32
+            )
+            await central.say(begin)
+            if kind:
+                await central.say(DirChunk(snap=begin.snap, i=0, rows=[]))
+                await central.say(DirEnd(snap=begin.snap))
+            await asyncio.sleep(0.5)
+            await connection.close(1012)
+
+        central.talk = talk
+        async with lab.place() as place:
+            await place.door.kill_agent()
+            point_at(place.door, central.url)
+            await place.restarted()
+            async with asyncio.timeout(40):
+                while len(sent) < 4:
+                    await asyncio.sleep(0.1)
+            await place.opens()
+            await place.door.kill_agent()
+            await place.door.clean_up()
+            await place.restarted()
+            await place.opens()
+            await place.door.kill_agent()
+            await place.door.clean_up()
+            point_at(place.door, place.proxy.url)
+            await place.restarted()
+            await place.linked()
+            await place.equal()
+    return f"{len(sent)} bad snapshots; members still get in, also after a restart"
+
+
+TABLE.not_run("F63", "a frozen directory stops granting after its staleness limit", "staleness limits do not exist yet")
+
+
+@TABLE.row(
+    "F64",
+    "at most one pulse, none after expiry",
+    "remote open held up by the line for 12 s; one whose device dies in its pulse",
+)
+async def late_open(lab: Lab) -> str | None:
+    async with lab.place() as place:
+        await asyncio.sleep(0.5)
+        await place.door.staff.unlock(place.door.device, "in time")
+        await place.door.until("lock", "unlocked", within_s=10)
+        await place.door.until("lock", "locked")
+        pulses = _pulses(place)
+        place.proxy.weather = Weather(swallows=True)
+        await place.door.staff.unlock(place.door.device, "held up")
+        await asyncio.sleep(11.5)
+        place.proxy.weather = FINE
+        await asyncio.sleep(3.0)
+        await place.linked()
+        need(_pulses(place) == pulses == 1, f"{_pulses(place)} pulses for one open in time and one too late")
+        await place.door.kill_agent()
+        await place.restarted(DOORSTILE_TEST_DIE_AT="relay on")
+        await place.linked()
+        await asyncio.sleep(0.5)
+        await place.door.staff.unlock(place.door.device, "its device dies")
+        await place.dies()
+        await place.restarted()
+        await place.linked()
+        await asyncio.sleep(2.0)
+        need(_pulses(place) == 2, f"{_pulses(place)} pulses: a command was run again after a crash")
+        await place.equal()
+        await asyncio.sleep(11.0)
+        mine = open_commands(lab.central.folder / "central")
+        need(not mine, "; ".join(mine))
+    return "2 pulses for 3 commands; the late one expired, the crashed one ended unknown"
+
+
+def _pulses(place: Place) -> int:
+    return sum(edge.is_on for edge in edges(place.door.line))

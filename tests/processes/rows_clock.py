@@ -21,7 +21,11 @@ async def _at(place: Place, shift_s: int, synced: str) -> int:
     return int(fresh[0]["wall_ms"])
 
 
-@TABLE.row("F21-F24", "the floor holds; events keep their order; nothing is lost", "clock at 1970, a year back and ahead, NTP late")
+@TABLE.row(
+    "F21-F24",
+    "the floor holds; events keep their order; nothing is lost",
+    "clock at 1970, a year back and ahead, NTP late",
+)
 async def wrong_clocks(lab: Lab) -> str | None:
     async with lab.place() as place:
         true_ms = await _at(place, 0, "yes")
@@ -33,10 +37,15 @@ async def wrong_clocks(lab: Lab) -> str | None:
         again_ms = await _at(place, 0, "yes")
         need(abs(again_ms - true_ms) < 120_000, "the clock did not come back")
         await place.equal()
-    return f"at 1970 events say {(back_ms - true_ms) // 1000} s off, with a wrong but trusted NTP {(ahead_ms - true_ms) // 1000} s"
+    off_s = ((back_ms - true_ms) // 1000, (ahead_ms - true_ms) // 1000)
+    return f"at 1970 events are {off_s[0]} s off, with an NTP that is wrong by a year and trusted {off_s[1]} s"
 
 
-@TABLE.row("F22", "a wrong clock does not lock the device out", "reconnect with a clock 400 days back, then ahead: central hands out a nonce")
+@TABLE.row(
+    "F22",
+    "a wrong clock does not lock the device out",
+    "reconnect with a clock 400 days back, then ahead: central hands out a nonce",
+)
 async def wrong_clock_at_start(lab: Lab) -> str | None:
     async with lab.place() as place:
         for shift_s in (-400 * 86_400, 400 * 86_400):
@@ -49,4 +58,6 @@ async def wrong_clock_at_start(lab: Lab) -> str | None:
     return "connected again both times"
 
 
-TABLE.not_run("F25", "windows across daylight saving", "schedules do not exist yet; statistics across it: central's unit tests")
+TABLE.not_run(
+    "F25", "windows across daylight saving", "schedules do not exist yet; statistics across it: central's unit tests"
+)

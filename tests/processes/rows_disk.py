@@ -43,6 +43,10 @@ def _mounted(folder: Path, size_mib: int) -> Iterator[None]:
         subprocess.run(["umount", "-l", str(folder)], capture_output=True, check=False)
 
 
+def _remount(folder: Path, how: str) -> None:
+    subprocess.run(["mount", "-o", f"remount,{how}", str(folder)], check=True)
+
+
 @contextlib.asynccontextmanager
 async def _on_tmpfs(lab: Lab, size_mib: int) -> AsyncIterator[Place]:
     async with lab.place() as place:
@@ -81,19 +85,20 @@ async def read_only(lab: Lab) -> str | None:
         code = await place.door.ended()
         need(code == 1, f"the agent ended with {code}")
         disk.heals()
-        state = str(place.door.state)
-        subprocess.run(["mount", "-o", "remount,ro", state], check=True)
+        _remount(place.door.state, "ro")
         await place.door.launch()
         code = await place.door.ended()
         need(code == 1 and "check owner and mount" in place.door.log, f"exit {code}: {place.door.log[-200:]}")
-        subprocess.run(["mount", "-o", "remount,rw", state], check=True)
+        _remount(place.door.state, "rw")
         await place.restarted()
         await place.opens()
         await _nothing_lost(place)
     return f"shown instead of green: {shown}; it ends with the cause and works again with the medium"
 
 
-@TABLE.row("F11", "no grant without a record; the reserve goes first, unsent events never", "tmpfs filled to the last byte")
+@TABLE.row(
+    "F11", "no grant without a record; the reserve goes first, unsent events never", "tmpfs filled to the last byte"
+)
 async def full_disk(lab: Lab) -> str | None:
     async with _on_tmpfs(lab, 8) as place:
         place.proxy.weather = _CUT
@@ -128,7 +133,9 @@ def _fill(ballast: Path) -> None:
                     pass
 
 
-@TABLE.row("F12", "deny, exit; the next start opens a new file and copies", "EIO from the log's next fdatasync", is_quick=True)
+@TABLE.row(
+    "F12", "deny, exit; the next start opens a new file and copies", "EIO from the log's next fdatasync", is_quick=True
+)
 async def failed_sync(lab: Lab) -> str | None:
     async with lab.place() as place:
         disk = lab.disk(place)
@@ -195,22 +202,30 @@ async def _survives(place: Place, damage: Callable[[Path], None], *, is_clean_en
     return f"{len(before)} events before, {len(before - set(found.central))} lost and declared"
 
 
+def _flipping(*places: float) -> Callable[[Path], None]:
+    return lambda state: _flip(state / JOURNAL_NAME, *places)
+
+
 def _declared(place: Place) -> set[EventKey]:
     with inspect(place.door.state) as journal:
         losses = journal.verify().losses
     return {(loss.run, n) for loss in losses for n in range(loss.first, loss.to + 1)}
 
 
-@TABLE.row("F13", "detected; quarantine, salvage, counts, a new run", "pages of the database corrupted at rest, three times")
+@TABLE.row(
+    "F13", "detected; quarantine, salvage, counts, a new run", "pages of the database corrupted at rest, three times"
+)
 async def corrupt_pages(lab: Lab) -> str | None:
     said = []
     async with lab.place() as place:
         for places in ((0.5,), (0.2, 0.8), (0.0, 0.3, 0.6, 0.9)):
-            said.append(await _survives(place, lambda state, at=places: _flip(state / JOURNAL_NAME, *at), is_clean_end=True))
+            said.append(await _survives(place, _flipping(*places), is_clean_end=True))
     return "; ".join(said)
 
 
-@TABLE.row("F14", "detected; salvaged or declared lost", "one bit flipped in the live part of the log; its last tenth cut off")
+@TABLE.row(
+    "F14", "detected; salvaged or declared lost", "one bit flipped in the live part of the log; its last tenth cut off"
+)
 async def corrupt_log(lab: Lab) -> str | None:
     def flip(state: Path) -> None:
         log = state / _LOG
@@ -238,7 +253,9 @@ def _live_bytes(log: bytes) -> int:
     return at
 
 
-@TABLE.row("F15", "detected; what is gone is declared", "database deleted; log deleted; another device's database put in")
+@TABLE.row(
+    "F15", "detected; what is gone is declared", "database deleted; log deleted; another device's database put in"
+)
 async def missing_files(lab: Lab) -> str | None:
     async with lab.place() as place, lab.place() as other:
         await other.opens()
@@ -255,7 +272,9 @@ async def missing_files(lab: Lab) -> str | None:
     return f"database deleted: {deleted}; log deleted: {without_log}; swapped: {swapped}"
 
 
-@TABLE.row("F15", "an older copy is found out by central and reported", "the whole state folder set back to an older copy")
+@TABLE.row(
+    "F15", "an older copy is found out by central and reported", "the whole state folder set back to an older copy"
+)
 async def older_copy(lab: Lab) -> str | None:
     async with lab.place() as place:
         await place.opens()
@@ -281,7 +300,9 @@ async def older_copy(lab: Lab) -> str | None:
     return lines[0].partition("storage_went_back: ")[2]
 
 
-@TABLE.row("F17", "bounded queue, `checking`, no double grant", "each fdatasync of the log takes 5 s; one card three times")
+@TABLE.row(
+    "F17", "bounded queue, `checking`, no double grant", "each fdatasync of the log takes 5 s; one card three times"
+)
 async def slow_disk(lab: Lab) -> str | None:
     async with lab.place(config="") as place:
         disk = lab.disk(place)
@@ -302,7 +323,9 @@ async def slow_disk(lab: Lab) -> str | None:
     return None
 
 
-@TABLE.row("F18", "acknowledged rows go first, diagnostics become stubs, check-ins never", "a journal of 1 MiB, link cut")
+@TABLE.row(
+    "F18", "acknowledged rows go first, diagnostics become stubs, check-ins never", "a journal of 1 MiB, link cut"
+)
 async def quota(lab: Lab) -> str | None:
     config = "[door]\nhold_off_s = 0\n[journal]\nmax_mib = 1\n"
     async with lab.place(config=config) as place:
@@ -310,7 +333,9 @@ async def quota(lab: Lab) -> str | None:
         place.proxy.reset()
         async with tapping(place.door) as hands:
             for number in range(6000):
-                await hands.do(*(("torn",) if number < 400 else ("tap",)), **({} if number < 400 else {"uid": _STRANGER}))
+                await hands.do(
+                    *(("torn",) if number < 400 else ("tap",)), **({} if number < 400 else {"uid": _STRANGER})
+                )
                 await asyncio.sleep(0.004)
                 if place.page.seen and place.page.seen[-1]["state"] in OUT_OF_SERVICE:
                     break
@@ -323,10 +348,17 @@ async def quota(lab: Lab) -> str | None:
         place.proxy.weather = FINE
         await _nothing_lost(place)
         await place.opens()
-    return f"{decisions} decisions kept, {stubs} diagnostics reduced to stubs, {torn} whole; then E3 until central took them"
+    return (
+        f"{decisions} decisions kept, {stubs} diagnostics became stubs, {torn} whole; then E3 until central took them"
+    )
 
 
-@TABLE.row("F19", "refuses to write and names both versions", "a journal with a migration that this agent does not know", is_quick=True)
+@TABLE.row(
+    "F19",
+    "refuses to write and names both versions",
+    "a journal with a migration that this agent does not know",
+    is_quick=True,
+)
 async def newer_schema(lab: Lab) -> str | None:
     async with lab.place() as place:
         assert place.door.agent is not None

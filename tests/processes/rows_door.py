@@ -1,5 +1,136 @@
+"""F26 to F40: readers, inputs and lines. What needs a real daemon or a pin factory runs the tests of that component."""
+
+import asyncio
+import subprocess
+import sys
 from typing import Final
 
-from tests.processes.lab import Table
+from demo.processes import DemoError
+from tests.processes.doors import PROFILE
+from tests.processes.lab import OUT_OF_SERVICE, RED, Lab, NotRunError, ShortError, Table, need
 
 TABLE: Final = Table()
+_TESTS_WITHIN_S: Final = 200
+
+
+async def component(*words: str) -> str:
+    """Run tests of a component; raise ShortError where one fails and NotRunError where none could run."""
+    command = [sys.executable, "-m", "pytest", "--no-header", "-p", "no:randomly", *words]
+    done = await asyncio.to_thread(
+        subprocess.run, command, capture_output=True, text=True, check=False, timeout=_TESTS_WITHIN_S
+    )
+    last = (done.stdout.strip().splitlines() or [done.stderr[-200:]])[-1]
+    if done.returncode:
+        raise ShortError(last)
+    if "passed" not in last:
+        raise NotRunError(last)
+    return f"{' '.join(words)}: {last}"
+
+
+@TABLE.row(
+    "F26-F27",
+    "half reads dropped; bound again within 10 s; alarm",
+    "real pcscd restarted, reader gone and back, torn answers",
+)
+async def pcscd_restarted(_lab: Lab) -> str | None:
+    return await component("tests/hardware/test_pcsc_service.py", "tests/hardware/test_pcsc_faults.py")
+
+
+@TABLE.row(
+    "F28-F31",
+    "one decision for one presence; rejects short; the next read works",
+    "torn, oversize, triple tap",
+    is_quick=True,
+)
+async def bad_reads(lab: Lab) -> str | None:
+    async with lab.place(config="") as place:
+        after = len(place.page.seen)
+        await place.door.sim("torn")
+        await place.page.next_of(RED, after=after)
+        for uid in ("00", "ab" * 300):
+            await place.door.sim("tap", uid=uid)
+        await place.door.sim("qr", text="A" * 3000)
+        card = place.card()
+        for _ in range(3):
+            await place.tap(card)
+        await asyncio.sleep(1.0)
+        await place.opens()
+        record = await place.equal()
+        faults = [event["body"] for _, event in record.of_kind("read_fault")]
+        need(len(record.grants()) == 2, f"{len(record.grants())} grants for two people")
+        need(all(len(body.get("detail", "")) < 200 for body in faults), "a reject was recorded at length")
+    return f"{len(faults)} rejects recorded"
+
+
+@TABLE.row(
+    "F26",
+    "alarm, out of service, back by itself",
+    "both simulated readers unplugged and plugged in again",
+    is_quick=True,
+)
+async def unplugged(lab: Lab) -> str | None:
+    async with lab.place() as place:
+        after = len(place.page.seen)
+        for reader in ("in", "out"):
+            await place.door.sim("unplug", reader=reader)
+        view = await place.page.next_of(OUT_OF_SERVICE, after=after)
+        need(view.get("code") == "E1", str(view))
+        for reader in ("in", "out"):
+            await place.door.sim("replug", reader=reader)
+        await place.opens()
+        record = await place.equal()
+        codes = [event["body"]["code"] for _, event in record.of_kind("alarm")]
+        need(codes.count("reader_missing") == 2 and codes.count("reader_back") == 2, str(codes))
+    return None
+
+
+@TABLE.row("F33", "input is data, never a command", "codes that look like commands, markup, SQL and terminal control")
+async def hostile_codes(lab: Lab) -> str | None:
+    codes = (
+        "unlock",
+        '{"do":"kill"}',
+        "'; DROP TABLE events;--",
+        "\x1b]0;x\x07",
+        "<script>1</script>",
+        "\x00\xff",
+        "﷐",
+    )
+    async with lab.place() as place:
+        for text in codes:
+            await place.door.sim("qr", text=text)
+        await asyncio.sleep(0.5)
+        await place.opens()
+        record = await place.equal()
+        held = str(record.events.values())
+        need(not any(text in held for text in codes[1:5]), "the journal holds what was presented")
+        need(len(record.grants()) == 1, f"{len(record.grants())} grants")
+    return f"{len(codes)} codes, all denied and recorded by their keyed index"
+
+
+TABLE.not_run(
+    "F34-F35", "bounded and resynchronised; canonical or rejected", "serial and keyboard readers do not exist yet"
+)
+
+
+@TABLE.row("F36-F37", "out of service; stop commanding", "no GPIO chip here; the GPIO and pulse drivers' own tests")
+async def gpio_missing(lab: Lab) -> str | None:
+    profile = PROFILE.replace(
+        '[strike]\ndriver = "simulated"\n', '[strike]\ndriver = "gpio"\nline = 17\nactive = "high"\n'
+    )
+    async with lab.place(profile=profile, is_started=False) as place:
+        try:
+            await place.door.start_agent()
+        except DemoError as refused:
+            said = str(refused).strip().splitlines()[-1]
+        else:
+            raise ShortError("the agent started without its lock")
+        need("strike" in said or "profile" in said or "pin" in said, said)
+    tests = await component(
+        "tests/hardware/test_gpio.py", "tests/hardware/test_pulse.py", "tests/hardware/test_guard.py"
+    )
+    return f"the agent says: {said[:160]}; {tests}"
+
+
+TABLE.not_run(
+    "F38-F40", "never fights a release; fire input; line busy", "inputs (fire, REX, contact) do not exist yet"
+)

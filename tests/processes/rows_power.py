@@ -29,7 +29,9 @@ async def _killed_at(place: Place, where: str) -> None:
     await place.dies()
 
 
-@TABLE.row("F01", "no feedback, no pulse; the person presents again", "SIGKILL before the grant's commit", is_quick=True)
+@TABLE.row(
+    "F01", "no feedback, no pulse; the person presents again", "SIGKILL before the grant's commit", is_quick=True
+)
 async def before_commit(lab: Lab) -> str | None:
     async with lab.place() as place:
         await _killed_at(place, "grant before its commit")
@@ -42,7 +44,9 @@ async def before_commit(lab: Lab) -> str | None:
     return None
 
 
-@TABLE.row("F02", "the event is whole or absent; the chain verifies", "SIGKILL at write 1 to 4 of the log, and at its sync")
+@TABLE.row(
+    "F02", "the event is whole or absent; the chain verifies", "SIGKILL at write 1 to 4 of the log, and at its sync"
+)
 async def during_commit(lab: Lab) -> str | None:
     whole = 0
     async with lab.place() as place:
@@ -63,7 +67,9 @@ async def during_commit(lab: Lab) -> str | None:
     return f"{whole} of 5 events whole, the others absent"
 
 
-@TABLE.row("F03", "outcome unknown, never fired after restart; visit kept", "SIGKILL after commit, before relay", is_quick=True)
+@TABLE.row(
+    "F03", "outcome unknown, never fired after restart; visit kept", "SIGKILL after commit, before relay", is_quick=True
+)
 async def before_relay(lab: Lab) -> str | None:
     async with lab.place() as place:
         await _killed_at(place, "grant committed, relay not yet on")
@@ -75,7 +81,9 @@ async def before_relay(lab: Lab) -> str | None:
     return None
 
 
-@TABLE.row("F04", "line inactive within 1 s of death and at start", "SIGKILL with the relay on, then the unit's --outputs-off")
+@TABLE.row(
+    "F04", "line inactive within 1 s of death and at start", "SIGKILL with the relay on, then the unit's --outputs-off"
+)
 async def during_pulse(lab: Lab) -> str | None:
     async with lab.place() as place:
         await place.door.kill_agent()
@@ -95,7 +103,9 @@ async def during_pulse(lab: Lab) -> str | None:
     return f"off {off_ms} ms after the death; the real line: device-test"
 
 
-@TABLE.row("F05-F06", "sent again; central absorbs it", "SIGKILL before a batch is sent; on its acknowledgement", is_quick=True)
+@TABLE.row(
+    "F05-F06", "sent again; central absorbs it", "SIGKILL before a batch is sent; on its acknowledgement", is_quick=True
+)
 async def before_send_and_ack(lab: Lab) -> str | None:
     async with lab.place() as place:
         for where in ("batch before it is sent", "acknowledgement received"):
@@ -110,7 +120,9 @@ async def before_send_and_ack(lab: Lab) -> str | None:
     return None
 
 
-@TABLE.row("F07", "the cursor moves or not; no row is lost", "SIGKILL with the cursor in memory, and while it is written")
+@TABLE.row(
+    "F07", "the cursor moves or not; no row is lost", "SIGKILL with the cursor in memory, and while it is written"
+)
 async def during_ack(lab: Lab) -> str | None:
     async with lab.place() as place:
         for where in ("acknowledgement taken, not yet written", "acknowledgement being written"):
@@ -125,7 +137,9 @@ async def during_ack(lab: Lab) -> str | None:
     return None
 
 
-@TABLE.row("F08", "the old directory or the new, never a mix, never none", "SIGKILL at a chunk, before and after the swap")
+@TABLE.row(
+    "F08", "the old directory or the new, never a mix, never none", "SIGKILL at a chunk, before and after the swap"
+)
 async def during_directory(lab: Lab) -> str | None:
     members = 30
     async with lab.place() as place:
@@ -158,7 +172,11 @@ def _directory_of(place: Place) -> int:
         directory._connection.close()
 
 
-@TABLE.row("F09", "the old identity or the new; the code is spent on success only", "SIGKILL at four places of `join`, then join")
+@TABLE.row(
+    "F09",
+    "the old identity or the new; the code is spent on success only",
+    "SIGKILL at four places of `join`, then join",
+)
 async def during_enrolment(lab: Lab) -> str | None:
     async with lab.place(is_started=False) as place:
         state = place.door.folder / "fresh"
@@ -193,4 +211,3 @@ async def _join(words: tuple[str, ...], state: Path, where: str) -> int:
     )
     async with asyncio.timeout(30):
         return await process.wait()
-

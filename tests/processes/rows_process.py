@@ -6,6 +6,8 @@ import os
 import resource
 import signal
 import socket
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from time import monotonic
 from typing import Final
@@ -25,32 +27,47 @@ def _pid(place: Place) -> int:
     return place.door.agent.pid
 
 
-@TABLE.row("F41", "restart within 3 s, nothing lost", "a memory cgroup smaller than the agent: the kernel kills it")
+@TABLE.row(
+    "F41",
+    "restart within 3 s, nothing lost",
+    "another program takes the memory of its cgroup: the kernel kills the agent",
+)
 async def out_of_memory(lab: Lab) -> str | None:
+    with _memory_group(48 << 20) as group:
+        async with lab.place() as place:
+            await place.opens()
+            _offer(_pid(place), group)
+            taking = 'echo $$ > "$0/cgroup.procs"; exec "$1" -c "kept = bytearray(1 << 28)"'
+            greedy = await asyncio.create_subprocess_exec("sh", "-c", taking, str(group), sys.executable)
+            code = await place.door.ended(within_s=20)
+            async with asyncio.timeout(20):
+                await greedy.wait()
+            need(code == -signal.SIGKILL, f"ended with {code}, not by the kernel's hand")
+            took_s = await _back(place)
+            await place.opens()
+            await place.equal()
+    return f"killed by the kernel, reads cards again after {took_s:.1f} s"
+
+
+def _offer(pid: int, group: Path) -> None:
+    """Put a process into a memory group, as the first that the kernel is to kill."""
+    Path(f"/proc/{pid}/oom_score_adj").write_text("1000")
+    (group / "cgroup.procs").write_text(str(pid))
+
+
+@contextlib.contextmanager
+def _memory_group(limit_bytes: int) -> Iterator[Path]:
     group = _CGROUP / f"doorstile-test-{os.getpid()}"
     try:
         group.mkdir()
     except OSError as fault:
         raise NotRunError(f"needs a writable memory cgroup (v1) at {_CGROUP}: {fault.strerror}") from fault
     try:
-        async with lab.place() as place:
-            await place.opens()
-            (group / "memory.limit_in_bytes").write_text(str(1 << 20))
-            with contextlib.suppress(OSError):
-                (group / "cgroup.procs").write_text(str(_pid(place)))
-            async with tapping(place.door) as hands:
-                with contextlib.suppress(OSError):
-                    for _ in range(400):
-                        await hands.do("qr", text="x" * 2000)
-            code = await place.door.ended(within_s=20)
-            need(code == -signal.SIGKILL, f"ended with {code}, not by the kernel's hand")
-            took_s = await _back(place)
-            await place.opens()
-            await place.equal()
+        (group / "memory.limit_in_bytes").write_text(str(limit_bytes))
+        yield group
     finally:
         with contextlib.suppress(OSError):
             group.rmdir()
-    return f"killed by the kernel, reads cards again after {took_s:.1f} s"
 
 
 async def _back(place: Place) -> float:
@@ -61,7 +78,11 @@ async def _back(place: Place) -> float:
     return monotonic() - began
 
 
-@TABLE.row("F42", "goes on deciding; no pulse beyond its ceiling", "the process runs a tenth of the time for 10 s (SIGSTOP, SIGCONT)")
+@TABLE.row(
+    "F42",
+    "goes on deciding; no pulse beyond its ceiling",
+    "the process runs a tenth of the time for 10 s (SIGSTOP, SIGCONT)",
+)
 async def throttled(lab: Lab) -> str | None:
     async with lab.place() as place:
         async with asyncio.TaskGroup() as tasks:
@@ -83,7 +104,11 @@ async def _slowed(pid: int) -> None:
         os.kill(pid, signal.SIGCONT)
 
 
-@TABLE.row("F43", "a stall ends within 20 s", "SIGSTOP; the watchdog's socket falls silent, the service manager's part is played")
+@TABLE.row(
+    "F43",
+    "a stall ends within 20 s",
+    "SIGSTOP; the watchdog's socket falls silent, the service manager's part is played",
+)
 async def stalled(lab: Lab) -> str | None:
     async with lab.place(is_started=False) as place:
         address = place.door.folder / "notify"
@@ -125,9 +150,8 @@ async def no_descriptors(lab: Lab) -> str | None:
     async with lab.place() as place:
         async with tapping(place.door) as hands:
             pid = _pid(place)
-            open_now = len(list(Path(f"/proc/{pid}/fd").iterdir()))
-            highest = max(int(entry.name) for entry in Path(f"/proc/{pid}/fd").iterdir())
-            resource.prlimit(pid, resource.RLIMIT_NOFILE, (highest + 1, 20_000))
+            open_now = _descriptors(pid)
+            resource.prlimit(pid, resource.RLIMIT_NOFILE, (max(open_now) + 1, 20_000))
             place.proxy.reset()
             after = len(place.page.seen)
             for _ in range(20):
@@ -140,7 +164,11 @@ async def no_descriptors(lab: Lab) -> str | None:
         need(place.door.agent is not None and place.door.agent.returncode is None, "the agent ended")
         await place.door.until("link", "up", within_s=40)
         await place.equal()
-    return f"{open_now} descriptors, none to spare: {greens} greens"
+    return f"{len(open_now)} descriptors, none to spare: {greens} greens"
+
+
+def _descriptors(pid: int) -> list[int]:
+    return [int(entry.name) for entry in Path(f"/proc/{pid}/fd").iterdir()]
 
 
 @TABLE.row("F45", "bounded logs", "1,000 torn reads and 200 unknown codes of 2 KB")
@@ -149,7 +177,9 @@ async def log_flood(lab: Lab) -> str | None:
         before = len(place.door.log)
         async with tapping(place.door) as hands:
             for number in range(1200):
-                await hands.do("torn") if number % 6 else await hands.do("qr", text=f"{number}" + "\n" * 1000 + "x" * 1000)
+                await hands.do("torn") if number % 6 else await hands.do(
+                    "qr", text=f"{number}" + "\n" * 1000 + "x" * 1000
+                )
                 await asyncio.sleep(0.004)
         await asyncio.sleep(1.0)
         grown = len(place.door.log) - before
@@ -160,7 +190,9 @@ async def log_flood(lab: Lab) -> str | None:
     return f"the log grew by {grown} bytes"
 
 
-@TABLE.row("F46", "refused with key, value and remedy; the good one still starts", "four bad configurations", is_quick=True)
+@TABLE.row(
+    "F46", "refused with key, value and remedy; the good one still starts", "four bad configurations", is_quick=True
+)
 async def bad_configuration(lab: Lab) -> str | None:
     async with lab.place() as place:
         await place.door.kill_agent()
@@ -188,7 +220,9 @@ async def bad_configuration(lab: Lab) -> str | None:
 TABLE.not_run("F47", "one runnable version always", "updates of the agent do not exist yet")
 
 
-@TABLE.row("F48", "strike off, exit 0 within 3 s, nothing lost", "SIGTERM 0 to 40 ms after a tap, ten times", is_quick=True)
+@TABLE.row(
+    "F48", "strike off, exit 0 within 3 s, nothing lost", "SIGTERM 0 to 40 ms after a tap, ten times", is_quick=True
+)
 async def terminated(lab: Lab) -> str | None:
     slowest = 0.0
     async with lab.place() as place:
@@ -206,4 +240,3 @@ async def terminated(lab: Lab) -> str | None:
         record = Record.of(place.door.state)
     need(slowest <= 3.0, f"the slowest end took {slowest:.1f} s")
     return f"{len(record.grants())} grants, the slowest end took {slowest:.1f} s"
-
