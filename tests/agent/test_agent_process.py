@@ -1,0 +1,95 @@
+"""The agent as a process, worked by `doorstile sim`, with nobody at central's address."""
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from agent.identity import Identity, save_identity
+from agent.store.inspect import inspect
+from demo.processes import DemoError, doorstile, output_of, running, stop
+from demo.world import free_port
+from provisioning.keys import private_pem
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(90)]
+
+
+@pytest.fixture
+async def agent(tmp_path: Path) -> AsyncIterator[asyncio.subprocess.Process]:
+    identity = Identity(
+        device="0193a1b2-0000-7000-8000-000000000001",
+        central=f"http://127.0.0.1:{free_port()}",
+        audience="test",
+        kid="k1",
+        private_key=private_pem(Ed25519PrivateKey.generate()),
+        credential_key="00" * 32,
+        name="North",
+        site="Harbour Gym",
+        time_zone="UTC",
+    )
+    save_identity(tmp_path, identity)
+    words = ("run", "--state", str(tmp_path), "--profile", "simulated", "--kiosk-port", "0")
+    async with running("agent", doorstile(*words), tmp_path) as process:
+        while not (tmp_path / "control.sock").exists():
+            assert process.returncode is None, (tmp_path / "agent.log").read_text()
+            await asyncio.sleep(0.05)
+        yield process
+
+
+async def sim(folder: Path, *words: str) -> str:
+    return (await output_of(doorstile("sim", "--state", str(folder), *words))).decode()
+
+
+async def recorded(folder: Path) -> str:
+    return (await output_of(doorstile("journal", "--state", str(folder), "tail"))).decode()
+
+
+async def test_every_verb_of_sim_reaches_the_running_agent(agent: asyncio.subprocess.Process, tmp_path: Path) -> None:
+    assert "screen     idle" in await sim(tmp_path, "status")
+    for words in (
+        ("tap", "04A1B2C3"),
+        ("qr", "day pass", "--reader", "out"),
+        ("reader", "torn"),
+        ("reader", "unplug"),
+        ("reader", "replug"),
+        ("link", "cut"),
+        ("link", "heal"),
+        ("clock", "--shift-s", "-60", "--synced", "no"),
+        ("clock",),
+    ):
+        assert await sim(tmp_path, *words) == ""
+    with pytest.raises(DemoError, match="no reader 'roof'"):
+        await sim(tmp_path, "tap", "04A1B2C3", "--reader", "roof")
+    events = await recorded(tmp_path)
+    assert "kind=hf_uid" in events
+    assert "kind=qr_static" in events
+    assert "fault=torn_read" in events
+    assert "code=reader_missing" in events
+
+
+async def test_kill_is_a_kill_and_the_journal_is_sound_after_it(
+    agent: asyncio.subprocess.Process, tmp_path: Path
+) -> None:
+    await sim(tmp_path, "tap", "04A1B2C3")
+    assert await sim(tmp_path, "kill") == ""
+    assert await agent.wait() == -signal.SIGKILL
+    with inspect(tmp_path) as journal:
+        assert journal.verify().is_sound
+
+
+async def test_a_request_to_end_ends_the_agent_cleanly(agent: asyncio.subprocess.Process, tmp_path: Path) -> None:
+    await stop(agent)
+    assert agent.returncode == 0, (tmp_path / "agent.log").read_text()
+    assert not (tmp_path / "control.sock").exists()
+
+
+async def test_a_second_agent_on_the_same_folder_is_refused_by_name(
+    agent: asyncio.subprocess.Process, tmp_path: Path
+) -> None:
+    words = ("run", "--state", str(tmp_path), "--profile", "simulated", "--kiosk-port", "0")
+    with pytest.raises(DemoError, match=f"{agent.pid}"):
+        await output_of(doorstile(*words))
+    assert "screen     idle" in await sim(tmp_path, "status"), "the first goes on"
