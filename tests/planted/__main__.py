@@ -37,7 +37,7 @@ class Verdict:
         if self.alarm is not None:
             result = f"FALSE ALARM: {self.alarm}"
         harness = self.bug.layer.removeprefix("tests.")
-        return f"{self.bug.name:26} {harness:20} {self.took_s:6.1f} s  {result[:_SHOWN_CHARS]}"
+        return f"{self.bug.name:32} {harness:20} {self.took_s:6.1f} s  {result[:_SHOWN_CHARS]}"
 
 
 def tried(bug: PlantedBug) -> Verdict:
@@ -84,7 +84,7 @@ def main(arguments: list[str]) -> int:
     unknown = set(wanted) - bugs.keys()
     if unknown:
         parser.error(f"no planted bug {min(unknown)!r}; there are {', '.join(bugs)}")
-    print(f"{'planted bug':26} {'caught by':20} {'time':>8}  what was seen")
+    print(f"{'planted bug':32} {'caught by':20} {'time':>8}  what was seen")
     verdicts = []
     for name in wanted or bugs:
         verdicts.append(tried(bugs[name]))

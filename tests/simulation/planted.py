@@ -69,5 +69,6 @@ PLANTED: Final[tuple[PlantedBug, ...]] = (
         "a session goes on writing after a newer one was welcomed",
         "nothing from an older session takes effect",
         _unfenced,
+        draw(6),
     ),
 )
