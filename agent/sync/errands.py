@@ -133,12 +133,16 @@ class Errands:
         return ex.Rewound(self._now_ms(), state, upto, None if gone is None else tomb_of(gone))
 
     async def _reconcile(self, last_run: RunAck | None, told: frozenset[str]) -> ex.Input:
-        """Move the cursors of acknowledged runs back to where central (restored from a backup) stands."""
+        """Move the cursors of acknowledged runs back to where central (restored from a backup) stands.
+
+        A last run that is unknown here (of a copy of the card, or from before the storage went back) says nothing
+        about the others: all of them are named in the next `hello`, and `welcome` says where each stands.
+        """
         held = self._outbox.held()
         known = None if last_run is None else next((facts for facts in held if facts.run == last_run.run), None)
+        missing = ""
         if last_run is not None and known is None:
-            detail = f"central knows run {last_run.run} up to {last_run.upto}, this device does not know it"
-            return ex.Reconciled(self._now_ms(), 0, detail)
+            missing = f"central knows run {last_run.run} up to {last_run.upto}, this device does not know it"
         moved = 0
         for facts in held:
             if facts.run in told or (known is not None and facts.ord < known.ord):
@@ -146,7 +150,7 @@ class Errands:
             upto = last_run.upto if last_run is not None and facts is known else 0
             if upto < facts.acked:
                 moved += await self._moved_back(facts.run, upto)
-        return ex.Reconciled(self._now_ms(), moved)
+        return ex.Reconciled(self._now_ms(), moved, missing)
 
     async def _moved_back(self, run: str, upto: int) -> bool:
         try:

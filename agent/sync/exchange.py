@@ -264,7 +264,7 @@ class Reconcile(Struct, frozen=True):
 
     `last_run` is the last that central has events of (None: of none), `told` are the runs that `hello` named. Of the
     others, move the cursor of that run back to where central stands and of later ones to their beginning; where the
-    store does not know the run, say so. No event is sent before this is answered.
+    store does not know the run, say so and move all of them. No event is sent before this is answered.
     """
 
     last_run: RunAck | None

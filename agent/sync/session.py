@@ -325,10 +325,12 @@ def _flow_moved(state: State, event: _Flow) -> tuple[State, Effects]:
 
 
 def _reconciled(state: State, event: Reconciled) -> tuple[State, Effects]:
-    if event.moved > 0:
-        why = f"{event.moved} runs to send again: central holds less than it acknowledged"
-        return replace(state, phase=Phase.CLOSING), (Report(Trouble.CENTRAL_WENT_BACK, why), Close(NORMAL_CLOSE, why))
     reports = (Report(Trouble.STORAGE_WENT_BACK, event.missing),) if event.missing else ()
+    if event.moved > 0:
+        why = f"{event.moved} runs to name again: central may hold less than it acknowledged"
+        if not event.missing:
+            reports = (Report(Trouble.CENTRAL_WENT_BACK, why),)
+        return replace(state, phase=Phase.CLOSING), (*reports, Close(NORMAL_CLOSE, why))
     return replace(state, flow=state.flow.reconciled()), reports
 
 

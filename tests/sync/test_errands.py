@@ -150,6 +150,14 @@ async def test_run_that_only_central_knows_is_told() -> None:
         assert "f" * 16 in answer.missing
 
 
+async def test_run_that_only_central_knows_says_nothing_about_the_others() -> None:
+    async with desk(3, 4, 0) as at:
+        _acknowledge(at.outbox)
+        answer = await at.ask(ex.Reconcile(RunAck("f" * 16, 3, ""), NONE_TOLD))
+        assert isinstance(answer, ex.Reconciled)
+        assert (answer.moved, [run.acked for run in at.outbox.memory]) == (2, [0, 0, 0])
+
+
 async def test_run_that_cannot_go_back_does_not_hold_up_the_others() -> None:
     async with desk(3, 4, 0) as at:
         _acknowledge(at.outbox)
