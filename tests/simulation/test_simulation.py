@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.simulation.planted import PLANTED
 from tests.simulation.command import LEAST_FAULTS, LEAST_READS
+from tests.simulation.planted import PLANTED
 from tests.simulation.scenario import FAULT_KINDS, Scenario, Step, draw
 from tests.simulation.shrink import shrink
 from tests.simulation.world import play
