@@ -42,7 +42,19 @@ from provisioning.keys import private_pem
 from tests.fakes.journal_script import JournalScript, decision, hello
 from wire.codec import encode, encode_events, for_agent
 from wire.limits import HEARTBEAT_S
-from wire.messages import Ack, DirBegin, DirChunk, DirectoryRef, DirEnd, DirGot, DirState, Heartbeat, Message, Welcome
+from wire.messages import (
+    Ack,
+    DirBegin,
+    DirChunk,
+    DirectoryRef,
+    DirEnd,
+    DirGot,
+    DirState,
+    Heartbeat,
+    HeartbeatAck,
+    Message,
+    Welcome,
+)
 from wire.vocabulary import DEVICE_PATH, SUBPROTOCOL, ClockQuality, EventKind, Outcome
 
 DEVICES: Final = 50
@@ -72,6 +84,14 @@ _decode = for_agent().decode
 
 
 @dataclass(frozen=True, slots=True)
+class Idle:
+    """What idle devices cost: KiB for each, round by round, and CPU of central for a heartbeat in microseconds."""
+
+    growth_kib: list[float]
+    beat_us: float
+
+
+@dataclass(frozen=True, slots=True)
 class Telling:
     """What a round of batches took: CPU of central for each event, messages to each dashboard for each batch."""
 
@@ -86,23 +106,26 @@ class Device:
         self._socket = socket
         self.journal = JournalScript(UUID(identity.device))
         self.members: list[UUID] = []
+        self._directory = DirectoryRef("", 0, "")
 
     async def settle(self) -> None:
         """Greet and take the directory; after this central owes the device nothing."""
         await self._say(hello(self.journal.device, [self.journal.state()]))
-        ref = DirectoryRef("", 0, "")
         async with asyncio.timeout(_WITHIN_S):
             while True:
                 match _decode(await self._socket.recv(decode=False)):
                     case Welcome():
                         continue
                     case DirBegin(epoch=epoch, ver=ver, digest=digest):
-                        ref = DirectoryRef(epoch, ver, digest)
+                        self._directory = DirectoryRef(epoch, ver, digest)
                     case DirChunk(snap=snap, i=i, rows=rows):
                         self.members += [UUID(row.member) for row in rows]
                         await self._say(DirGot(snap=snap, i=i))
                     case DirEnd():
+                        ref = self._directory
                         await self._say(DirState(epoch=ref.epoch, ver=ref.ver, digest=ref.digest))
+                        await self.beat()
+                    case HeartbeatAck():
                         return
 
     async def deliver(self, batches: int) -> None:
@@ -122,10 +145,15 @@ class Device:
                             break
 
     async def beat(self) -> None:
-        """Say that the device lives."""
-        mono_ms = time.monotonic_ns() // 1_000_000
+        """Say that the device lives, and which directory it has: with another, central would send it anew."""
         await self._say(
-            Heartbeat(mono_ms=mono_ms, wall_ms=time.time_ns() // 1_000_000, q=ClockQuality.SYNCED, backlog=0)
+            Heartbeat(
+                mono_ms=time.monotonic_ns() // 1_000_000,
+                wall_ms=time.time_ns() // 1_000_000,
+                q=ClockQuality.SYNCED,
+                backlog=0,
+                dir_ver=self._directory.ver,
+            )
         )
 
     async def _say(self, message: Message) -> None:
@@ -170,12 +198,22 @@ class Fleet:
         self._devices.append(device)
         return device
 
-    async def beat(self) -> None:
+    async def keep_beating(self) -> None:
         """Let all devices send heartbeats, as idle devices do, until cancelled."""
         while True:
             await asyncio.sleep(HEARTBEAT_S)
-            for device in list(self._devices):
-                await device.beat()
+            await self._beat()
+
+    async def beat_cost(self) -> float:
+        """Let all devices send a heartbeat; return the CPU of central for each, in microseconds."""
+        before = cpu_s(self.central_pid)
+        await self._beat()
+        await asyncio.sleep(3 * _SETTLE_S)
+        return (cpu_s(self.central_pid) - before) / len(self._devices) * 1e6
+
+    async def _beat(self) -> None:
+        for device in list(self._devices):
+            await device.beat()
 
     async def growth(self, devices: int) -> float:
         """Connect some devices; return by how many KiB central grew for each."""
@@ -245,19 +283,25 @@ def _joined(url: str, code: str) -> Identity:
     )
 
 
-async def measure(folder: Path, options: Options) -> tuple[list[float], dict[str, list[Telling]]]:
-    """Return the growth for each device, round by round, and what telling dashboards took."""
+async def measure(folder: Path, options: Options) -> tuple[Idle, dict[str, list[Telling]]]:
+    """Return what idle devices cost, and what telling dashboards took once they are gone."""
     devices, batches = (5, 2) if options.is_quick else (DEVICES, BATCHES)
     warm()
-    async with world(folder, Setup()) as built, AsyncExitStack() as stack:
-        fleet = Fleet(built, stack, await enrolled(built, devices * (options.rounds + 1) + 1))
-        async with asyncio.TaskGroup() as tasks:
-            beating = tasks.create_task(fleet.beat())
-            await fleet.growth(devices)  # what the first devices make central load is no device's own
-            growth = [await fleet.growth(devices) for _ in range(options.rounds)]
-            told = await _tellings(fleet, batches, options.rounds)
-            beating.cancel()
-        return growth, told
+    async with world(folder, Setup()) as built:
+        identities = await enrolled(built, devices * (options.rounds + 1) + 1)
+        async with AsyncExitStack() as stack:
+            idle = await _idle(Fleet(built, stack, identities), devices, options.rounds)
+        async with AsyncExitStack() as stack:
+            return idle, await _tellings(Fleet(built, stack, identities), batches, options.rounds)
+
+
+async def _idle(fleet: Fleet, devices: int, rounds: int) -> Idle:
+    async with asyncio.TaskGroup() as tasks:
+        beating = tasks.create_task(fleet.keep_beating())
+        await fleet.growth(devices)  # what the first devices make central load is no device's own
+        growth = [await fleet.growth(devices) for _ in range(rounds)]
+        beating.cancel()
+    return Idle(growth, await fleet.beat_cost())
 
 
 async def _tellings(fleet: Fleet, batches: int, rounds: int) -> dict[str, list[Telling]]:
@@ -270,21 +314,23 @@ async def _tellings(fleet: Fleet, batches: int, rounds: int) -> dict[str, list[T
     return await in_turn_async(rounds, contenders)
 
 
-def judge(growth: list[float], told: dict[str, list[Telling]]) -> list[Target]:
+def judge(idle: Idle, told: dict[str, list[Telling]]) -> list[Target]:
     """Return the targets."""
     added = [two.cpu_us - one.cpu_us for one, two in zip(told[WITHOUT], told[WITH], strict=True)]
     return [
         # The mean: memory is taken in lumps, so that single rounds say little.
-        Target("fleet_idle_device_kib", fmean(growth), LIMIT_KIB),
+        Target("fleet_idle_device_kib", fmean(idle.growth_kib), LIMIT_KIB),
         Target("fleet_fan_out_cpu_us", median(added), LIMIT_CPU_US),
         Target("fleet_messages_per_batch", median([one.messages for one in told[WITH]]), 1.0),
     ]
 
 
-def show(growth: list[float], told: dict[str, list[Telling]]) -> None:
+def show(idle: Idle, told: dict[str, list[Telling]]) -> None:
     """Print what a device and an event cost."""
+    growth = idle.growth_kib
     print_table(
-        ("central's memory", "KiB a device", "least", "most"), [("idle", fmean(growth), min(growth), max(growth))]
+        ("idle device", "KiB", "least", "most", "CPU us/heartbeat"),
+        [("mean of all rounds", fmean(growth), min(growth), max(growth), idle.beat_us)],
     )
     print_table(
         (f"batches of {BATCH} events", "CPU us/event", "messages/batch"),
@@ -299,9 +345,9 @@ def main() -> int:
     """Measure, print, judge."""
     options = read_options(__doc__ or "")
     with work_folder(options) as folder:
-        growth, told = asyncio.run(measure(folder, options))
-    show(growth, told)
-    return conclude(judge(growth, told), options)
+        idle, told = asyncio.run(measure(folder, options))
+    show(idle, told)
+    return conclude(judge(idle, told), options)
 
 
 if __name__ == "__main__":
