@@ -177,11 +177,10 @@ class Journal:
         if upto < line.acked:
             return
         next_line, next_after = outbox.next_waiting(self._lines.values(), line, upto)
+        # Within a loss, declared or acknowledged long ago, nothing is left to compare with.
         known, oldest = await self._read(partial(self._look_up, replace(line), upto, next_line, next_after))
-        is_lost = known is None and self._is_declared(run, upto)
-        if not is_lost and (known is None or known[0] != head):
-            ours = known[0].hex() if known else "unknown"
-            raise AckHeadError(run, first, upto, f"its head is {head.hex()}, ours is {ours}")
+        if known is not None and known[0] != head:
+            raise AckHeadError(run, first, upto, f"its head is {head.hex()}, ours is {known[0].hex()}")
         if upto > line.acked:
             self._move(line, upto, head, known[1] if known else line.acked_bytes)
             self._oldest = oldest or self._newest

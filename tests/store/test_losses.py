@@ -64,3 +64,15 @@ async def test_loss_that_a_restored_central_forgot_is_declared_again(damaged: Pa
     journal, _ = _open(damaged)
     assert _lost(journal) == [(run, 6, 8)]
     await journal.close()
+
+
+async def test_loss_that_central_still_knows_is_not_asked_for_again(damaged: Path) -> None:
+    journal, run = _open(damaged)
+    head = journal.losses()[0].head
+    assert head is not None
+    await journal.acknowledge(run, 8, head)
+    await journal.loss_acknowledged(run, 8)
+    await journal.rewind(run, 0)
+    await journal.acknowledge(run, 8, head)
+    assert (journal.held()[0].acked, journal.held()[0].head) == (8, head)
+    await journal.close()
