@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Final
 
 from agent.store.types import Promise
 from hardware.base import FaultReason, ReaderFault
-from tests.simulation.device import Device, Kernel
-from tests.simulation.disk import Trip
+from tests.simulation.card import Trip
+from tests.simulation.device import Device
 from tests.simulation.forging import Forger
+from tests.simulation.hardware import Kernel
 from tests.simulation.network import Weather
 from tests.simulation.scenario import Step
 from tests.simulation.site import CentralTrip

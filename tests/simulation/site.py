@@ -13,8 +13,9 @@ from central.sync.consumer import DeviceConsumer
 from central.sync.database import Database
 from central.sync.exchange import Now, Terms
 from central.sync.switchboard import Notice, Switchboard, What
-from tests.simulation.ledger import Ledger, Tables
+from tests.simulation.ledger import Ledger
 from tests.simulation.network import Network, Wire
+from tests.simulation.tables import Tables
 from tests.simulation.truth import Truth
 from wire.vocabulary import SUBPROTOCOL
 

@@ -16,7 +16,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from agent.errors import StoreError
 from agent.store.errors import AckBeyondError, AckHeadError, DuplicatePromiseError
 from agent.store.journal import Journal
-from tests.simulation.disk import Card, CardJournal
+from tests.simulation.card import Card
+from tests.simulation.disk import CardJournal
 from tests.store.samples import DEVICE, QUICK, begun
 
 T = TypeVar("T")

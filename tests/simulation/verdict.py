@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING, Final
 
 from agent.sync.errands import MAX_WAITING
 from central.checkins.clock import best, corrected_ms
-from tests.simulation.device import PULSE_MS, Device
-from tests.simulation.ledger import OPEN
+from tests.simulation.device import Device
+from tests.simulation.process import PULSE_MS
 from tests.simulation.scenario import Step
+from tests.simulation.tables import OPEN
 from tests.simulation.truth import Key, _is_grant
 from wire.vocabulary import ClockQuality
 

@@ -15,8 +15,9 @@ from central.sync.exchange import Terms
 from central.sync.switchboard import What
 from hardware.base import FaultReason, Medium, ReaderFault, Scan
 from tests.simulation import faults, verdict
-from tests.simulation.device import Device, Kernel
-from tests.simulation.disk import Card
+from tests.simulation.card import Card
+from tests.simulation.device import Device
+from tests.simulation.hardware import Kernel
 from tests.simulation.loop import VirtualLoop
 from tests.simulation.members import MemberFile
 from tests.simulation.reference import Site
