@@ -31,7 +31,7 @@ class Rig:
     commands: RecordingCommands
     statuses: list[LinkStatus] = field(default_factory=list)
 
-    async def until(self, holds: Callable[[], bool], *, within_s: float = 10.0) -> None:
+    async def until(self, holds: Callable[[], bool], *, within_s: float = 30.0) -> None:
         """Look every few milliseconds until something holds."""
         async with asyncio.timeout(within_s):
             while not holds():
