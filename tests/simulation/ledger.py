@@ -83,13 +83,19 @@ class Ledger:
         for order in tables.orders.values():
             if order.device == device and order.state == "sent" and order.id not in known:
                 order.state = "pending"
-        last = next((held for (of, _), held in reversed(tables.runs.items()) if of == device), None)
-        last_run = None if last is None else RunAck(last.run, last.upto, last.head.hex())
+        last_run = self._last_run(device)
         self._find_forgotten(device, hello)
         runs = tuple(self._register(device, hello.store, told) for told in hello.runs)
         self._truth.note("session", device[-4:], number)
         session = Session(device_id, number)
         return Opening(session, runs, last_run, self._truth.site.refs[device], self.load_commands(session), False)
+
+    def _last_run(self, device: str) -> RunAck | None:
+        """Return the newest run with events, in the journal that was learnt of last."""
+        mine = [held for held in self.tables.runs.values() if held.device == device]
+        told = [held for held in mine if held.store == mine[-1].store and held.upto > 0]
+        last = max(told, key=lambda held: held.ord, default=None)
+        return None if last is None else RunAck(last.run, last.upto, last.head.hex())
 
     def close_session(self, session: Session, _wall_ms: int) -> None:
         """Note that the device left, unless it is back already."""
