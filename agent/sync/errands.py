@@ -49,6 +49,7 @@ class Errands:
         self._commands = commands
         self._now_ms = now_ms
         self._answer = answer
+        self._has_asked = False
         self._waiting: deque[_Waiting] = deque()
         self._has_work = asyncio.Event()
         self._has_room = asyncio.Event()
@@ -136,13 +137,17 @@ class Errands:
         """Move the cursors of acknowledged runs back to where central (restored from a backup) stands.
 
         A last run that is unknown here (of a copy of the card, or from before the storage went back) says nothing
-        about the others: all of them are named in the next `hello`, and `welcome` says where each stands.
+        about the others: all of them are named in the next `hello`, and `welcome` says where each stands. Events
+        flow on the connection after that, as such a run may stay central's last for good.
         """
         held = self._outbox.held()
         known = None if last_run is None else next((facts for facts in held if facts.run == last_run.run), None)
         missing = ""
         if last_run is not None and known is None:
             missing = f"central knows run {last_run.run} up to {last_run.upto}, this device does not know it"
+            if self._has_asked:
+                self._has_asked = False
+                return ex.Reconciled(self._now_ms(), 0, missing)
         moved = 0
         for facts in held:
             if facts.run in told or (known is not None and facts.ord < known.ord):
@@ -150,6 +155,7 @@ class Errands:
             upto = last_run.upto if last_run is not None and facts is known else 0
             if upto < facts.acked:
                 moved += await self._moved_back(facts.run, upto)
+        self._has_asked = bool(missing) and moved > 0
         return ex.Reconciled(self._now_ms(), moved, missing)
 
     async def _moved_back(self, run: str, upto: int) -> bool:

@@ -158,6 +158,15 @@ async def test_run_that_only_central_knows_says_nothing_about_the_others() -> No
         assert (answer.moved, [run.acked for run in at.outbox.memory]) == (2, [0, 0, 0])
 
 
+async def test_events_flow_on_the_connection_after_all_runs_were_named() -> None:
+    async with desk(3, 4, 0) as at:
+        for moved in (2, 0, 2):
+            _acknowledge(at.outbox)
+            answer = await at.ask(ex.Reconcile(RunAck("f" * 16, 3, ""), NONE_TOLD))
+            assert isinstance(answer, ex.Reconciled)
+            assert (answer.moved, bool(answer.missing)) == (moved, True)
+
+
 async def test_run_that_cannot_go_back_does_not_hold_up_the_others() -> None:
     async with desk(3, 4, 0) as at:
         _acknowledge(at.outbox)
