@@ -1,23 +1,19 @@
-"""The planted bugs of the storage layer, for the table of all planted bugs: each is caught by crash states."""
+"""Look for a planted bug of the storage layer in the crash states of its workload, where it most likely shows."""
 
 import random
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
-from functools import partial
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 from tests.crashstates.explore import Job, Tally, explore
-from tests.crashstates.planted import BUGS, Bug
+from tests.crashstates.planted import Bug
 from tests.crashstates.recording import record
 from tests.crashstates.trace import Sync, Trace
-from tests.planted.registry import PlantedBug
 
 _SPAN: Final = 25
 _MAX_STATES: Final = 300
-_planted: list[str] = []
 
 
 def states_of(bug: Bug, name: str, seed: int) -> Tally:
@@ -42,29 +38,3 @@ def _spans(trace: Trace, seed: int) -> Iterator[int]:
     spans = list(range(0, len(trace.ops), _SPAN))
     random.Random(seed).shuffle(spans)
     yield from spans
-
-
-def _plant(name: str) -> AbstractContextManager[object]:
-    @contextmanager
-    def planted() -> Iterator[None]:
-        _planted.append(name)
-        try:
-            yield
-        finally:
-            _planted.remove(name)
-
-    return planted()
-
-
-def _catch(name: str) -> str | None:
-    """The bug is planted in the process of the workload, not in this one."""
-    tally = states_of(BUGS[name], name if name in _planted else "", 1)
-    return tally.wrong[0] if tally.wrong else None
-
-
-def _planted_bug(name: str, bug: Bug) -> PlantedBug:
-    plant: Callable[[], AbstractContextManager[object]] = partial(_plant, name)
-    return PlantedBug(name, bug.breaks, bug.promise, "tests.crashstates", plant, partial(_catch, name))
-
-
-PLANTED: Final[tuple[PlantedBug, ...]] = tuple(_planted_bug(name, bug) for name, bug in BUGS.items())

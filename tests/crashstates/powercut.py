@@ -166,7 +166,7 @@ def _mounted_disk(folder: Path, base: Path) -> Iterator[tuple[Path, Path]]:
     with ExitStack() as stack:
         command = [sys.executable, "-m", "tests.crashstates.fusedisk", str(live), str(log), str(export)]
         server = subprocess.Popen(command)
-        stack.callback(server.wait, 10)
+        stack.callback(_end, server)
         _wait_for_mount(export, server)
         stack.callback(_unmount, export)
         device = _run("losetup", "--find", "--show", "--direct-io=on", export).strip()
@@ -191,12 +191,20 @@ def _wait_for_mount(export: Path, server: subprocess.Popen[bytes]) -> None:
 def _unmount(mounted: Path) -> None:
     """Unmount; a loop device lets go of its file a moment after it was told to."""
     pause = threading.Event()
-    for _ in range(50):
-        done = subprocess.run(["umount", str(mounted)], capture_output=True, text=True, check=False)
-        if done.returncode == 0:
+    for _ in range(100):
+        if subprocess.run(["umount", str(mounted)], capture_output=True, check=False).returncode == 0:
             return
         pause.wait(0.1)
-    raise RuntimeError(f"{mounted} cannot be unmounted: {done.stderr.strip()}")
+    _run("umount", "--lazy", mounted)
+
+
+def _end(server: subprocess.Popen[bytes]) -> None:
+    """Wait for the disk's server, which ends with its mount."""
+    try:
+        server.wait(20)
+    except subprocess.TimeoutExpired:
+        server.kill()
+        server.wait()
 
 
 def _entries(log: bytes) -> Iterator[Entry]:
