@@ -141,7 +141,6 @@ def _assemble(
         agent=__version__,
         vitals=lambda: _vitals(config.state_folder, hardware, station, journal),
         gate=gate,
-        remembered=remembered_results(tuple(journal.settled_promises())),
     )
     link.on_server_time.append(lambda told: clock.learn_server(told.asked_ms, told.answered_ms, told.server_ms))
     play = _simulation(profile, hardware, time, gate, lambda: _describe(hardware, station, journal, directory, link))
@@ -172,6 +171,8 @@ async def _record_start(agent: Agent) -> None:
     await agent.journal.append_many(drafts)
     open_promises = agent.journal.open_promises()
     await agent.station.recover(tuple(OpenPromise(p.key, EventId(p.run, p.n)) for p in open_promises))
+    # After that: what the crash cut off has ended as well, and central waits to hear how.
+    agent.link.remember(remembered_results(tuple(agent.journal.settled_promises())))
 
 
 def _start(agent: Agent, tasks: asyncio.TaskGroup) -> None:

@@ -117,6 +117,10 @@ class Link:
             worker.cancel()
             self._outbox.on_grown.remove(self._grown)
 
+    def remember(self, results: Sequence[CommandResult]) -> None:
+        """Name the results of commands that central has not confirmed; before `run`."""
+        self._state = remembering(tuple(results))
+
     def anchor(self, anchor: Anchor) -> None:
         """Tell central what the wall clock truly was; now, and again on every connection."""
         self._feed(ex.AnchorKnown(self._now_ms(), anchor))

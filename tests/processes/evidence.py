@@ -92,12 +92,13 @@ def wrong_edges(record: Record, line: list[Edge]) -> list[str]:
     return found
 
 
-def open_commands(central_data: Path) -> list[str]:
-    """Say which commands central still waits for."""
+def open_commands(central_data: Path, device: str = "") -> list[str]:
+    """Say which commands central still waits for, of one device or of all."""
     connection = sqlite3.connect((central_data / "central.sqlite3").as_uri() + "?mode=ro", uri=True)
     try:
         rows = connection.execute(
-            "SELECT id, state FROM devices_command WHERE state IN ('pending', 'sent', 'queued')"
+            "SELECT id, state FROM devices_command WHERE state IN ('pending', 'sent', 'queued') AND device_id LIKE ?",
+            (device.replace("-", "") or "%",),
         ).fetchall()
     finally:
         connection.close()

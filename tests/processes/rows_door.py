@@ -15,13 +15,13 @@ _TESTS_WITHIN_S: Final = 200
 
 async def component(*words: str) -> str:
     """Run tests of a component; raise ShortError where one fails and NotRunError where none could run."""
-    command = [sys.executable, "-m", "pytest", "--no-header", "-p", "no:randomly", *words]
+    command = [sys.executable, "-m", "pytest", "--no-header", "-rf", "-p", "no:randomly", *words]
     done = await asyncio.to_thread(
         subprocess.run, command, capture_output=True, text=True, check=False, timeout=_TESTS_WITHIN_S
     )
     last = (done.stdout.strip().splitlines() or [done.stderr[-200:]])[-1]
     if done.returncode:
-        raise ShortError(last)
+        raise ShortError("; ".join([*(line for line in done.stdout.splitlines() if line.startswith("FAILED")), last]))
     if "passed" not in last:
         raise NotRunError(last)
     return f"{' '.join(words)}: {last}"
