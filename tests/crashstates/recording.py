@@ -35,7 +35,7 @@ def record(name: str, out: Path, *, bug: str = "", fail_sync: int | None = None)
             for phase in phases
         ]
         request = Path(scratch, "request.json")
-        wanted = Request(name, str(folder), str(said), str(out), commands, fail_sync)
+        wanted = Request(name, str(folder), str(said), str(out), commands, fail_sync, bool(bug))
         request.write_bytes(msgspec.json.encode(wanted))
         subprocess.run([sys.executable, "-m", "tests.crashstates.recorder", str(request)], check=True, timeout=120)
     return Trace.load(out)
