@@ -3,7 +3,7 @@
 A Pi's own GPIO keeps its level when the program that set it is killed. `DOORSTILE_TEST_LINE` names a file that stands
 for such a line: every edge is appended to it, and a new owner finds the level that the last one left.
 `DOORSTILE_TEST_DIE_AT` names a place of `tests.processes.places`; the process kills itself there by SIGKILL.
-`DOORSTILE_TEST_BOOT` is the id of a boot on another machine.
+`DOORSTILE_TEST_PLANT` names a bug of `tests.processes.planted`, `DOORSTILE_TEST_BOOT` is the id of another boot.
 """
 
 import os
@@ -64,6 +64,10 @@ if __name__ == "__main__":
         from tests.processes import places
 
         places.prepare(os.environ["DOORSTILE_TEST_DIE_AT"])
+    if "DOORSTILE_TEST_PLANT" in os.environ:
+        from tests.processes import planted
+
+        planted.switch_on(os.environ["DOORSTILE_TEST_PLANT"])
     if "DOORSTILE_TEST_BOOT" in os.environ:
         from agent import app
 

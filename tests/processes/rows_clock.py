@@ -53,6 +53,7 @@ async def wrong_clock_at_start(lab: Lab) -> str | None:
             place.proxy.reset()
             await place.door.until("link", "down")
             await place.door.until("link", "up", within_s=40)
+        need("does not believe this device's clock" in place.door.log, "central never refused the clock")
         await place.opens()
         await place.equal()
     return "connected again both times"
