@@ -6,6 +6,7 @@ import json
 import secrets
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from enum import Enum
 from typing import Any
 
 import jwt
@@ -19,8 +20,15 @@ from wire.enrolment import PROOF_TYPE, EnrolRequest, normalise_code
 from wire.vocabulary import TOKEN_TYPE
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
-GONE = object()
-"""A claim or header field that is left out."""
+
+
+class Absence(Enum):
+    """What stands for a claim or header field that is left out; its name is the same in every process."""
+
+    GONE = "gone"
+
+
+GONE = Absence.GONE
 
 
 class DeviceIdentity:
