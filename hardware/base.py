@@ -1,4 +1,4 @@
-"""The protocols that every driver implements, and the events that readers emit.
+"""The protocols that every driver implements, and the events that readers and inputs emit.
 
 Times are ``time.monotonic`` in whole milliseconds (on Linux: since boot), so that they can be paired with the boot id.
 The bytes of a credential never take part in a ``repr``: an event may be logged whole.
@@ -117,6 +117,60 @@ class Reader(Protocol):
         """
 
 
+class InputRole(StrEnum):
+    """What an input tells. The comment says what is so while it is active."""
+
+    CONTACT = "contact"  # the door is open
+    REX = "rex"  # somebody inside asks to leave; the hardware has let them out already
+    TAMPER = "tamper"  # the housing is open
+    FIRE = "fire"  # the fire alarm is on; the hardware has released the door already
+    PASSAGE_IN = "passage_in"  # somebody is passing inwards
+    PASSAGE_OUT = "passage_out"  # somebody is passing outwards
+    BUSY = "busy"  # the turnstile is turning, or cannot be released now
+    INTERLOCK = "interlock"  # the other door of the pair is open or released
+    ASSIST = "assist"  # somebody asks for staff
+    MAINS_FAIL = "mains_fail"  # the door runs on its battery
+
+
+class InputChange(Struct, frozen=True):
+    """An input became active or inactive, or says for the first time which it is.
+
+    ``at_mono_ms`` is when it began, before it was believed.
+    """
+
+    input: str
+    role: InputRole
+    is_active: bool
+    at_mono_ms: int
+
+
+EmitChange = Callable[[InputChange], None]
+
+
+class Input(Protocol):
+    """A contact or sensor that is only ever read."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def role(self) -> InputRole: ...
+
+    @property
+    def is_active(self) -> bool:
+        """The state last believed; at first the one found when it was constructed."""
+
+    async def run(self, emit: EmitChange) -> None:
+        """Report the state now and then each change until cancelled; ``emit`` is called on the event loop.
+
+        Every second report differs from the one before it: active and inactive alternate. After cancellation nothing
+        is emitted any more.
+        """
+
+    def close(self) -> None:
+        """Give the line back. Idempotent."""
+
+
 class PulseEnd(StrEnum):
     """What switched the line off."""
 
@@ -167,6 +221,48 @@ class Strike(Protocol):
         """Switch off and refuse further pulses. The line stays driven to its safe state."""
 
 
+class Way(StrEnum):
+    """The two ways through a turnstile."""
+
+    IN = "in"
+    OUT = "out"
+
+
+class Turnstile(Protocol):
+    """Arms that let one person through, one way.
+
+    *On* is as with a ``Strike``: a relay is energised and its way is free. At most one way is on at a time.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def ceiling_s(self) -> float:
+        """No release is longer, whatever the event loop does."""
+
+    @property
+    def ways(self) -> frozenset[Way]:
+        """Those that can be released from here."""
+
+    @property
+    def released(self) -> Way | None:
+        """The way whose relay is on now."""
+
+    async def release(self, way: Way, duration_s: float) -> Pulse:
+        """Switch the relay of ``way`` on for ``duration_s`` (above 0, at most ``ceiling_s``), then off.
+
+        As with ``Strike.pulse``: cancelling it switches off at once, and a release during a release, of either way,
+        raises PulseRefusedError and changes nothing. So does a way that is not among ``ways``.
+        """
+
+    def off(self) -> None:
+        """Switch both ways off now and end a running release. Synchronous, idempotent, safe from any thread."""
+
+    def close(self) -> None:
+        """Switch off and refuse further releases. The lines stay driven to their safe state."""
+
+
 class Signal(StrEnum):
     """What the light says."""
 
@@ -207,17 +303,26 @@ class Buzzer(Protocol):
 
 
 class Hardware(Struct, frozen=True):
-    """Everything at one door, as its profile names it. ``strike`` is None where the profile has no lock."""
+    """Everything at one door, as its profile names it.
+
+    ``strike`` and ``turnstile`` are None where the profile has none; it never has both.
+    """
 
     readers: tuple[Reader, ...]
     strike: Strike | None
     light: Light
     buzzer: Buzzer
+    turnstile: Turnstile | None = None
+    inputs: tuple[Input, ...] = ()
 
     def close(self) -> None:
-        """Bring every output to its safe state, the strike first; one that fails does not keep the others from it."""
+        """Bring every output to its safe state, what lets through first; one that fails does not keep the others."""
         with ExitStack() as stack:
+            for part in self.inputs:
+                stack.callback(part.close)
             stack.callback(self.buzzer.close)
             stack.callback(self.light.close)
+            if self.turnstile is not None:
+                stack.callback(self.turnstile.close)
             if self.strike is not None:
                 stack.callback(self.strike.close)

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from hardware import profiles
-from hardware.base import Buzzer, Hardware, Light, MonoClock, Reader, Strike, monotonic_ms
+from hardware.base import Buzzer, Hardware, Input, Light, MonoClock, Reader, Strike, Turnstile, monotonic_ms
 from hardware.errors import HardwareError
 from hardware.profiles import Profile
 
@@ -31,12 +31,14 @@ DRIVERS: Mapping[type[msgspec.Struct], Driver] = {
     profiles.PcscReader: Driver("hardware.readers.pcsc:build_reader", _PCSC),
     profiles.SimulatedStrike: Driver("hardware.sim:build_strike"),
     profiles.GpioStrike: Driver("hardware.outputs.gpio:build_strike", _GPIO),
+    profiles.SimulatedTurnstile: Driver("hardware.outputs.simulated:build_turnstile"),
     profiles.NoLight: Driver("hardware.outputs.absent:build_light"),
     profiles.SimulatedLight: Driver("hardware.sim:build_light"),
     profiles.GpioLight: Driver("hardware.outputs.gpio:build_light", _GPIO),
     profiles.NoBuzzer: Driver("hardware.outputs.absent:build_buzzer"),
     profiles.SimulatedBuzzer: Driver("hardware.sim:build_buzzer"),
     profiles.GpioBuzzer: Driver("hardware.outputs.gpio:build_buzzer", _GPIO),
+    profiles.SimulatedInput: Driver("hardware.inputs.simulated:build_input"),
 }
 """A row for every driver that ``hardware.profiles`` accepts; a test holds the two together."""
 
@@ -54,10 +56,10 @@ class Bench(msgspec.Struct, frozen=True):
 
 
 def build(profile: Profile, *, mono_ms: MonoClock = monotonic_ms) -> Hardware:
-    """Construct everything that the profile names, outputs first and switched off; readers start with ``run``.
+    """Construct everything that the profile names, outputs first and switched off.
 
-    HardwareError names the driver and the remedy when one cannot be had; what was built until then is closed, which
-    leaves its lines driven to their safe state.
+    Readers and inputs start with their ``run``. HardwareError names the driver and the remedy when one cannot be had;
+    what was built until then is closed, which leaves its lines driven to their safe state.
     """
     with ExitStack() as undo:
         bench = Bench(mono_ms, _open_pins(profile))
@@ -65,13 +67,21 @@ def build(profile: Profile, *, mono_ms: MonoClock = monotonic_ms) -> Hardware:
         if profile.strike is not None:
             strike = _construct(profile.strike, bench)
             undo.callback(strike.close)
+        turnstile: Turnstile | None = None
+        if profile.turnstile is not None:
+            turnstile = _construct(profile.turnstile, bench)
+            undo.callback(turnstile.close)
         light: Light = _construct(profile.light, bench)
         undo.callback(light.close)
         buzzer: Buzzer = _construct(profile.buzzer, bench)
         undo.callback(buzzer.close)
+        inputs: list[Input] = []
+        for section in profile.inputs:
+            inputs.append(_construct(section, bench))
+            undo.callback(inputs[-1].close)
         readers: tuple[Reader, ...] = tuple(_construct(part, bench) for part in profile.readers)
         undo.pop_all()
-    return Hardware(readers, strike, light, buzzer)
+    return Hardware(readers, strike, light, buzzer, turnstile, tuple(inputs))
 
 
 def drive_safe(profile: Profile) -> None:
@@ -79,7 +89,7 @@ def drive_safe(profile: Profile) -> None:
 
     A line whose owner was killed keeps its level on a Pi's own GPIO, so a dead agent may leave a relay on.
     """
-    outputs = msgspec.structs.replace(profile, readers=())
+    outputs = msgspec.structs.replace(profile, readers=(), inputs=())
     build(outputs).close()
 
 

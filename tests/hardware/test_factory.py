@@ -8,7 +8,7 @@ from typing import get_args
 import pytest
 
 from hardware import factory, profiles
-from hardware.base import Signal, Tone
+from hardware.base import Signal, Tone, Way
 from hardware.errors import HardwareError
 from hardware.outputs.absent import NoBuzzer, NoLight
 from hardware.outputs.gpio import GpioBuzzer, GpioLight
@@ -26,8 +26,19 @@ def test_simulated_profile_builds_simulated_hardware() -> None:
     assert isinstance(hardware.strike, SimStrike)
     assert isinstance(hardware.light, SimLight)
     assert isinstance(hardware.buzzer, SimBuzzer)
+    assert [(part.name, part.role) for part in hardware.inputs][:2] == [("contact", "contact"), ("rex", "rex")]
+    assert hardware.turnstile is None
     hardware.close()
     assert hardware.light.signal is Signal.OFF
+
+
+def test_simulated_turnstile_is_built_with_both_ways() -> None:
+    hardware = factory.build(load_profile("simulated-turnstile"))
+    assert hardware.strike is None
+    assert hardware.turnstile is not None
+    assert hardware.turnstile.ways == {Way.IN, Way.OUT}
+    assert (hardware.turnstile.name, hardware.turnstile.released) == ("turnstile", None)
+    hardware.close()
 
 
 def test_gpio_profile_builds_over_its_named_pins() -> None:

@@ -71,7 +71,7 @@ def changed(*replacements: tuple[str, str]) -> str:
 
 
 def test_shipped_profiles_load_under_their_own_name() -> None:
-    assert shipped_profiles() == ("acr122u-kiosk", "acr122u-relay", "simulated")
+    assert shipped_profiles() == ("acr122u-kiosk", "acr122u-relay", "simulated", "simulated-turnstile")
     for name in shipped_profiles():
         assert load_profile(name).name == name
 
@@ -172,6 +172,38 @@ def test_lock_without_strike_is_refused() -> None:
     text = RELAY.replace(RELAY[RELAY.index("[strike]") : RELAY.index("[light]")], "")
     with pytest.raises(ProfileError, match=r"strike: missing, but lock_type is \"fail_secure\""):
         parse_profile(text)
+
+
+TURNSTILE = """
+[turnstile]
+driver = "simulated"
+pulse_s = 0.5
+ceiling_s = 2.0
+passage_s = 8.0
+"""
+
+
+def test_strike_and_turnstile_in_one_profile_are_refused() -> None:
+    with pytest.raises(ProfileError, match=r"turnstile: present beside \[strike\]; a profile is one door"):
+        parse_profile(RELAY + TURNSTILE)
+
+
+def test_turnstile_without_lock_type_is_refused() -> None:
+    text = RELAY.replace(RELAY[RELAY.index("[strike]") : RELAY.index("[light]")], "").replace('"fail_secure"', '"none"')
+    with pytest.raises(ProfileError, match='turnstile: present, but lock_type is "none"'):
+        parse_profile(text + TURNSTILE)
+
+
+def test_turnstile_pulse_above_its_ceiling_is_refused() -> None:
+    text = RELAY.replace(RELAY[RELAY.index("[strike]") : RELAY.index("[light]")], "")
+    with pytest.raises(ProfileError, match=r"turnstile\.pulse_s: 2\.5 is above turnstile\.ceiling_s 2\.0"):
+        parse_profile(text + TURNSTILE.replace("pulse_s = 0.5", "pulse_s = 2.5"))
+
+
+def test_inputs_of_one_name_are_refused() -> None:
+    one = '[[inputs]]\nname = "rex"\ndriver = "simulated"\nrole = "rex"\n'
+    with pytest.raises(ProfileError, match=r"inputs\[1\]\.name: 'rex' is used twice"):
+        parse_profile(RELAY + one + one)
 
 
 def test_light_without_an_led_is_refused() -> None:

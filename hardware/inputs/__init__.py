@@ -1,0 +1,1 @@
+"""Drivers for what a door tells: contacts, buttons, sensors."""

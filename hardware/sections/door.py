@@ -1,0 +1,65 @@
+"""The whole of a profile: every section of one door."""
+
+from collections.abc import Mapping
+from typing import Annotated, ClassVar, Literal
+
+import msgspec
+
+from hardware.errors import HardwareError
+from hardware.sections.inputs import InputPart
+from hardware.sections.outputs import (
+    BuzzerPart,
+    GpioBuzzer,
+    GpioLight,
+    GpioStrike,
+    LightPart,
+    StrikePart,
+    TurnstilePart,
+)
+from hardware.sections.parts import Egress, GpioLine, LockType, Name
+from hardware.sections.readers import ReaderPart
+
+
+class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One door's hardware, complete and checked. Made by ``hardware.profiles.load_profile`` only."""
+
+    name: Name
+    description: str
+    lock_type: LockType
+    readers: Annotated[tuple[ReaderPart, ...], msgspec.Meta(min_length=1, max_length=8)]
+    strike: StrikePart | None = None
+    turnstile: TurnstilePart | None = None
+    light: LightPart
+    buzzer: BuzzerPart
+    inputs: Annotated[tuple[InputPart, ...], msgspec.Meta(max_length=16)] = ()
+    pin_factory: Literal["lgpio", "mock"] | None = None
+    egress: Egress | None = None
+
+    PARTS: ClassVar[Mapping[str, object]] = {
+        "readers": ReaderPart,
+        "strike": StrikePart,
+        "turnstile": TurnstilePart,
+        "light": LightPart,
+        "buzzer": BuzzerPart,
+        "inputs": InputPart,
+    }
+
+    def reader(self, event_reader: str) -> ReaderPart:
+        """The section behind the ``reader`` of an event, which is its name or ``name.slot``."""
+        for part in self.readers:
+            if part.name == event_reader.partition(".")[0]:
+                return part
+        known = ", ".join(part.name for part in self.readers)
+        raise HardwareError(f"profile {self.name!r} has no reader {event_reader!r}; it has: {known}")
+
+    @property
+    def gpio_lines(self) -> dict[str, GpioLine]:
+        """Every output line by its full key in the file."""
+        lines: dict[str, GpioLine] = {}
+        if isinstance(self.strike, GpioStrike):
+            lines["strike"] = self.strike.gpio
+        if isinstance(self.light, GpioLight):
+            lines |= {f"light.{colour}": line for colour, line in self.light.lines.items()}
+        if isinstance(self.buzzer, GpioBuzzer):
+            lines["buzzer"] = self.buzzer.gpio
+        return lines
