@@ -15,7 +15,7 @@ from typing import Any, Final
 
 STRICT_PERCENT: Final = 98.0
 NORMAL_PERCENT: Final = 90.0
-STRICT_PREFIXES: Final = ("agent/core/", "wire/", "agent/sync/session", "central/sync/session")
+STRICT_PREFIXES: Final = ("agent/core/", "rules/", "wire/", "agent/sync/session", "central/sync/session")
 GAPS: Final = Path("tests/coverage_gaps.toml")
 
 

@@ -11,6 +11,7 @@ from typing import Any, Final, get_args, get_origin
 import msgspec
 
 from wire import limits, vocabulary
+from wire.book import BookItem
 from wire.events import BODIES, Event
 from wire.messages import FROM_AGENT, FROM_CENTRAL, Message
 
@@ -29,7 +30,7 @@ def schema() -> dict[str, Any]:
     """Return the JSON Schema (draft 2020-12) of a frame of either direction, and of an event's text."""
     messages = all_messages()
     schemas, components = msgspec.json.schema_components(
-        [*messages, Event, *BODIES.values()], ref_template="#/$defs/{name}"
+        [*messages, Event, *BODIES.values(), *BookItem.__args__], ref_template="#/$defs/{name}"
     )
     frames = {message.type: _frame(message, ref) for message, ref in zip(messages, schemas, strict=False)}
     return {
@@ -75,6 +76,10 @@ def protocol_page() -> str:
     for kind, body in BODIES.items():
         parts.append(f"### Event `{kind.value}`\n\n{_text(body)}\n")
         parts.append(_fields(body, structs))
+    parts.append("## The book\n\n" + _text(sys.modules[BookItem.__args__[0].__module__]) + "\n")
+    for item in BookItem.__args__:
+        parts.append(f"### Item `{item.__struct_config__.tag}`\n\n{_text(item)}\n")
+        parts.append(_fields(item, structs))
     parts.append("## Structures\n")
     written: set[str] = set()
     while names := sorted(set(structs) - written):

@@ -8,6 +8,7 @@ from typing import Final
 
 import msgspec
 
+from wire.facts import DoorFacts, PresenceFacts
 from wire.limits import MAX_EVENT_DEPTH, Number, Whole
 from wire.vocabulary import (
     ClockQuality,
@@ -16,6 +17,8 @@ from wire.vocabulary import (
     CredentialKind,
     Direction,
     EventKind,
+    HolderKind,
+    Notice,
     Outcome,
     PassageOutcome,
     Reason,
@@ -35,13 +38,20 @@ class StartedBody(Body, frozen=True, kw_only=True):
 
 
 class Receipt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Enough to make the decision again: the directory, the rules, and a digest of the facts that went in."""
+    """Enough to make the decision again: the directory, the rules, and a digest of the facts that went in.
+
+    Credential, direction and time stand in the event itself; what else differed from its default stands here. `scope`
+    is `site` where presence was the whole site's, else `device`.
+    """
 
     dir_epoch: str
     dir_ver: Whole
     rules: Whole
     input: str
     scope: str = "device"
+    stale_s: Whole = 0
+    door: DoorFacts | None = None
+    presence: PresenceFacts | None = None
 
 
 class DecisionBody(Body, frozen=True, kw_only=True):
@@ -56,6 +66,8 @@ class DecisionBody(Body, frozen=True, kw_only=True):
     reason: Reason
     receipt: Receipt
     member: str | None = None
+    holder: HolderKind = HolderKind.MEMBER
+    notices: list[Notice] = []
 
 
 class PassageBody(Body, frozen=True, kw_only=True):

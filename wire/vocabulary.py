@@ -31,6 +31,35 @@ class Reason(StrEnum):
     CLOCK_UNKNOWN = "clock_unknown"
     NOT_YET_VALID = "not_yet_valid"
     EXPIRED = "expired"
+    MISCONFIGURED = "misconfigured"
+    WRONG_DIRECTION = "wrong_direction"
+    LOCKDOWN = "lockdown"
+    MEMBER_BLOCKED = "member_blocked"
+    DIRECTORY_STALE = "directory_stale"
+    UNPAID = "unpaid"
+    NO_PLAN = "no_plan"
+    LOW_ASSURANCE = "low_assurance"
+    ZONE_NOT_ALLOWED = "zone_not_allowed"
+    DOOR_LOCKED = "door_locked"
+    MAINTENANCE = "maintenance"
+    FIRST_PERSON_MISSING = "first_person_missing"
+    OUTSIDE_HOURS = "outside_hours"
+    OUTSIDE_GROUP_HOURS = "outside_group_hours"
+    NEEDS_LINK = "needs_link"
+    GUARDIAN_ABSENT = "guardian_absent"
+    HOST_ABSENT = "host_absent"
+    PACK_EMPTY = "pack_empty"
+    ANTI_PASSBACK = "anti_passback"
+    ZONE_FULL = "zone_full"
+
+
+class Notice(StrEnum):
+    """What staff, and nobody else, are told beside a grant."""
+
+    PAYMENT_GRACE = "payment_grace"  # the payment lapsed and the days of grace run
+    ANTI_PASSBACK_SOFT = "anti_passback_soft"  # by the record this person is inside already, or never came in
+    PRESENCE_UNCERTAIN = "presence_uncertain"  # hard anti-passback did not hold, as a crash swallowed the last passage
+    OVERRIDE = "override"  # a rule objected and the holder's right to override lifted it
 
 
 class Direction(StrEnum):
@@ -48,6 +77,84 @@ class CredentialKind(StrEnum):
     LF_EM4100 = "lf_em4100"  # 125 kHz, 5 bytes
     LF_HID = "lf_hid"  # 125 kHz HID Prox: facility code and number, as 26, 34 or 37 bits
     QR_STATIC = "qr_static"  # the text of a QR or bar code, UTF-8
+
+
+class HolderKind(StrEnum):
+    """Who holds a credential. The last three stand in the muster and make no visits."""
+
+    MEMBER = "member"
+    GUEST = "guest"
+    STAFF = "staff"
+    CLEANER = "cleaner"
+    CONTRACTOR = "contractor"
+
+
+VISITORS: Final = frozenset({HolderKind.MEMBER, HolderKind.GUEST})
+"""Those whose passages are visits."""
+
+
+class Right(StrEnum):
+    """What a holder may do beyond passing. Rows carry them as text: a right that is not known grants nothing."""
+
+    OVERRIDE = "override"  # passes in spite of hours, zones, counts and door modes; staff are told
+    FIRST_PERSON = "first_person"  # opens a door that waits for its first person
+    OFFICE = "office"  # toggles a door in office mode
+    MAINTENANCE = "maintenance"  # passes a door under maintenance
+    RELEASE_LOCKDOWN = "release_lockdown"  # ends a lockdown at the door, also offline
+
+
+class Assurance(StrEnum):
+    """How hard a credential is to copy."""
+
+    LOW = "low"  # a card's number or a printed code: whoever has seen it has it
+    MEDIUM = "medium"  # signed, but a picture of it works as well
+    HIGH = "high"  # proves possession
+
+
+class DoorMode(StrEnum):
+    """What a door does with those who come, whoever they are."""
+
+    LOCKED = "locked"
+    CARD = "card"
+    UNLOCKED = "unlocked"
+    FIRST_PERSON = "first_person"  # waits for somebody with that right, then does as the door says
+    OFFICE = "office"
+    MAINTENANCE = "maintenance"
+
+
+class AntiPassbackKind(StrEnum):
+    """What happens to somebody who is inside already and comes in again."""
+
+    HARD = "hard"  # denied until they have gone out
+    SOFT = "soft"  # let in, and staff are told
+    TIMED = "timed"  # denied for a time, then let in
+
+
+class WhenOffline(StrEnum):
+    """How a rule that needs the whole site's presence is answered while the link is down."""
+
+    ALLOW = "allow"  # the rule is not asked
+    DENY = "deny"
+    LOCAL = "local"  # by what this device has seen itself
+
+
+class WhenUnsure(StrEnum):
+    """What holds for credentials that are bound to times while the clock is unknown."""
+
+    ALLOW = "allow"
+    DENY = "deny"
+
+
+class Weekday(StrEnum):
+    """The days of a week as RFC 5545, section 3.3.10 names them."""
+
+    MO = "MO"
+    TU = "TU"
+    WE = "WE"
+    TH = "TH"
+    FR = "FR"
+    SA = "SA"
+    SU = "SU"
 
 
 class EventKind(StrEnum):

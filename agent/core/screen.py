@@ -30,6 +30,10 @@ class PublicCode(StrEnum):
 
     TRY_AGAIN = "D1"
     NOT_VALID_HERE = "D2"
+    NOT_OPEN_NOW = "D3"
+    CODE_EXPIRED = "D4"
+    FULL = "D5"
+    STAFF_COMING = "D6"
     READER = "E1"
     LOCK = "E2"
     STORAGE = "E3"
@@ -76,6 +80,26 @@ CODES: Final[dict[Reason, PublicCode]] = {
     Reason.NOT_YET_VALID: PublicCode.NOT_VALID_HERE,
     Reason.EXPIRED: PublicCode.NOT_VALID_HERE,
     Reason.CLOCK_UNKNOWN: PublicCode.CLOCK,
+    Reason.MISCONFIGURED: PublicCode.NOT_VALID_HERE,
+    Reason.WRONG_DIRECTION: PublicCode.NOT_VALID_HERE,
+    Reason.LOCKDOWN: PublicCode.NOT_OPEN_NOW,
+    Reason.MEMBER_BLOCKED: PublicCode.NOT_VALID_HERE,
+    Reason.DIRECTORY_STALE: PublicCode.NOT_VALID_HERE,
+    Reason.UNPAID: PublicCode.NOT_VALID_HERE,
+    Reason.NO_PLAN: PublicCode.NOT_VALID_HERE,
+    Reason.LOW_ASSURANCE: PublicCode.NOT_VALID_HERE,
+    Reason.ZONE_NOT_ALLOWED: PublicCode.NOT_VALID_HERE,
+    Reason.DOOR_LOCKED: PublicCode.NOT_OPEN_NOW,
+    Reason.MAINTENANCE: PublicCode.NOT_OPEN_NOW,
+    Reason.FIRST_PERSON_MISSING: PublicCode.NOT_OPEN_NOW,
+    Reason.OUTSIDE_HOURS: PublicCode.NOT_OPEN_NOW,
+    Reason.OUTSIDE_GROUP_HOURS: PublicCode.NOT_OPEN_NOW,
+    Reason.NEEDS_LINK: PublicCode.NOT_VALID_HERE,
+    Reason.GUARDIAN_ABSENT: PublicCode.NOT_VALID_HERE,
+    Reason.HOST_ABSENT: PublicCode.NOT_VALID_HERE,
+    Reason.PACK_EMPTY: PublicCode.NOT_VALID_HERE,
+    Reason.ANTI_PASSBACK: PublicCode.NOT_VALID_HERE,
+    Reason.ZONE_FULL: PublicCode.FULL,
 }
 
 DENIED_MS: Final = 4_000

@@ -42,8 +42,8 @@ from agent.core.effects import (
     WakeAt,
     Woke,
 )
-from agent.core.policy import decide
 from agent.core.types import EventId, Facts, Now, OpenPromise
+from rules.policy import decide
 from wire.events import AlarmBody, CommandBegunBody, CommandResultBody, DecisionBody, PassageBody, ReadFaultBody
 from wire.vocabulary import CommandName, CommandState, EventKind, PassageOutcome, Reason
 

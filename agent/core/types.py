@@ -1,59 +1,12 @@
-"""What the core talks about: a read, the facts around it, a decision and its receipt."""
+"""What the core talks about: what the rules judge, and events' places in the journal."""
 
 from typing import Final
 
 from msgspec import Struct
 
-from wire.events import Receipt
-from wire.messages import DirectoryRef, DirectoryRow
-from wire.vocabulary import ClockQuality, CredentialKind, Direction, Outcome, Reason
+from rules.facts import Credential, Decision, Facts, Now, Read
 
-
-class Credential(Struct, frozen=True):
-    """A credential as a device may know it: its family and its keyed index (32 hex digits), never the raw value."""
-
-    kind: CredentialKind
-    key: str
-
-
-class Read(Struct, frozen=True):
-    """One whole presentation at one reader, `at_mono_ms` since boot."""
-
-    reader: str
-    direction: Direction
-    credential: Credential
-    at_mono_ms: int
-
-
-class Now(Struct, frozen=True):
-    """Both clocks at one moment, and how far the wall clock can be trusted."""
-
-    mono_ms: int
-    wall_ms: int
-    q: ClockQuality
-
-
-class Facts(Struct, frozen=True):
-    """Everything that one decision may depend on; `row` is what the directory holds for the credential."""
-
-    read: Read
-    now: Now
-    directory: DirectoryRef | None
-    row: DirectoryRow | None
-
-
-class Decision(Struct, frozen=True):
-    """Grant or deny, one stable reason, and the receipt from which it can be made again."""
-
-    outcome: Outcome
-    reason: Reason
-    receipt: Receipt
-    member: str | None = None
-
-    @property
-    def is_grant(self) -> bool:
-        """True for a grant."""
-        return self.outcome is Outcome.GRANT
+__all__ = ["UNRECORDED", "Credential", "Decision", "EventId", "Facts", "Now", "OpenPromise", "Read"]
 
 
 class EventId(Struct, frozen=True):

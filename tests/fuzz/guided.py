@@ -13,7 +13,8 @@ def main(name: str, options: list[str]) -> None:
     """Hand the process to libFuzzer."""
     import atheris
 
-    with atheris.instrument_imports(include=["agent", "wire", "hardware", "provisioning", "central", "tomllib"]):
+    ours = ["agent", "rules", "wire", "hardware", "provisioning", "central"]
+    with atheris.instrument_imports(include=[*ours, "tomllib"]):
         from tests.fuzz.outside import prepared
 
         target = prepared(name)

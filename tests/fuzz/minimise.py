@@ -9,7 +9,8 @@ from typing import Any, Final
 from tests.fuzz.target import Target
 
 _ROOT: Final = Path(__file__).parent.parent.parent
-_WATCHED: Final = tuple(f"{_ROOT / name}/" for name in ("agent", "wire", "hardware", "provisioning", "central"))
+_OURS: Final = ("agent", "rules", "wire", "hardware", "provisioning", "central")
+_WATCHED: Final = tuple(f"{_ROOT / name}/" for name in _OURS)
 
 Step = tuple[str, int, int]
 

@@ -12,6 +12,10 @@ const WORDS = {
 const DENIALS = {
   D1: ["Try again", "Hold card longer"],
   D2: ["Not valid here", "Please ask staff"],
+  D3: ["Not open now", "Please come later"],
+  D4: ["Code expired", "Show a new one"],
+  D5: ["Full right now", "Please wait here"],
+  D6: ["Please wait", "Staff are coming"],
   E4: ["Please wait", "Clock not set"],
 };
 const STARTING_AFTER_MS = 2000;

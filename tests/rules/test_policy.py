@@ -1,8 +1,8 @@
 import pytest
 
-from agent.core.policy import RULES, VERSION, decide
 from agent.core.screen import CODES
-from agent.core.types import Facts
+from rules.facts import Facts
+from rules.policy import RULES, VERSION, decide
 from tests.core.builders import DIRECTORY, WALL_MS, facts, now, read, row
 from wire.vocabulary import ClockQuality, Direction, Outcome, Reason
 

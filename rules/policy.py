@@ -11,7 +11,7 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
-from agent.core.types import Decision, Facts
+from rules.facts import Decision, Facts
 from wire.events import Receipt
 from wire.vocabulary import ClockQuality, Outcome, Reason
 
