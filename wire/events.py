@@ -16,11 +16,15 @@ from wire.vocabulary import (
     CommandState,
     CredentialKind,
     Direction,
+    DoorChange,
+    DoorMode,
     EventKind,
     HolderKind,
+    ModeCause,
     Notice,
     Outcome,
     PassageOutcome,
+    PassageSense,
     Reason,
     ShedReason,
 )
@@ -31,10 +35,11 @@ class Body(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class StartedBody(Body, frozen=True, kw_only=True):
-    """The agent started a run."""
+    """The agent started a run. `senses` is what tells of a passage here; with `pulse` no grant is ever unused."""
 
     agent: str
     reason: str = "start"
+    senses: PassageSense | None = None
 
 
 class Receipt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -71,13 +76,14 @@ class DecisionBody(Body, frozen=True, kw_only=True):
 
 
 class PassageBody(Body, frozen=True, kw_only=True):
-    """How the grant (run, n) ended."""
+    """How the grant (run, n) ended; `sense` is what told so, where anything did."""
 
     of_run: str
     of_n: Number
     outcome: PassageOutcome
     member: str | None = None
     direction: Direction | None = None
+    sense: PassageSense | None = None
 
 
 class ReadFaultBody(Body, frozen=True, kw_only=True):
@@ -107,10 +113,32 @@ class CommandResultBody(Body, frozen=True, kw_only=True):
 
 
 class AlarmBody(Body, frozen=True, kw_only=True):
-    """Something staff should look at."""
+    """Something staff should look at; `code` is one of AlarmCode, or of a newer agent's."""
 
     code: str
     detail: str = ""
+
+
+class DoorBody(Body, frozen=True, kw_only=True):
+    """The door or its turnstile moved, or somebody asked to leave; `input` is its name in the profile."""
+
+    door: str
+    what: DoorChange
+    input: str = ""
+
+
+class ModeBody(Body, frozen=True, kw_only=True):
+    """What the door does from here on; `lockdown` is the level in force, 0 is none, and outweighs the mode.
+
+    `for_ms` is after how long it ends by itself, where it does.
+    """
+
+    door: str
+    mode: DoorMode
+    cause: ModeCause
+    actor: str = ""
+    lockdown: Whole = 0
+    for_ms: Whole | None = None
 
 
 BODIES: Final[dict[EventKind, type[Body]]] = {
@@ -121,6 +149,8 @@ BODIES: Final[dict[EventKind, type[Body]]] = {
     EventKind.COMMAND_BEGUN: CommandBegunBody,
     EventKind.COMMAND_RESULT: CommandResultBody,
     EventKind.ALARM: AlarmBody,
+    EventKind.DOOR: DoorBody,
+    EventKind.MODE: ModeBody,
 }
 
 

@@ -51,6 +51,9 @@ class Reason(StrEnum):
     PACK_EMPTY = "pack_empty"
     ANTI_PASSBACK = "anti_passback"
     ZONE_FULL = "zone_full"
+    FIRE = "fire"
+    DOOR_BUSY = "door_busy"
+    OTHER_DOOR_OPEN = "other_door_open"
 
 
 class Notice(StrEnum):
@@ -167,6 +170,8 @@ class EventKind(StrEnum):
     COMMAND_BEGUN = "command_begun"
     COMMAND_RESULT = "command_result"
     ALARM = "alarm"
+    DOOR = "door"
+    MODE = "mode"
 
 
 class PassageOutcome(StrEnum):
@@ -176,6 +181,64 @@ class PassageOutcome(StrEnum):
     UNUSED = "unused"
     FAILED = "failed"
     UNKNOWN = "unknown"  # a crash swallowed the answer
+
+
+class PassageSense(StrEnum):
+    """What told how a grant ended."""
+
+    PULSE = "pulse"  # nothing senses passage here: the completed pulse stands for it
+    CONTACT = "contact"  # the door was opened, or was not
+    SENSOR = "sensor"  # somebody was seen to pass in that direction, or nobody was
+    FREE = "free"  # the way was free for everybody
+
+
+class DoorChange(StrEnum):
+    """What the door's inputs said; none of it was asked for."""
+
+    OPENED = "opened"
+    CLOSED = "closed"
+    EXIT_REQUEST = "exit_request"
+    PASSED_IN = "passed_in"
+    PASSED_OUT = "passed_out"
+
+
+class ModeCause(StrEnum):
+    """What changed a door's mode."""
+
+    SCHEDULE = "schedule"
+    COMMAND = "command"
+    HOLDER = "holder"  # somebody at the door who has the right to
+    FIRST_PERSON = "first_person"
+    TIME = "time"  # its end came
+    RESTART = "restart"
+    FIRE = "fire"
+
+
+class AlarmCode(StrEnum):
+    """What staff should look at; a second value says when it is as it should be again."""
+
+    READER_MISSING = "reader_missing"
+    READER_BACK = "reader_back"
+    LOCK_FAILED = "lock_failed"
+    JOURNAL_DAMAGED = "journal_damaged"
+    FORCED = "door_forced"
+    HELD_OPEN = "door_held_open"
+    SECURE = "door_secure"
+    TAMPER = "tamper"
+    TAMPER_OVER = "tamper_over"
+    FIRE = "fire"
+    FIRE_INPUT_OVER = "fire_input_over"
+    FIRE_OVER = "fire_over"
+    MAINS_FAILED = "mains_failed"
+    MAINS_BACK = "mains_back"
+    ASSIST = "assist"
+    ASSIST_UNANSWERED = "assist_unanswered"
+    ASSIST_OVER = "assist_over"
+    WRONG_WAY = "wrong_way"
+    TWO_PEOPLE = "two_people"
+    LATE_PASSAGE = "late_passage"
+    TURNSTILE_STUCK = "turnstile_stuck"
+    TURNSTILE_FREE = "turnstile_free"
 
 
 class ClockQuality(StrEnum):
@@ -190,6 +253,11 @@ class CommandName(StrEnum):
     """What central can ask a device to do."""
 
     UNLOCK = "unlock"
+    HOLD = "hold"
+    LOCK = "lock"
+    LOCKDOWN = "lockdown"
+    RELEASE = "release"
+    IDENTIFY = "identify"
 
 
 class CommandMode(StrEnum):

@@ -100,6 +100,9 @@ CODES: Final[dict[Reason, PublicCode]] = {
     Reason.PACK_EMPTY: PublicCode.NOT_VALID_HERE,
     Reason.ANTI_PASSBACK: PublicCode.NOT_VALID_HERE,
     Reason.ZONE_FULL: PublicCode.FULL,
+    Reason.FIRE: PublicCode.NOT_OPEN_NOW,
+    Reason.DOOR_BUSY: PublicCode.TRY_AGAIN,
+    Reason.OTHER_DOOR_OPEN: PublicCode.TRY_AGAIN,
 }
 
 DENIED_MS: Final = 4_000

@@ -1,7 +1,7 @@
 """Making room in the journal: what may go, in which order, in steps small enough to do between two events.
 
 Acknowledged rows go first. Then diagnostics lose their text and stay as stubs, so that the chain goes on. A decision, a
-passage or a command never goes before central has it. No step looks at a clock. Each runs inside the caller's
+passage, a mode or a command never goes before central has it. No step looks at a clock. Each runs inside the caller's
 transaction.
 """
 
@@ -16,7 +16,9 @@ from wire.vocabulary import EventKind
 
 ROW_OVERHEAD_BYTES: Final = 80
 """What a row takes beside its text: two hashes, numbers, its share of the tree."""
-_DIAGNOSTIC: Final = tuple(f'"kind":"{kind}"'.encode() for kind in (EventKind.READ_FAULT, EventKind.ALARM))
+_DIAGNOSTIC: Final = tuple(
+    f'"kind":"{kind}"'.encode() for kind in (EventKind.READ_FAULT, EventKind.ALARM, EventKind.DOOR)
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,14 +18,14 @@ from redis.exceptions import RedisError
 
 from central.checkins.models import Event
 from central.directory.models import Member
-from wire.events import AlarmBody, Body, CommandResultBody, DecisionBody, PassageBody, read_body, read_event
+from wire.events import AlarmBody, Body, CommandResultBody, DecisionBody, ModeBody, PassageBody, read_body, read_event
 from wire.vocabulary import EventKind, Outcome, PassageOutcome
 
 ENTRIES: Final = 50
 """How many entries a page shows."""
 LATE_MS: Final = 30_000
 """An event that took longer than this to arrive is marked late and never counts as happening now."""
-SHOWN: Final = (EventKind.DECISION, EventKind.PASSAGE, EventKind.ALARM, EventKind.COMMAND_RESULT)
+SHOWN: Final = (EventKind.DECISION, EventKind.PASSAGE, EventKind.ALARM, EventKind.COMMAND_RESULT, EventKind.MODE)
 TYPE: Final = "feed.entries"
 
 _log = logging.getLogger(__name__)
@@ -65,7 +65,7 @@ def is_shown(body: Body) -> bool:
     """Whether an event of this kind is an entry of the feed."""
     if isinstance(body, PassageBody):
         return body.outcome is not PassageOutcome.PASSED
-    return isinstance(body, DecisionBody | AlarmBody | CommandResultBody)
+    return isinstance(body, DecisionBody | AlarmBody | CommandResultBody | ModeBody)
 
 
 def entries(happenings: Iterable[Happening]) -> list[Entry]:
@@ -148,5 +148,8 @@ def _words(body: Body) -> tuple[str, str, str] | None:
             return "alarm", "", f"{body.code} {body.detail}".strip()
         case CommandResultBody():
             return "command", "", f"{body.name.value}: {body.state.value} {body.code}".strip()
+        case ModeBody():
+            mode = f"lockdown {body.lockdown}" if body.lockdown else body.mode.value
+            return "mode", "", f"{mode} ({body.cause.value}) {body.actor}".strip()
         case _:
             return None

@@ -8,7 +8,7 @@ const RECONNECT_MS = [250, 8_000];
 const COMMAND_EVERY_MS = 300;
 const COMMAND_FOR_MS = 75_000;
 const WORDS = {
-  grant: "granted", deny: "denied", alarm: "alarm", command: "command",
+  grant: "granted", deny: "denied", alarm: "alarm", command: "command", mode: "door mode",
   passage_unused: "not used", passage_failed: "did not turn", passage_unknown: "end unknown",
 };
 const STATES = {
