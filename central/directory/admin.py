@@ -6,9 +6,11 @@ from django import forms
 from django.contrib import admin
 from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.urls import URLPattern
 
 from central.directory.enrolling import fill, holder_of, read_typed
+from central.directory.importing import pages
 from central.directory.models import Credential, Member, Membership
 from wire.credentials import CredentialError
 from wire.vocabulary import CredentialKind
@@ -17,22 +19,6 @@ _HELP = (
     "Card: UID in hex, such as 04 A1 5B C2 D3 E4 E6. EM4100: 10 hex or 13 decimal digits. HID: facility code and "
     "number, such as 118-01603. QR: the text of the code."
 )
-
-
-class MemberForm(forms.ModelForm):  # type: ignore[type-arg]
-    """A member; the validity may not end before it begins."""
-
-    class Meta:
-        model = Member
-        fields = ["full_name", "is_active", "valid_from", "valid_to"]
-
-    def clean(self) -> dict[str, Any]:
-        """Refuse an inverted validity."""
-        cleaned = super().clean() or {}
-        begins, ends = cleaned.get("valid_from"), cleaned.get("valid_to")
-        if begins and ends and ends <= begins:
-            raise ValidationError({"valid_to": f"Must be later than the beginning, {begins:%Y-%m-%d %H:%M}"})
-        return cleaned
 
 
 class CredentialForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -114,11 +100,19 @@ class NewInline(admin.TabularInline):  # type: ignore[type-arg]
 class MemberAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     """Members, with their sites and credentials."""
 
-    form = MemberForm
+    fields = ["full_name", "external_id", "is_active", "valid_from", "valid_to"]
     inlines = [MembershipInline, HeldInline, NewInline]
     list_display = ["full_name", "is_active", "valid_from", "valid_to"]
     list_filter = ["is_active", "sites"]
-    search_fields = ["full_name"]
+    search_fields = ["full_name", "external_id"]
+
+    def get_urls(self) -> list[URLPattern]:
+        """Add the pages of the import."""
+        return [*pages.urls(self.admin_site), *super().get_urls()]
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """Offer the import to those who may import."""
+        return super().changelist_view(request, {**(extra_context or {}), "may_import": pages.may_import(request)})
 
 
 @admin.register(Credential)

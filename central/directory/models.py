@@ -8,6 +8,8 @@ from collections.abc import Iterable
 from typing import Any, ClassVar
 from uuid import UUID
 
+from django.conf import settings
+from django.core.exceptions import ValidationError
 from django.db import models, transaction
 
 from central.devices.ids import uuid7
@@ -45,6 +47,9 @@ class Member(Versioned):
     """Somebody who may be let in, from `valid_from` to `valid_to` while active. Visits refer to a member for ever."""
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    external_id = models.CharField(
+        max_length=64, null=True, blank=True, unique=True, help_text="The member's id in the operator's own system"
+    )
     full_name = models.CharField(max_length=150)
     is_active = models.BooleanField(default=True, help_text="Inactive members are denied at every door")
     valid_from = models.DateTimeField(null=True, blank=True)
@@ -57,6 +62,12 @@ class Member(Versioned):
 
     def __str__(self) -> str:
         return self.full_name
+
+    def clean(self) -> None:
+        """Refuse an inverted validity."""
+        if self.valid_from and self.valid_to and self.valid_to <= self.valid_from:
+            detail = f"Must be later than the beginning, {self.valid_from:%Y-%m-%d %H:%M}"
+            raise ValidationError({"valid_to": detail})
 
     def sites_told(self) -> Iterable[UUID]:
         """Return the sites that the member may enter."""
@@ -103,6 +114,19 @@ class Credential(Versioned):
     def sites_told(self) -> Iterable[UUID]:
         """Return the sites of its holder."""
         return self.member.sites_told()
+
+
+class ImportDraft(models.Model):
+    """A file that was checked on the import page and waits for its uploader to apply it; sealed, as it holds cards."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    name = models.CharField(max_length=200)
+    sealed = models.BinaryField()
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    def __str__(self) -> str:
+        return self.name
 
 
 class DirectoryVersion(models.Model):

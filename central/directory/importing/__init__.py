@@ -1,0 +1,1 @@
+"""Members and credentials from a CSV file: read, checked line by line, and applied as a whole or not at all."""

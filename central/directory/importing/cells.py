@@ -1,0 +1,115 @@
+"""What the cells of an import mean. Pure: a cell's text in, a value or CellError out.
+
+An absent column and an empty cell say nothing: a new member gets the default, a known one keeps what it has. A dash
+takes away what was there: a date, or all sites.
+"""
+
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from central.directory.enrolling import read_typed
+from central.directory.importing.sheet import shortened
+from wire.credentials import CredentialError
+from wire.forms import FORMS, read_form
+from wire.vocabulary import CredentialKind
+
+NOTHING: Final = "-"
+LISTED_BY: Final = ";"
+"""Between the sites of one cell; where semicolons part the cells, quote it or write `|`."""
+MAX_EXTERNAL_ID_CHARS: Final = 64
+MAX_NAME_CHARS: Final = 150
+_YEARS: Final = range(1970, 2200)
+_YES: Final = ("yes", "true", "1")
+_NO: Final = ("no", "false", "0")
+
+
+class CellError(ValueError):
+    """A cell that means nothing; says what would do."""
+
+
+def external_id(text: str) -> str:
+    """Return the operator's own id of a member."""
+    return _at_most(text, MAX_EXTERNAL_ID_CHARS)
+
+
+def full_name(text: str) -> str:
+    """Return a name."""
+    if text == NOTHING:
+        raise CellError("a member has a name; write it, or leave the cell empty to keep the one there is")
+    return _at_most(text, MAX_NAME_CHARS)
+
+
+def yes_or_no(text: str) -> bool:
+    """Return what `yes` or `no` says."""
+    if text.lower() in _YES:
+        return True
+    if text.lower() in _NO:
+        return False
+    raise CellError("write yes or no")
+
+
+def names(text: str) -> tuple[str, ...]:
+    """Return the names that a cell lists, in its order, none of them twice; none for a dash."""
+    if text == NOTHING:
+        return ()
+    parts = (part.strip() for part in text.replace("|", LISTED_BY).split(LISTED_BY))
+    return tuple(dict.fromkeys(part for part in parts if part))
+
+
+def moment(text: str, zone: ZoneInfo, *, ends: bool) -> datetime | None:
+    """Return the moment, or None for a dash. A date alone is its first moment in `zone`, or its last where it `ends`.
+
+    The last moment of a day is the first of the next one, as a validity leaves its end out.
+    """
+    if text == NOTHING:
+        return None
+    day = _day(text)
+    if day is not None:
+        return datetime.combine(day + timedelta(days=1) if ends else day, time(), zone).astimezone(UTC)
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        raise CellError("no such date; write 2026-12-31 or 2026-12-31T18:00+01:00") from None
+    if at.year not in _YEARS:
+        raise CellError(_bad_year())
+    return (at if at.tzinfo else at.replace(tzinfo=zone)).astimezone(UTC)
+
+
+def credential_kind(text: str) -> CredentialKind:
+    """Return the family of a credential."""
+    kind = next((kind for kind in FORMS if kind.value == text.lower()), None)
+    if kind is None:
+        raise CellError(f"no such kind; known are {', '.join(FORMS)}")
+    return kind
+
+
+def credential(kind: CredentialKind, form: str, text: str) -> bytes:
+    """Return the canonical bytes; without a `form` the text may be in any that staff type at the desk."""
+    known = [known.name for known in FORMS[kind]]
+    if form and form not in known:
+        raise CellError(f"{kind} has no form {shortened(form)!a}; it has {', '.join(known)}")
+    try:
+        return read_form(kind, form, text) if form else read_typed(kind, text)
+    except CredentialError as fault:
+        raise CellError(str(fault)) from fault
+
+
+def _at_most(text: str, most: int) -> str:
+    if len(text) > most:
+        raise CellError(f"{len(text)} characters; at most {most} are possible")
+    return text
+
+
+def _day(text: str) -> date | None:
+    try:
+        day = date.fromisoformat(text)
+    except ValueError:
+        return None
+    if day.year not in _YEARS:
+        raise CellError(_bad_year())
+    return day
+
+
+def _bad_year() -> str:
+    return f"the year must be from {_YEARS[0]} to {_YEARS[-1]}"

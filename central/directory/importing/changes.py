@@ -1,0 +1,141 @@
+"""What an import changes: worked out against what the database holds, then written in bulk.
+
+Call both inside one transaction. Whatever is wrong becomes a fault, and nothing is written where there is one.
+"""
+
+from dataclasses import dataclass, field
+from typing import Final
+from uuid import UUID
+
+from django.core.exceptions import ValidationError
+
+from central.directory import versions
+from central.directory.enrolling import fill, fingerprint
+from central.directory.importing import standing
+from central.directory.importing.sheet import Fault
+from central.directory.importing.wanted import Wanted, WantedCredential
+from central.directory.models import Credential, Member, Membership
+
+_AT_ONCE: Final = 500
+
+
+@dataclass(slots=True)
+class Changes:
+    """Rows to write. `sites` are those whose devices are told."""
+
+    new_members: list[Member] = field(default_factory=list)
+    changed_members: list[Member] = field(default_factory=list)
+    same_members: int = 0
+    joined: list[Membership] = field(default_factory=list)
+    left: list[tuple[UUID, UUID]] = field(default_factory=list)
+    new_credentials: list[Credential] = field(default_factory=list)
+    changed_credentials: list[Credential] = field(default_factory=list)
+    same_credentials: int = 0
+    sites: set[UUID] = field(default_factory=set)
+
+
+def work_out(wanted: list[Wanted], known: dict[str, Member], faults: list[Fault]) -> Changes:
+    """Return what there is to write so that the members are as wanted; add what is wrong to `faults`.
+
+    `known` are the members of these external ids, which are altered in place.
+    """
+    return _Reckoning(wanted, known, faults).changes
+
+
+def write(changes: Changes) -> None:
+    """Write it all, and raise the version of every site concerned once."""
+    Member.objects.bulk_create(changes.new_members, batch_size=_AT_ONCE)
+    Member.objects.bulk_update(
+        changes.changed_members, ["full_name", "is_active", "valid_from", "valid_to"], batch_size=_AT_ONCE
+    )
+    Membership.objects.bulk_create(changes.joined, batch_size=_AT_ONCE)
+    for member, site in changes.left:
+        Membership.objects.filter(member_id=member, site_id=site).delete()
+    Credential.objects.bulk_create(changes.new_credentials, batch_size=_AT_ONCE)
+    Credential.objects.bulk_update(changes.changed_credentials, ["is_revoked"], batch_size=_AT_ONCE)
+    versions.raise_for_sites(changes.sites)
+
+
+class _Reckoning:
+    """Goes through the wanted members once; `changes` is what came of it."""
+
+    def __init__(self, wanted: list[Wanted], known: dict[str, Member], faults: list[Fault]) -> None:
+        self.changes = Changes()
+        self._faults = faults
+        self._known = known
+        self._sites = standing.sites_of(member.pk for member in known.values())
+        prints = {
+            id(credential): fingerprint(credential.kind, credential.canonical)
+            for member in wanted
+            for credential in member.credentials
+        }
+        self._held = standing.credentials_by_fingerprint(set(prints.values()))
+        self._prints = prints
+        self._entered: dict[str, int] = {}
+        for each in wanted:
+            self._member(each)
+
+    def _member(self, wanted: Wanted) -> None:
+        member = self._known.get(wanted.external_id)
+        is_new = member is None
+        if member is None:
+            member = Member(external_id=wanted.external_id)
+            if "full_name" not in wanted.fields and "full_name" not in wanted.columns:
+                self._fault(wanted.line, "full_name", "a new member needs a name; fill it in")
+                return
+        has_changed = self._set_fields(member, wanted)
+        before = set(self._sites.get(member.pk, ()))
+        after = before if wanted.sites is None else set(wanted.sites)
+        self.changes.joined += [Membership(member=member, site_id=site) for site in sorted(after - before)]
+        self.changes.left += [(member.pk, site) for site in sorted(before - after)]
+        has_changed |= before != after
+        changed_credentials = [self._credential(member, credential) for credential in wanted.credentials]
+        if is_new:
+            self.changes.new_members.append(member)
+        elif has_changed:
+            self.changes.changed_members.append(member)
+        else:
+            self.changes.same_members += 1
+        if is_new or has_changed or any(changed_credentials):
+            self.changes.sites |= before | after
+
+    def _set_fields(self, member: Member, wanted: Wanted) -> bool:
+        has_changed = False
+        for name, value in wanted.fields.items():
+            if value is None and name in ("full_name", "is_active"):
+                continue  # the cell was at fault
+            has_changed |= getattr(member, name) != value
+            setattr(member, name, value)
+        try:
+            member.clean()
+        except ValidationError as refused:
+            for column, details in refused.message_dict.items():
+                line, text = wanted.columns.get(column, (wanted.line, ""))
+                self._faults += [Fault(line, column, text, detail) for detail in details]
+        return has_changed
+
+    def _credential(self, member: Member, wanted: WantedCredential) -> bool:
+        """Take in a credential; return whether it is new or changed."""
+        found = self._prints[id(wanted)]
+        first = self._entered.setdefault(found, wanted.line)
+        if first != wanted.line:
+            self._fault(wanted.line, "credential", f"line {first} gives the same credential; leave one of them out")
+            return False
+        held = self._held.get(found)
+        if held is None:
+            new = fill(Credential(member=member, is_revoked=bool(wanted.is_revoked)), wanted.kind, wanted.canonical)
+            self.changes.new_credentials.append(new)
+            return True
+        if held.member_id != member.pk:
+            detail = f"{held.member.full_name} holds this credential already; delete it there first"
+            self._fault(wanted.line, "credential", detail)
+            return False
+        if wanted.is_revoked is None or wanted.is_revoked == held.is_revoked:
+            self.changes.same_credentials += 1
+            return False
+        held.is_revoked = wanted.is_revoked
+        self.changes.changed_credentials.append(held)
+        return True
+
+    def _fault(self, line: int, column: str, detail: str) -> None:
+        self._faults.append(Fault(line, column, "", detail))

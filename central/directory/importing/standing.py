@@ -1,0 +1,54 @@
+"""What the database holds of what a file names, read in a few queries however long the file is."""
+
+from collections.abc import Iterable, Iterator
+from typing import Final, TypeVar
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from central.devices.models import Site
+from central.directory.importing.wanted import KnownSite
+from central.directory.models import Credential, Member, Membership
+
+T = TypeVar("T")
+_AT_ONCE: Final = 500
+"""Values in one query; databases have a limit of them."""
+
+
+def sites_by_name() -> dict[str, KnownSite]:
+    """Return every site by its name."""
+    return {site.name: KnownSite(site.pk, ZoneInfo(site.time_zone)) for site in Site.objects.order_by("name")}
+
+
+def members_by_external_id(external_ids: Iterable[str]) -> dict[str, Member]:
+    """Return the members that are known by these ids."""
+    found: dict[str, Member] = {}
+    for part in _parts(external_ids):
+        for member in Member.objects.filter(external_id__in=part):
+            assert member.external_id is not None, "it was found by it"
+            found[member.external_id] = member
+    return found
+
+
+def sites_of(members: Iterable[UUID]) -> dict[UUID, list[UUID]]:
+    """Return the sites of each member that has one, by name of the site."""
+    found: dict[UUID, list[UUID]] = {}
+    for part in _parts(members):
+        held = Membership.objects.filter(member_id__in=part).order_by("site__name")
+        for member, site in held.values_list("member_id", "site_id"):
+            found.setdefault(member, []).append(site)
+    return found
+
+
+def credentials_by_fingerprint(fingerprints: Iterable[str]) -> dict[str, Credential]:
+    """Return the credentials that somebody holds, with their holders."""
+    return {
+        credential.fingerprint: credential
+        for part in _parts(fingerprints)
+        for credential in Credential.objects.filter(fingerprint__in=part).select_related("member")
+    }
+
+
+def _parts(values: Iterable[T]) -> Iterator[list[T]]:
+    listed = list(values)
+    for at in range(0, len(listed), _AT_ONCE):
+        yield listed[at : at + _AT_ONCE]
