@@ -39,12 +39,13 @@ DRIVERS: Mapping[type[msgspec.Struct], Driver] = {
     profiles.SimulatedBuzzer: Driver("hardware.sim:build_buzzer"),
     profiles.GpioBuzzer: Driver("hardware.outputs.gpio:build_buzzer", _GPIO),
     profiles.SimulatedInput: Driver("hardware.inputs.simulated:build_input"),
+    profiles.GpioInput: Driver("hardware.inputs.gpio:build_input", _GPIO),
 }
 """A row for every driver that ``hardware.profiles`` accepts; a test holds the two together."""
 
 PIN_FACTORIES: Mapping[str, Driver] = {
-    "lgpio": Driver("hardware.outputs.pins_lgpio:open_pins", _GPIO),
-    "mock": Driver("hardware.outputs.pins_mock:open_pins", "pip install gpiozero"),
+    "lgpio": Driver("hardware.pins.lgpio:open_pins", _GPIO),
+    "mock": Driver("hardware.pins.mock:open_pins", "pip install gpiozero"),
 }
 
 

@@ -14,7 +14,7 @@ import msgspec
 from hardware.errors import ProfileError
 from hardware.explain import NotTomlError, explain, read_toml
 from hardware.sections.door import Profile
-from hardware.sections.inputs import InputPart, SimulatedInput
+from hardware.sections.inputs import GpioInput, InputPart, InputPull, SimulatedInput
 from hardware.sections.outputs import (
     BuzzerPart,
     GpioBuzzer,
@@ -51,11 +51,13 @@ __all__ = [
     "Direction",
     "Egress",
     "GpioBuzzer",
+    "GpioInput",
     "GpioLight",
     "GpioLine",
     "GpioStrike",
     "HangGuard",
     "InputPart",
+    "InputPull",
     "LightPart",
     "LockType",
     "NoBuzzer",

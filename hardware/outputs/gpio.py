@@ -2,12 +2,10 @@
 
 Devices are gpiozero's, with the polarity and the initial state in their constructor; pins are those of ``Pins``, one
 explicitly named factory. gpiozero's choice of a factory by itself is never used, nor is its ``close`` to bring a line
-to rest (see ``hardware.outputs.pins_lgpio``): a line is driven to its safe state and stays driven.
+to rest (see ``hardware.pins.lgpio``): a line is driven to its safe state and stays driven.
 """
 
-import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from gpiozero import OutputDevice
@@ -17,7 +15,9 @@ from hardware import profiles
 from hardware.base import MonoClock, Signal, Tone
 from hardware.errors import HardwareError
 from hardware.outputs.pulse import PulsedStrike
+from hardware.pins.factory import Pins
 from hardware.profiles import GpioLine as LineFacts
+from hardware.timers import CallLater, Cancellable, call_later
 
 COLOURS: Final[Mapping[Signal, frozenset[str]]] = {
     Signal.OFF: frozenset(),
@@ -36,14 +36,6 @@ BEATS_S: Final[Mapping[Tone, Sequence[float]]] = {
     Tone.ATTENTION: (0.06, 0.06, 0.06, 0.06, 0.06),
 }
 """Seconds on, off, on... An active buzzer has one pitch, so tones differ by rhythm."""
-
-
-@dataclass(frozen=True, slots=True)
-class Pins:
-    """A pin factory of gpiozero, and what it raises beside gpiozero's own errors."""
-
-    factory: Any
-    errors: tuple[type[Exception], ...] = ()
 
 
 class GpioLine:
@@ -97,17 +89,6 @@ class GpioLight:
 
     def close(self) -> None:
         self.show(Signal.OFF)
-
-
-class Cancellable(Protocol):
-    def cancel(self) -> None: ...
-
-
-CallLater = Callable[[float, Callable[[], None]], Cancellable]
-
-
-def call_later(delay_s: float, function: Callable[[], None]) -> Cancellable:
-    return asyncio.get_running_loop().call_later(delay_s, function)
 
 
 class GpioBuzzer:

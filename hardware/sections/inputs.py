@@ -1,7 +1,22 @@
 """Sections of inputs: ``[[inputs]]``."""
 
+from enum import StrEnum
+from typing import Annotated
+
+import msgspec
+
 from hardware.base import InputRole
-from hardware.sections.parts import Name, Part
+from hardware.inputs.debounce import MAX_WINDOW_MS, MIN_WINDOW_MS
+from hardware.sections.parts import Contact, LineNumber, Name, Part
+
+
+class InputPull(StrEnum):
+    """What holds an input's line while its circuit is open."""
+
+    UP = "pull_up"
+    DOWN = "pull_down"
+    NONE = "none"
+    """Nothing of the Pi's: a resistor outside, or an output that drives the line both ways."""
 
 
 class InputSection(Part, frozen=True, kw_only=True):
@@ -15,4 +30,25 @@ class SimulatedInput(InputSection, frozen=True, tag="simulated"):
     """Worked by the program: demo, laptop, tests."""
 
 
-InputPart = SimulatedInput
+class GpioInput(InputSection, frozen=True, tag="gpio"):
+    """A contact or sensor on one GPIO line.
+
+    ``contact`` is how the circuit is while the input is *inactive*: a button is NO, a loop that alarms when it is cut
+    is NC. Without one (``pull = "none"`` only) the line is driven, and ``active_high`` alone says what it means.
+    """
+
+    line: LineNumber
+    pull: InputPull
+    active_high: bool
+    contact: Contact | None = None
+    debounce_ms: Annotated[int, msgspec.Meta(ge=MIN_WINDOW_MS, le=MAX_WINDOW_MS)] = 50
+
+    @property
+    def fits_its_contact(self) -> bool:
+        """Whether the polarity is the one that pull and contact make: what closes pulls against the resistor."""
+        if self.pull is InputPull.NONE or self.contact is None:
+            return True
+        return self.active_high == ((self.pull is InputPull.UP) == (self.contact is Contact.NC))
+
+
+InputPart = SimulatedInput | GpioInput

@@ -8,11 +8,13 @@ import pytest
 
 from hardware.base import PulseEnd, Signal, Tone
 from hardware.errors import HardwareError, PulseRefusedError
-from hardware.outputs import gpio, pins_mock
-from hardware.outputs.gpio import BEATS_S, GpioBuzzer, GpioLight, GpioLine, Pins
+from hardware.outputs.gpio import BEATS_S, GpioBuzzer, GpioLight, GpioLine
 from hardware.outputs.pulse import PulsedStrike
+from hardware.pins import mock as pins_mock
+from hardware.pins.factory import Pins
 from hardware.profiles import GpioLine as LineFacts
 from hardware.profiles import SafeState
+from hardware.timers import call_later
 from tests.fakes.manual_time import ManualTime, settle
 
 pytestmark = pytest.mark.unit
@@ -201,7 +203,7 @@ async def test_tone_plays_on_the_event_loop(pins: Pins) -> None:
     buzzer = GpioBuzzer(GpioLine("buzzer", facts(18), pins))
     silent = asyncio.Event()
     buzzer.play(Tone.TICK)
-    gpio.call_later(BEATS_S[Tone.TICK][0] + 0.01, silent.set)
+    call_later(BEATS_S[Tone.TICK][0] + 0.01, silent.set)
     await silent.wait()
     assert edges(pins, 18) == [True, False]
 
@@ -226,4 +228,4 @@ async def test_stuck_line_is_refused_afterwards(pins: Pins) -> None:
 
 def test_call_later_is_the_loops() -> None:
     with pytest.raises(RuntimeError):
-        gpio.call_later(0, lambda: None)
+        call_later(0, lambda: None)

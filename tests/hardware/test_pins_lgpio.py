@@ -3,17 +3,20 @@
 import gc
 import importlib
 import sys
-from collections.abc import Iterator
-from types import ModuleType
+from collections.abc import Callable, Iterator
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
 from gpiozero.pins.local import LocalPiFactory
 
+from hardware.base import InputRole
 from hardware.errors import HardwareError
-from hardware.outputs.gpio import GpioLine, Pins
+from hardware.inputs.gpio import GpioInputLine
+from hardware.outputs.gpio import GpioLine
+from hardware.pins.factory import Pins
+from hardware.profiles import Contact, GpioInput, InputPull, SafeState
 from hardware.profiles import GpioLine as LineFacts
-from hardware.profiles import SafeState
 
 pytestmark = pytest.mark.unit
 
@@ -24,7 +27,7 @@ class FakeLgpio(ModuleType):
     """As much of lgpio's interface as an output needs (lgpio 0.2.2)."""
 
     BOTH_EDGES, RISING_EDGE, FALLING_EDGE = 3, 1, 2
-    SET_PULL_NONE = SET_PULL_UP = SET_PULL_DOWN = 0
+    SET_PULL_UP, SET_PULL_DOWN, SET_PULL_NONE = 1 << 5, 1 << 6, 1 << 7
 
     class error(Exception):  # noqa: N801, N818 - the library's own name
         pass
@@ -33,6 +36,8 @@ class FakeLgpio(ModuleType):
         super().__init__("lgpio")
         self.calls: list[tuple[Any, ...]] = []
         self.levels: dict[int, int] = {}
+        self.pulls: dict[int, int] = {}
+        self.on_edge: Callable[[int, int, int, int], None]
         self.chip_error: Exception | None = None
         self.is_busy = False
 
@@ -46,6 +51,17 @@ class FakeLgpio(ModuleType):
 
     def gpio_claim_input(self, handle: int, line: int, flags: int = 0) -> None:
         self.calls.append(("input", line))
+        self.pulls[line] = flags
+
+    def gpio_claim_alert(self, handle: int, line: int, edges: int, flags: int = 0) -> None:
+        self.calls.append(("alert", line, flags))
+
+    def gpio_free(self, handle: int, line: int) -> None:
+        self.calls.append(("free", line))
+
+    def callback(self, handle: int, line: int, edges: int, func: Callable[[int, int, int, int], None]) -> Any:
+        self.on_edge = func
+        return SimpleNamespace(cancel=lambda: self.calls.append(("no callback", line)))
 
     def gpio_claim_output(self, handle: int, line: int, level: int = 0, flags: int = 0) -> None:
         if self.is_busy:
@@ -54,10 +70,10 @@ class FakeLgpio(ModuleType):
         self.levels[line] = level
 
     def gpio_get_mode(self, handle: int, line: int) -> int:
-        return OUTPUT if line in self.levels else 0
+        return OUTPUT if line in self.levels else self.pulls.get(line, 0)
 
     def gpio_read(self, handle: int, line: int) -> int:
-        return self.levels[line]
+        return self.levels.get(line, 1)
 
     def gpio_write(self, handle: int, line: int, level: bool) -> None:
         self.calls.append(("write", line, int(level)))
@@ -67,7 +83,7 @@ class FakeLgpio(ModuleType):
 @pytest.fixture
 def lgpio(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeLgpio]:
     fake = FakeLgpio()
-    modules = ("gpiozero.pins.lgpio", "hardware.outputs.pins_lgpio")
+    modules = ("gpiozero.pins.lgpio", "hardware.pins.lgpio")
     for module in modules:
         monkeypatch.delitem(sys.modules, module, raising=False)
     monkeypatch.setitem(sys.modules, "lgpio", fake)
@@ -82,7 +98,7 @@ def lgpio(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeLgpio]:
 
 
 def open_pins() -> Pins:
-    pins: Pins = importlib.import_module("hardware.outputs.pins_lgpio").open_pins()
+    pins: Pins = importlib.import_module("hardware.pins.lgpio").open_pins()
     return pins
 
 
@@ -121,3 +137,38 @@ def test_board_without_a_chip_is_an_error_and_not_another_factory(lgpio: FakeLgp
     lgpio.chip_error = lgpio.error("can not open gpiochip")
     with pytest.raises(HardwareError, match=r"'lgpio' cannot open the GPIO chip .*group gpio"):
         open_pins()
+
+
+def input_on(pins: Pins) -> GpioInputLine:
+    part = GpioInput(
+        name="contact", role=InputRole.CONTACT, line=22, pull=InputPull.UP, active_high=False, contact=Contact.NO
+    )
+    return GpioInputLine("inputs.contact", part, pins, lambda: 2_000)
+
+
+def test_input_is_claimed_with_its_pull_and_never_as_an_output(lgpio: FakeLgpio) -> None:
+    line = input_on(open_pins())
+    assert not line.is_active
+    assert lgpio.pulls[22] == lgpio.SET_PULL_UP
+    assert not [call for call in lgpio.calls if call[0] in {"output", "write"}]
+
+
+def test_edges_of_an_input_carry_the_kernels_moment(lgpio: FakeLgpio) -> None:
+    line = input_on(open_pins())
+    seen: list[tuple[bool, int]] = []
+    line.listen(lambda level, at_mono_ms: seen.append((level, at_mono_ms)))
+    assert ("alert", 22, lgpio.SET_PULL_UP) in lgpio.calls
+    lgpio.on_edge(7, 22, 0, 1_500_000_000)
+    line.ignore()
+    lgpio.on_edge(7, 22, 1, 1_600_000_000)
+    assert seen == [(True, 1_500)]
+    assert ("no callback", 22) in lgpio.calls
+
+
+def test_closed_input_is_freed(lgpio: FakeLgpio) -> None:
+    pins = open_pins()
+    line = input_on(pins)
+    line.close()
+    line.close()
+    assert [call for call in lgpio.calls if call[0] == "free"][-1:] == [("free", 22)]
+    input_on(pins)

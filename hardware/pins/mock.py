@@ -2,7 +2,7 @@
 
 from gpiozero.pins.mock import MockFactory, MockPin
 
-from hardware.outputs.gpio import Pins
+from hardware.pins.factory import Pins
 
 
 class DrivenMockPin(MockPin):  # type: ignore[misc]  # gpiozero is untyped

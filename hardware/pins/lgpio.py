@@ -8,10 +8,10 @@ Two habits of gpiozero's lgpio pins are wrong for a relay, and are replaced here
 - ``Pin.output_with_state`` first makes the pin an output and then sets its level; ``lgpio.gpio_claim_output`` without
   a level drives it low, so that an active-low relay clicks at every start.
 
-Here a line goes from its reset state straight to a driven, inactive output in one claim (the level is part of the line
+Here an output goes from its reset state straight to driven and inactive in one claim (the level is part of the line
 request of the kernel's GPIO character device), and ``close`` leaves it driven. When the process ends, the kernel
 releases the line: a Pi's own controller keeps the level or returns to the reset pull, and both are inactive by the
-rules of ``hardware.profiles``.
+rules of ``hardware.profiles``. Inputs are gpiozero's own, and are given back when they are closed.
 """
 
 from typing import Any
@@ -22,11 +22,11 @@ from gpiozero.pins.lgpio import LGPIOFactory, LGPIOPin
 from gpiozero.pins.local import LocalPiPin
 
 from hardware.errors import HardwareError
-from hardware.outputs.gpio import Pins
+from hardware.pins.factory import Pins
 
 
-class DrivenPin(LGPIOPin):  # type: ignore[misc]  # gpiozero is untyped
-    """A pin for outputs: claimed once, with its level, and driven until the process ends."""
+class BoardPin(LGPIOPin):  # type: ignore[misc]  # gpiozero is untyped
+    """A pin that nobody touches before its purpose is known. An output is driven until the process ends."""
 
     def __init__(self, factory: Any, info: Any) -> None:
         LocalPiPin.__init__(self, factory, info)  # past LGPIOPin's, which would claim a floating input
@@ -34,12 +34,27 @@ class DrivenPin(LGPIOPin):  # type: ignore[misc]  # gpiozero is untyped
         self._bounce = None
         self._callback = None
         self._edges = lgpio.BOTH_EDGES
+        self._is_input = False
 
     def output_with_state(self, state: bool) -> None:
         lgpio.gpio_claim_output(self.factory._handle, self._number, int(state))  # noqa: SLF001
 
     def close(self) -> None:
-        """Leave the line as it was last driven."""
+        """Leave an output as it was last driven; give an input back."""
+        if self._is_input:
+            self._is_input = False
+            lgpio.gpio_free(self.factory._handle, self._number)  # noqa: SLF001
+
+    def _set_function(self, value: str) -> None:
+        super()._set_function(value)
+        self._is_input = value == "input"
+
+    def _call_when_changed(self, chip: int, line: int, level: int, stamp_ns: int) -> None:
+        """From lgpio's thread, which serves every line: gpiozero's own ends it when nobody listens any more."""
+        with self._when_changed_lock:
+            listener = self.when_changed
+        if listener is not None:
+            listener(stamp_ns / 1e9, level)
 
 
 def open_pins() -> Pins:
@@ -50,5 +65,5 @@ def open_pins() -> Pins:
         raise HardwareError(
             f"pin factory 'lgpio' cannot open the GPIO chip ({error}); run on a Raspberry Pi, as a member of group gpio"
         ) from error
-    factory.pin_class = DrivenPin
+    factory.pin_class = BoardPin
     return Pins(factory, (lgpio.error,))

@@ -1,0 +1,1 @@
+"""Pins: one explicitly named factory of gpiozero for all lines of a door."""
