@@ -282,6 +282,26 @@ class Light(Protocol):
         """Dark, and driven to its safe state."""
 
 
+class Display(Protocol):
+    """A line or two of text."""
+
+    def show(self, headline: str, line: str) -> None:
+        """Show this until the next and return at once; what is too long is cut, what is unknown becomes a ``?``."""
+
+    def close(self) -> None:
+        """Dark."""
+
+
+class Interlock(Protocol):
+    """The line that tells the other door of a pair to stay shut."""
+
+    def tell(self, *, is_busy: bool) -> None:
+        """This door is open or released, or is not any more. HardwareError when the line failed."""
+
+    def close(self) -> None:
+        """Not busy, and driven to its safe state: a dead door must not keep its neighbour shut."""
+
+
 class Tone(StrEnum):
     """What the buzzer says."""
 
@@ -314,15 +334,13 @@ class Hardware(Struct, frozen=True):
     buzzer: Buzzer
     turnstile: Turnstile | None = None
     inputs: tuple[Input, ...] = ()
+    interlock: Interlock | None = None
+    display: Display | None = None
 
     def close(self) -> None:
         """Bring every output to its safe state, what lets through first; one that fails does not keep the others."""
         with ExitStack() as stack:
-            for part in self.inputs:
-                stack.callback(part.close)
-            stack.callback(self.buzzer.close)
-            stack.callback(self.light.close)
-            if self.turnstile is not None:
-                stack.callback(self.turnstile.close)
-            if self.strike is not None:
-                stack.callback(self.strike.close)
+            outputs = (self.strike, self.turnstile, self.interlock, self.light, self.buzzer, self.display)
+            for part in reversed((*outputs, *self.inputs)):
+                if part is not None:
+                    stack.callback(part.close)

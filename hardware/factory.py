@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from hardware import profiles
-from hardware.base import Buzzer, Hardware, Input, Light, MonoClock, Reader, Strike, Turnstile, monotonic_ms
+from hardware.base import Hardware, MonoClock, monotonic_ms
 from hardware.errors import HardwareError
 from hardware.profiles import Profile
 
@@ -25,6 +25,7 @@ class Driver(msgspec.Struct, frozen=True):
 
 _PCSC = "apt install python3-pyscard, or pip install 'doorstile[pcsc]'"
 _GPIO = "apt install python3-lgpio, or pip install 'doorstile[gpio]'; let LG_WD name a folder that can be written"
+_LCD = "pip install 'doorstile[lcd]'"
 
 DRIVERS: Mapping[type[msgspec.Struct], Driver] = {
     profiles.SimulatedReader: Driver("hardware.sim:build_reader"),
@@ -32,12 +33,17 @@ DRIVERS: Mapping[type[msgspec.Struct], Driver] = {
     profiles.SimulatedStrike: Driver("hardware.sim:build_strike"),
     profiles.GpioStrike: Driver("hardware.outputs.gpio:build_strike", _GPIO),
     profiles.SimulatedTurnstile: Driver("hardware.outputs.simulated:build_turnstile"),
+    profiles.GpioTurnstile: Driver("hardware.outputs.gpio:build_turnstile", _GPIO),
     profiles.NoLight: Driver("hardware.outputs.absent:build_light"),
     profiles.SimulatedLight: Driver("hardware.sim:build_light"),
     profiles.GpioLight: Driver("hardware.outputs.gpio:build_light", _GPIO),
     profiles.NoBuzzer: Driver("hardware.outputs.absent:build_buzzer"),
     profiles.SimulatedBuzzer: Driver("hardware.sim:build_buzzer"),
     profiles.GpioBuzzer: Driver("hardware.outputs.gpio:build_buzzer", _GPIO),
+    profiles.SimulatedInterlock: Driver("hardware.outputs.simulated:build_interlock"),
+    profiles.GpioInterlock: Driver("hardware.outputs.gpio:build_interlock", _GPIO),
+    profiles.SimulatedDisplay: Driver("hardware.outputs.simulated:build_display"),
+    profiles.CharacterLcd: Driver("hardware.outputs.hd44780:build_display", _LCD),
     profiles.SimulatedInput: Driver("hardware.inputs.simulated:build_input"),
     profiles.GpioInput: Driver("hardware.inputs.gpio:build_input", _GPIO),
 }
@@ -64,38 +70,48 @@ def build(profile: Profile, *, mono_ms: MonoClock = monotonic_ms) -> Hardware:
     """
     with ExitStack() as undo:
         bench = Bench(mono_ms, _open_pins(profile))
-        strike: Strike | None = None
-        if profile.strike is not None:
-            strike = _construct(profile.strike, bench)
-            undo.callback(strike.close)
-        turnstile: Turnstile | None = None
-        if profile.turnstile is not None:
-            turnstile = _construct(profile.turnstile, bench)
-            undo.callback(turnstile.close)
-        light: Light = _construct(profile.light, bench)
-        undo.callback(light.close)
-        buzzer: Buzzer = _construct(profile.buzzer, bench)
-        undo.callback(buzzer.close)
-        inputs: list[Input] = []
-        for section in profile.inputs:
-            inputs.append(_construct(section, bench))
-            undo.callback(inputs[-1].close)
-        readers: tuple[Reader, ...] = tuple(_construct(part, bench) for part in profile.readers)
+
+        def made(part: msgspec.Struct | None) -> Any:
+            if part is None:
+                return None
+            thing = _construct(part, bench)
+            undo.callback(thing.close)
+            return thing
+
+        hardware = Hardware(
+            strike=made(profile.strike),
+            turnstile=made(profile.turnstile),
+            interlock=made(profile.interlock),
+            light=made(profile.light),
+            buzzer=made(profile.buzzer),
+            display=made(profile.display),
+            inputs=tuple(made(part) for part in profile.inputs),
+            readers=tuple(_construct(part, bench) for part in profile.readers),
+        )
         undo.pop_all()
-    return Hardware(readers, strike, light, buzzer, turnstile, tuple(inputs))
+    return hardware
 
 
 def drive_safe(profile: Profile) -> None:
     """Bring every output line of the profile to its safe state and return: for after a crash, before the next start.
 
-    A line whose owner was killed keeps its level on a Pi's own GPIO, so a dead agent may leave a relay on.
+    A line whose owner was killed keeps its level on a Pi's own GPIO, so a dead agent may leave a relay on. One line
+    that cannot be had does not keep the others from it; HardwareError then names those that could not be had.
     """
-    outputs = msgspec.structs.replace(profile, readers=(), inputs=())
-    build(outputs).close()
+    bench = Bench(monotonic_ms, _open_pins(profile))
+    failures = []
+    for part in (profile.strike, profile.turnstile, profile.interlock, profile.light, profile.buzzer):
+        if part is not None:
+            try:
+                _construct(part, bench).close()
+            except HardwareError as error:
+                failures.append(str(error))
+    if failures:
+        raise HardwareError("; ".join(failures))
 
 
 def _open_pins(profile: Profile) -> Any:
-    if not profile.gpio_lines or profile.pin_factory is None:
+    if profile.pin_factory is None:
         return None
     return _load(PIN_FACTORIES[profile.pin_factory], f"pin factory {profile.pin_factory!r}")()
 

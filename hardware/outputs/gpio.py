@@ -1,4 +1,4 @@
-"""Strike, light and buzzer on GPIO lines, by gpiozero.
+"""Strike, turnstile, interlock, light and buzzer on GPIO lines, by gpiozero.
 
 Devices are gpiozero's, with the polarity and the initial state in their constructor; pins are those of ``Pins``, one
 explicitly named factory. gpiozero's choice of a factory by itself is never used, nor is its ``close`` to bring a line
@@ -12,9 +12,11 @@ from gpiozero import OutputDevice
 from gpiozero.exc import GPIOZeroError
 
 from hardware import profiles
-from hardware.base import MonoClock, Signal, Tone
+from hardware.base import MonoClock, Signal, Tone, Way
 from hardware.errors import HardwareError
+from hardware.outputs.interlock import LineInterlock
 from hardware.outputs.pulse import PulsedStrike
+from hardware.outputs.turnstile import PulsedTurnstile
 from hardware.pins.factory import Pins
 from hardware.profiles import GpioLine as LineFacts
 from hardware.timers import CallLater, Cancellable, call_later
@@ -134,6 +136,23 @@ class _Bench(Protocol):
 def build_strike(part: profiles.GpioStrike, bench: _Bench) -> PulsedStrike:
     line = GpioLine("strike", part.gpio, bench.pins)
     return PulsedStrike("strike", line, ceiling_s=part.ceiling_s, mono_ms=bench.mono_ms)
+
+
+def build_turnstile(part: profiles.GpioTurnstile, bench: _Bench) -> PulsedTurnstile:
+    relays = {
+        Way(way): PulsedStrike(
+            f"turnstile.{way}",
+            GpioLine(f"turnstile.{way}", facts, bench.pins),
+            ceiling_s=part.ceiling_s,
+            mono_ms=bench.mono_ms,
+        )
+        for way, facts in part.lines.items()
+    }
+    return PulsedTurnstile("turnstile", relays, ceiling_s=part.ceiling_s)
+
+
+def build_interlock(part: profiles.GpioInterlock, bench: _Bench) -> LineInterlock:
+    return LineInterlock(GpioLine("interlock", part.gpio, bench.pins))
 
 
 def build_light(part: profiles.GpioLight, bench: _Bench) -> GpioLight:

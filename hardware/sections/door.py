@@ -6,12 +6,16 @@ from typing import Annotated, ClassVar, Literal
 import msgspec
 
 from hardware.errors import HardwareError
-from hardware.sections.inputs import InputPart
+from hardware.sections.inputs import GpioInput, InputPart
 from hardware.sections.outputs import (
     BuzzerPart,
+    DisplayPart,
     GpioBuzzer,
+    GpioInterlock,
     GpioLight,
     GpioStrike,
+    GpioTurnstile,
+    InterlockPart,
     LightPart,
     StrikePart,
     TurnstilePart,
@@ -21,7 +25,11 @@ from hardware.sections.readers import ReaderPart
 
 
 class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One door's hardware, complete and checked. Made by ``hardware.profiles.load_profile`` only."""
+    """One door's hardware, complete and checked. Made by ``hardware.profiles.load_profile`` only.
+
+    ``verifies_passes`` says that its QR readers are there for passes, which are good for minutes; ``rtc`` that the
+    board has a battery-backed clock.
+    """
 
     name: Name
     description: str
@@ -31,9 +39,13 @@ class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     turnstile: TurnstilePart | None = None
     light: LightPart
     buzzer: BuzzerPart
+    interlock: InterlockPart | None = None
+    display: DisplayPart | None = None
     inputs: Annotated[tuple[InputPart, ...], msgspec.Meta(max_length=16)] = ()
     pin_factory: Literal["lgpio", "mock"] | None = None
     egress: Egress | None = None
+    verifies_passes: bool = False
+    rtc: bool = False
 
     PARTS: ClassVar[Mapping[str, object]] = {
         "readers": ReaderPart,
@@ -41,6 +53,8 @@ class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
         "turnstile": TurnstilePart,
         "light": LightPart,
         "buzzer": BuzzerPart,
+        "interlock": InterlockPart,
+        "display": DisplayPart,
         "inputs": InputPart,
     }
 
@@ -58,8 +72,17 @@ class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
         lines: dict[str, GpioLine] = {}
         if isinstance(self.strike, GpioStrike):
             lines["strike"] = self.strike.gpio
+        if isinstance(self.turnstile, GpioTurnstile):
+            lines |= {f"turnstile.{way}": line for way, line in self.turnstile.lines.items()}
         if isinstance(self.light, GpioLight):
             lines |= {f"light.{colour}": line for colour, line in self.light.lines.items()}
         if isinstance(self.buzzer, GpioBuzzer):
             lines["buzzer"] = self.buzzer.gpio
+        if isinstance(self.interlock, GpioInterlock):
+            lines["interlock"] = self.interlock.gpio
         return lines
+
+    @property
+    def gpio_inputs(self) -> dict[str, GpioInput]:
+        """Every input line by its full key in the file."""
+        return {f"inputs[{at}]": part for at, part in enumerate(self.inputs) if isinstance(part, GpioInput)}

@@ -1,25 +1,18 @@
-"""Sections of outputs: ``[strike]``, ``[turnstile]``, ``[light]``, ``[buzzer]``."""
+"""Sections of outputs: ``[strike]``, ``[turnstile]``, ``[light]``, ``[buzzer]``, ``[interlock]``, ``[display]``."""
+
+from typing import Annotated, Literal
+
+import msgspec
 
 from hardware.sections.parts import Contact, GpioLine, HangGuard, LineNumber, Part, Pull, SafeState, Seconds
 
 
-class StrikeSection(Part, frozen=True, kw_only=True):
-    pulse_s: Seconds
-    ceiling_s: Seconds
-
-
-class SimulatedStrike(StrikeSection, frozen=True, tag="simulated"):
-    """Records instead of switching."""
-
-
-class GpioStrike(StrikeSection, frozen=True, tag="gpio"):
-    """A relay on one GPIO line."""
+class _OneLine(Part, frozen=True, kw_only=True):
+    """An output on one GPIO line."""
 
     line: LineNumber
     active_high: bool
     safe_state: SafeState
-    contact: Contact
-    hang_guard: HangGuard
     external_resistor: Pull | None = None
 
     @property
@@ -32,6 +25,22 @@ class GpioStrike(StrikeSection, frozen=True, tag="gpio"):
         )
 
 
+class SimulatedStrike(Part, frozen=True, kw_only=True, tag="simulated"):
+    """Records instead of switching."""
+
+    pulse_s: Seconds
+    ceiling_s: Seconds
+
+
+class GpioStrike(_OneLine, frozen=True, kw_only=True, tag="gpio"):
+    """A relay on one GPIO line. ``contact`` is the one that feeds the lock."""
+
+    pulse_s: Seconds
+    ceiling_s: Seconds
+    contact: Contact
+    hang_guard: HangGuard
+
+
 class TurnstileSection(Part, frozen=True, kw_only=True):
     """``pulse_s`` is how long a direction's relay is on; ``passage_s`` how long the arms then wait for their person."""
 
@@ -42,6 +51,23 @@ class TurnstileSection(Part, frozen=True, kw_only=True):
 
 class SimulatedTurnstile(TurnstileSection, frozen=True, tag="simulated"):
     """Records instead of turning. It can be released either way."""
+
+
+class GpioTurnstile(TurnstileSection, frozen=True, kw_only=True, tag="gpio"):
+    """A relay for each way that can be released from here, on the control inputs of the turnstile's own board.
+
+    ``contact`` is the relay's contact on those inputs; only NO is accepted, as NC would release while the relay rests.
+    """
+
+    way_in: GpioLine | None = msgspec.field(default=None, name="in")
+    way_out: GpioLine | None = msgspec.field(default=None, name="out")
+    contact: Contact
+    hang_guard: HangGuard
+
+    @property
+    def lines(self) -> dict[str, GpioLine]:
+        every = {"in": self.way_in, "out": self.way_out}
+        return {way: line for way, line in every.items() if line is not None}
 
 
 class NoLight(Part, frozen=True, tag="none"):
@@ -73,19 +99,37 @@ class SimulatedBuzzer(Part, frozen=True, tag="simulated"):
     """Records instead of sounding."""
 
 
-class GpioBuzzer(Part, frozen=True, tag="gpio"):
+class GpioBuzzer(_OneLine, frozen=True, tag="gpio"):
     """An active buzzer: it sounds while its line is on."""
 
-    line: LineNumber
-    active_high: bool
-    safe_state: SafeState
 
-    @property
-    def gpio(self) -> GpioLine:
-        return GpioLine(line=self.line, active_high=self.active_high, safe_state=self.safe_state)
+class SimulatedInterlock(Part, frozen=True, tag="simulated"):
+    """Records instead of switching."""
+
+
+class GpioInterlock(_OneLine, frozen=True, tag="gpio"):
+    """A line to the other door of a pair: on while this door is open or released."""
+
+
+class SimulatedDisplay(Part, frozen=True, tag="simulated"):
+    """Records instead of showing."""
+
+    columns: Annotated[int, msgspec.Meta(ge=8, le=40)] = 16
+
+
+class CharacterLcd(Part, frozen=True, kw_only=True, tag="hd44780"):
+    """A character LCD with an HD44780 controller behind a PCF8574 on an I2C bus; ``address`` as i2cdetect shows it."""
+
+    bus: Annotated[int, msgspec.Meta(ge=0, le=20)] = 1
+    address: Annotated[int, msgspec.Meta(ge=0x20, le=0x3F)]
+    columns: Literal[16, 20] = 16
+    rows: Literal[2, 4] = 2
+    charmap: Literal["A00", "A02"] = "A00"
 
 
 StrikePart = SimulatedStrike | GpioStrike
-TurnstilePart = SimulatedTurnstile
+TurnstilePart = SimulatedTurnstile | GpioTurnstile
 LightPart = NoLight | SimulatedLight | GpioLight
 BuzzerPart = NoBuzzer | SimulatedBuzzer | GpioBuzzer
+InterlockPart = SimulatedInterlock | GpioInterlock
+DisplayPart = SimulatedDisplay | CharacterLcd

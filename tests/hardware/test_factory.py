@@ -6,14 +6,19 @@ import sys
 from typing import get_args
 
 import pytest
+from gpiozero import OutputDevice
 
 from hardware import factory, profiles
-from hardware.base import Signal, Tone, Way
+from hardware.base import PulseEnd, Signal, Tone, Way
 from hardware.errors import HardwareError
 from hardware.outputs.absent import NoBuzzer, NoLight
 from hardware.outputs.gpio import GpioBuzzer, GpioLight
+from hardware.outputs.simulated import SimDisplay, SimInterlock
+from hardware.pins import mock
+from hardware.pins.factory import Pins
 from hardware.profiles import load_profile, parse_profile
 from hardware.sim import SimBuzzer, SimLight, SimReader, SimStrike
+from tests.hardware.test_profile_rules import INTERLOCK, TURNSTILE
 from tests.hardware.test_profiles import RELAY
 
 pytestmark = pytest.mark.unit
@@ -107,6 +112,94 @@ def test_failure_half_way_closes_what_was_built(monkeypatch: pytest.MonkeyPatch)
 def test_drive_safe_needs_no_reader(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "smartcard", None)
     factory.drive_safe(parse_profile(RELAY))
+
+
+@pytest.fixture
+def pins(monkeypatch: pytest.MonkeyPatch) -> Pins:
+    """The pins that the factory will open, as a dead agent left them: every output of ours driven, and on."""
+    opened = mock.open_pins()
+    monkeypatch.setattr("hardware.pins.mock.open_pins", lambda: opened)
+    return opened
+
+
+def leave_on(pins: Pins, profile: profiles.Profile) -> None:
+    for line in profile.gpio_lines.values():
+        pin = pins.factory.pin(f"GPIO{line.line}")
+        pin.function = "output"
+        pin.state = line.active_high
+
+
+EVERY_OUTPUT = [pytest.param(RELAY + INTERLOCK, id="door"), pytest.param(TURNSTILE + INTERLOCK, id="turnstile")]
+
+
+@pytest.mark.parametrize("text", EVERY_OUTPUT)
+def test_drive_safe_switches_off_what_a_dead_agent_left_on(pins: Pins, text: str) -> None:
+    profile = parse_profile(text)
+    leave_on(pins, profile)
+    factory.drive_safe(profile)
+    for key, line in profile.gpio_lines.items():
+        pin = pins.factory.pin(f"GPIO{line.line}")
+        assert (key, pin.function, pin.state) == (key, "output", not line.active_high)
+
+
+def test_drive_safe_reaches_every_line_though_one_is_taken(pins: Pins) -> None:
+    profile = parse_profile(RELAY + INTERLOCK)
+    leave_on(pins, profile)
+    taken = OutputDevice(17, pin_factory=pins.factory, initial_value=True)
+    with pytest.raises(HardwareError, match=r"^strike on GPIO17 cannot be claimed"):
+        factory.drive_safe(profile)
+    assert [pins.factory.pin(f"GPIO{line}").state for line in (5, 6, 18, 24)] == [False] * 4
+    taken.close()
+
+
+@pytest.mark.parametrize("text", EVERY_OUTPUT)
+def test_no_line_moves_from_start_to_end(pins: Pins, text: str) -> None:
+    profile = parse_profile(text)
+    hardware = factory.build(profile)
+    hardware.close()
+    for line in profile.gpio_lines.values():
+        assert [state.state for state in pins.factory.pin(f"GPIO{line.line}").states] == [False]
+
+
+@pytest.mark.parametrize("text", EVERY_OUTPUT)
+def test_no_line_moves_where_the_start_fails(pins: Pins, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "smartcard", None)
+    monkeypatch.setattr("hardware.sim.build_reader", lambda part, bench: 1 / 0)
+    profile = parse_profile(text)
+    with pytest.raises((HardwareError, ZeroDivisionError)):
+        factory.build(profile)
+    for line in profile.gpio_lines.values():
+        assert [state.state for state in pins.factory.pin(f"GPIO{line.line}").states] == [False]
+
+
+async def test_gpio_turnstile_moves_its_own_line(pins: Pins) -> None:
+    hardware = factory.build(parse_profile(TURNSTILE))
+    assert hardware.turnstile is not None
+    pulse = await hardware.turnstile.release(Way.OUT, 0.05)
+    assert pulse.ended_by is PulseEnd.ELAPSED
+    levels = {line: [state.state for state in pins.factory.pin(f"GPIO{line}").states] for line in (17, 27)}
+    assert levels == {17: [False], 27: [False, True, False]}
+    hardware.close()
+
+
+def test_interlock_tells_the_other_door(pins: Pins) -> None:
+    hardware = factory.build(parse_profile(RELAY + INTERLOCK))
+    assert hardware.interlock is not None
+    for is_busy in (True, False, True):
+        hardware.interlock.tell(is_busy=is_busy)
+    hardware.close()
+    assert [state.state for state in pins.factory.pin("GPIO24").states] == [False, True, False, True, False]
+
+
+def test_simulated_interlock_and_display_are_built_by_name() -> None:
+    parts = '\n[interlock]\ndriver = "simulated"\n[display]\ndriver = "simulated"\ncolumns = 20\n'
+    hardware = factory.build(parse_profile(RELAY + parts))
+    assert isinstance(hardware.interlock, SimInterlock)
+    assert isinstance(hardware.display, SimDisplay)
+    hardware.interlock.tell(is_busy=True)
+    assert hardware.interlock.is_busy
+    hardware.close()
+    assert [edge.is_on for edge in hardware.interlock.history] == [True, False]
 
 
 def test_simulated_hardware_imports_no_driver_library() -> None:

@@ -1,9 +1,6 @@
 """Inputs over gpiozero's mock pins: what is reported, when, and from which thread."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Any
 
 import pytest
 
@@ -14,66 +11,15 @@ from hardware.inputs.gpio import POLL_MS, GpioInput, GpioInputLine
 from hardware.pins import mock
 from hardware.pins.factory import Pins
 from hardware.profiles import Contact, InputPull, parse_profile
-from hardware.profiles import GpioInput as Section
+from tests.fakes.input_bench import LINE, WINDOW_MS, InputBench, section
 from tests.fakes.manual_time import settle
-from tests.fakes.manual_timers import ManualTimers
 from tests.hardware.test_profiles import RELAY
 
 pytestmark = pytest.mark.unit
 
-LINE = 22
-WINDOW_MS = 50
-
-
-def section(
-    *, pull: InputPull = InputPull.UP, active_high: bool = False, contact: Contact | None = Contact.NO
-) -> Section:
-    return Section(
-        name="contact", role=InputRole.CONTACT, line=LINE, pull=pull, active_high=active_high, contact=contact
-    )
-
-
-class Bench:
-    """An input on mock pins and on time that passes by hand."""
-
-    def __init__(self, part: Section | None = None) -> None:
-        self.clock = ManualTimers(now_ms=1_000)
-        self.pins = mock.open_pins()
-        line = GpioInputLine("inputs.contact", part or section(), self.pins, self.clock.mono_ms)
-        self.input = GpioInput(
-            "contact",
-            InputRole.CONTACT,
-            line,
-            window_ms=WINDOW_MS,
-            mono_ms=self.clock.mono_ms,
-            call_later=self.clock.call_later,
-        )
-        self.events: list[InputChange] = []
-
-    @property
-    def pin(self) -> Any:
-        return self.pins.factory.pin(f"GPIO{LINE}")
-
-    @asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
-        async with asyncio.TaskGroup() as tasks:
-            run = tasks.create_task(self.input.run(self.events.append))
-            await settle()
-            yield
-            await settle()
-            run.cancel()
-
-    async def drive(self, *, high: bool) -> None:
-        self.pin.drive_high() if high else self.pin.drive_low()
-        await settle()
-
-    @property
-    def seen(self) -> list[tuple[bool, int]]:
-        return [(event.is_active, event.at_mono_ms) for event in self.events]
-
 
 async def test_state_is_reported_at_the_start_and_a_change_once_it_has_lasted() -> None:
-    bench = Bench()
+    bench = InputBench()
     async with bench.running():
         bench.clock.advance(500)
         await bench.drive(high=False)
@@ -85,7 +31,7 @@ async def test_state_is_reported_at_the_start_and_a_change_once_it_has_lasted() 
 
 
 async def test_bounce_is_one_change() -> None:
-    bench = Bench()
+    bench = InputBench()
     async with bench.running():
         for _ in range(5):
             await bench.drive(high=False)
@@ -98,7 +44,7 @@ async def test_bounce_is_one_change() -> None:
 
 
 async def test_change_that_came_and_went_while_the_loop_stood_is_seen_by_the_kernels_stamps() -> None:
-    bench = Bench()
+    bench = InputBench()
     async with bench.running():
         bench.clock.stall(900)
         bench.pin.when_changed(1.1, False)
@@ -110,7 +56,7 @@ async def test_change_that_came_and_went_while_the_loop_stood_is_seen_by_the_ker
 
 @pytest.mark.parametrize("ticks", [1_790_000_000.0, 2.0])
 async def test_stamp_of_another_clock_counts_as_now(ticks: float) -> None:
-    bench = Bench()
+    bench = InputBench()
     async with bench.running():
         await bench.drive(high=False)
         bench.pin.when_changed(ticks, False)
@@ -120,7 +66,7 @@ async def test_stamp_of_another_clock_counts_as_now(ticks: float) -> None:
 
 
 async def test_edge_that_the_kernel_lost_is_found_by_looking() -> None:
-    bench = Bench()
+    bench = InputBench()
     async with bench.running():
         bench.pin._state = False
         bench.clock.advance(POLL_MS + WINDOW_MS)
@@ -142,7 +88,7 @@ async def test_polarity_is_the_profiles(
     pull: InputPull, active_high: bool, contact: Contact | None, rests_active: bool
 ) -> None:
     """With the circuit open a normally closed contact is active: a cut wire alarms."""
-    bench = Bench(section(pull=pull, active_high=active_high, contact=contact))
+    bench = InputBench(section(pull=pull, active_high=active_high, contact=contact))
     assert bench.input.is_active is rests_active
     async with bench.running():
         await bench.drive(high=not bench.pin.state)
@@ -151,7 +97,7 @@ async def test_polarity_is_the_profiles(
 
 
 async def test_nothing_is_reported_after_the_end() -> None:
-    bench = Bench()
+    bench = InputBench()
     async with bench.running():
         listener = bench.pin.when_changed
     listener(1.0, False)
@@ -162,7 +108,7 @@ async def test_nothing_is_reported_after_the_end() -> None:
 
 
 async def test_edge_in_flight_at_the_end_is_dropped() -> None:
-    bench = Bench()
+    bench = InputBench()
     async with asyncio.TaskGroup() as tasks:
         run = tasks.create_task(bench.input.run(bench.events.append))
         await settle()
@@ -194,14 +140,14 @@ async def test_edges_of_another_thread_enter_the_loop() -> None:
 
 
 async def test_input_runs_once() -> None:
-    bench = Bench()
+    bench = InputBench()
     async with bench.running():
         with pytest.raises(HardwareError, match="already running"):
             await bench.input.run(lambda event: None)
 
 
 def test_line_that_is_taken_is_named_with_a_remedy() -> None:
-    bench = Bench()
+    bench = InputBench()
     with pytest.raises(HardwareError, match=r"inputs\.rex on GPIO22 cannot be claimed .*gpioinfo"):
         GpioInputLine("inputs.rex", section(), bench.pins, bench.clock.mono_ms)
 
@@ -211,7 +157,7 @@ class LibraryError(Exception):
 
 
 async def test_line_that_cannot_be_read_any_more_ends_the_run() -> None:
-    bench = Bench()
+    bench = InputBench()
     bench.input._line._errors = (LibraryError,)
 
     def fail() -> bool:
@@ -239,7 +185,7 @@ async def test_line_that_cannot_be_watched_is_named() -> None:
 
 
 def test_closed_input_gives_its_line_back() -> None:
-    bench = Bench()
+    bench = InputBench()
     bench.input.close()
     bench.input.close()
     GpioInputLine("inputs.rex", section(), bench.pins, bench.clock.mono_ms).close()

@@ -218,8 +218,11 @@ def test_profile_without_readers_is_refused() -> None:
         parse_profile(text)
 
 
+MAGNET = (('"fail_secure"', '"fail_safe"'), ('"NO"', '"NC"'), ('"mechanical"', '"hard_wired"'))
+
+
 def test_magnet_through_the_closed_contact_is_accepted() -> None:
-    profile = parse_profile(changed(('"fail_secure"', '"fail_safe"'), ('"NO"', '"NC"')))
+    profile = parse_profile(changed(*MAGNET))
     assert profile.lock_type is LockType.FAIL_SAFE
 
 
@@ -234,7 +237,10 @@ def test_relay_energised_at_reset_is_refused(line: int, active_high: bool, resis
     # Only the strike is on GPIO here, so that no line is used twice.
     text = changed(("line = 17\nactive_high = true", strike))
     text = text[: text.index("[light]")] + '[light]\ndriver = "none"\n[buzzer]\ndriver = "none"\n'
-    if level_is_high == active_high:
+    if line in {2, 3} and resistor == "pull_down":
+        with pytest.raises(ProfileError, match="does not outweigh"):
+            parse_profile(text)
+    elif level_is_high == active_high:
         with pytest.raises(ProfileError, match=rf"strike\.line: GPIO{line} is (high|low) at reset.*external_resistor"):
             parse_profile(text)
     else:

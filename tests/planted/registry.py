@@ -35,6 +35,7 @@ class PlantedBug:
 
 MODULES: Final[tuple[str, ...]] = (
     "tests.planted.door",
+    "tests.planted.wiring",
     "tests.planted.linking",
     "tests.planted.journaling",
     "tests.planted.ledger",
