@@ -1,8 +1,10 @@
 """One transaction in the making: events get their numbers, digests and places in the chain."""
 
+from agent.errors import StoreError
 from agent.store.db import place
-from agent.store.errors import DuplicatePromiseError
+from agent.store.errors import DuplicatePromiseError, StepUsedError
 from agent.store.orders import Answer, Append, Entry, Position
+from agent.store.steps import Steps
 from agent.store.types import Promise
 from wire.chain import digest, link
 from wire.events import number
@@ -12,11 +14,12 @@ class Batch:
     """Events that continue a run from `start`; nothing of it is true before it is committed.
 
     `rows` are values for the events table, `promises` what becomes of each key (None: it is dropped), `accepted` the
-    appends with their first number, `refused` the answers to those that were left out.
+    appends with their first number, `refused` the answers to those that were left out, `uses` the steps used up.
     """
 
-    def __init__(self, start: Position, standing: dict[str, Promise]) -> None:
+    def __init__(self, start: Position, standing: dict[str, Promise], steps: Steps) -> None:
         self._standing = standing
+        self._steps = steps
         self._ord = start.ord
         self._run = start.run
         self.n = start.n
@@ -26,12 +29,12 @@ class Batch:
         self.promises: dict[str, Promise | None] = {}
         self.accepted: list[tuple[Append, int]] = []
         self.refused: list[Answer] = []
+        self.uses: dict[str, int] = {}
 
     def add(self, append: Append) -> None:
-        """Number an append's events, or refuse it whole where it opens a promise that stands."""
-        taken = self._taken(append)
-        if taken is not None:
-            fault = DuplicatePromiseError(f"{taken} was begun before and must not begin again")
+        """Number an append's events, or refuse it whole where it opens a promise that stands or uses a used step."""
+        fault = self._objection(append)
+        if fault is not None:
             self.refused.append((append.waiter, fault))
             return
         self.accepted.append((append, self.n + 1))
@@ -51,6 +54,18 @@ class Batch:
             self.promises[entry.settles] = ended
         if entry.opens is not None:
             self.promises[entry.opens] = Promise(entry.opens, self._run, self.n)
+        if entry.uses is not None:
+            self.uses[entry.uses.name] = entry.uses.step
+
+    def _objection(self, append: Append) -> StoreError | None:
+        taken = self._taken(append)
+        if taken is not None:
+            return DuplicatePromiseError(f"{taken} was begun before and must not begin again")
+        for entry in append.entries:
+            use = entry.uses
+            if use is not None and use.step <= max(self._steps.last(use.name), self.uses.get(use.name, 0)):
+                return StepUsedError(f"step {use.step} of {use.name} was used before")
+        return None
 
     def _stands(self, key: str) -> Promise | None:
         return self.promises[key] if key in self.promises else self._standing.get(key)

@@ -11,6 +11,10 @@ class DuplicatePromiseError(StoreError):
     """A draft opens a promise whose key is in use: what it names was begun before and must not begin again."""
 
 
+class StepUsedError(StoreError):
+    """A draft uses a step of a pass that is not higher than the last one: that code was shown here before."""
+
+
 class SchemaError(StoreError):
     """A file was written by another version of the agent and cannot be used by this one."""
 

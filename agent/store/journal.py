@@ -8,7 +8,7 @@ is committed all the same.
 import asyncio
 import logging
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
@@ -27,6 +27,7 @@ from agent.store.errors import (
 )
 from agent.store.opening import Opened, open_journal, position_of
 from agent.store.orders import Append, Change, Entry, Errand, Report, Stop
+from agent.store.steps import Steps, stored
 from agent.store.types import Draft, JournalLimits, Loss, OpenReport, Promise, RunInfo, Spliced, StoreStats, Waiting
 from agent.store.verify import chain
 from agent.store.writer import Writer, leave_mark, wal_bytes
@@ -56,6 +57,7 @@ class Journal:
         self._current = opened.lines[-1]
         self._promises = {promise.key: promise for promise in reading.promises(opened.connection)}
         self._losses = reading.losses(opened.connection)
+        self._used = Steps(stored(opened.connection))
         self._queued = 0
         self._oldest: Stamp | None = None
         self._newest: Stamp | None = None
@@ -66,7 +68,7 @@ class Journal:
         self._reading = ThreadPoolExecutor(1, "journal-reader")
         self._writer = Writer(
             opened.path, opened.connection, opened.witness, opened.reserve, limits, position_of(opened, device),
-            dict(self._promises), self._publish,
+            dict(self._promises), self._used, self._publish,
         )  # fmt: skip
         waiting = next((line for line in opened.lines if line.acked < line.last), None)
         if waiting is not None:
@@ -100,8 +102,8 @@ class Journal:
     async def append(self, draft: Draft) -> EventId:
         """Write one event; returns once it is durable.
 
-        Raise DuplicatePromiseError, StoreFullError (QueueFullError at once) with nothing written, StoreBusyError, or
-        CommitUnknownError, after which nothing may be granted.
+        Raise DuplicatePromiseError, StepUsedError, StoreFullError (QueueFullError at once) with nothing written,
+        StoreBusyError, or CommitUnknownError, after which nothing may be granted.
         """
         return (await self.append_many((draft,)))[0]
 
@@ -117,7 +119,7 @@ class Journal:
                 "slow or failing"
             )
         entries = tuple(
-            Entry(write_tail(draft.kind, draft.at, draft.body), draft.opens, draft.settles, draft.outcome)
+            Entry(write_tail(draft.kind, draft.at, draft.body), draft.opens, draft.settles, draft.outcome, draft.uses)
             for draft in drafts
         )
         waiter: asyncio.Future[int] = self._here().create_future()
@@ -139,6 +141,14 @@ class Journal:
         """Drop a promise that central confirmed. Not flushed by itself: after a crash it may be there again."""
         if self._promises.pop(key, None) is not None:
             self._writer.put(Change(("promise", key), "DELETE FROM promises WHERE key = ?", (key,), forgets=key))
+
+    def last_step(self, name: str) -> int:
+        """Return the highest step of a pass that counts as used, 0 where none does; `name` is `KIND:INDEX`."""
+        return self._used.last(name)
+
+    async def learn_steps(self, uses: Mapping[str, int]) -> None:
+        """Remember steps that were used at other doors. Not flushed by itself; raise StoreError where that fails."""
+        await self._errand(lambda connection: self._used.learn(connection, uses))
 
     def runs(self) -> list[RunInfo]:
         """Return the runs with unacknowledged events, oldest first, and the current one last."""

@@ -58,6 +58,14 @@ CREATE TABLE losses (
 ) WITHOUT ROWID;
 """
 
+_JOURNAL_STEPS: Final = """
+CREATE TABLE steps (
+    name TEXT PRIMARY KEY,
+    step INTEGER NOT NULL,
+    seal INTEGER NOT NULL
+) WITHOUT ROWID;
+"""
+
 _DIRECTORY_TABLES: Final = """
 CREATE TABLE credentials (
     key BLOB PRIMARY KEY,
@@ -91,7 +99,7 @@ class Schema:
         return len(self.steps)
 
 
-JOURNAL: Final = Schema("journal", (("first", _script(_JOURNAL_TABLES)),))
+JOURNAL: Final = Schema("journal", (("first", _script(_JOURNAL_TABLES)), ("steps", _script(_JOURNAL_STEPS))))
 DIRECTORY: Final = Schema("directory", (("first", _script(_DIRECTORY_TABLES)),))
 
 

@@ -8,15 +8,17 @@ from msgspec import Struct
 
 from agent.errors import StoreError
 from agent.store.room import Pruned
+from agent.store.types import Use
 
 
 class Entry(Struct, frozen=True):
-    """One numberless event: its tail and its promises."""
+    """One numberless event: its tail, its promises and the step that it uses up."""
 
     tail: bytes
     opens: str | None
     settles: str | None
     outcome: str
+    uses: Use | None = None
 
 
 class Append(Struct, frozen=True, eq=False):

@@ -45,6 +45,7 @@ class _Old:
     runs: list[tuple[Any, ...]] = field(default_factory=list)
     promises: list[tuple[Any, ...]] = field(default_factory=list)
     losses: list[Loss] = field(default_factory=list)
+    steps: list[tuple[Any, ...]] = field(default_factory=list)
 
 
 def finish(path: Path) -> None:
@@ -119,6 +120,8 @@ def _small_tables(path: Path) -> _Old:
         old.runs = [run for run in found if tuple(map(type, run)) == _RUN_TYPES]
         promises = _readable(connection, "SELECT key, run, n, outcome, seal FROM promises")
         old.promises = [row for row in promises if db.seal(*row[:-1]) == row[-1]]
+        steps = _readable(connection, "SELECT name, step, seal FROM steps")
+        old.steps = [row for row in steps if db.seal(*row[:-1]) == row[-1]]
         for *fields, sealed in _readable(connection, "SELECT run, first, last, why, head, seal FROM losses"):
             if db.seal(*fields) == sealed:
                 run, first, last, why, head = fields
@@ -164,6 +167,7 @@ def _copy_small(connection: sqlite3.Connection, old: _Old, device: str, store: s
     connection.executemany(
         "INSERT OR IGNORE INTO promises (key, run, n, outcome, seal) VALUES (?, ?, ?, ?, ?)", old.promises
     )
+    connection.executemany("INSERT OR IGNORE INTO steps (name, step, seal) VALUES (?, ?, ?)", old.steps)
     for loss in old.losses:
         outbox.declare(connection, loss)
 

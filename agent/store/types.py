@@ -28,11 +28,19 @@ class JournalLimits:
     idle_s: float = 1.0
 
 
+class Use(Struct, frozen=True):
+    """A step of a pass that an event uses up; `name` is `KIND:INDEX` as `agent.store.steps` says."""
+
+    name: str
+    step: int
+
+
 class Draft(Struct, frozen=True):
     """An event that has no number yet.
 
     `opens` names a promise that is durable with the event; `settles` ends one: with an `outcome` it is kept until
-    central confirmed it (`Journal.forget`), without one it is gone.
+    central confirmed it (`Journal.forget`), without one it is gone. `uses` is durable with the event as well, or
+    neither is.
     """
 
     kind: EventKind
@@ -41,6 +49,7 @@ class Draft(Struct, frozen=True):
     opens: str | None = None
     settles: str | None = None
     outcome: str = ""
+    uses: Use | None = None
 
 
 class Promise(Struct, frozen=True):

@@ -19,11 +19,12 @@ from queue import Empty, SimpleQueue
 from typing import Any, Final, NoReturn
 
 from agent.errors import CommitUnknownError, StoreBusyError, StoreError, StoreFullError
-from agent.store import room
+from agent.store import room, steps
 from agent.store.batch import Batch
 from agent.store.db import Fault, classify, flush_folder, seal, wal_of
 from agent.store.orders import Append, Change, Errand, Position, Report, Stop
 from agent.store.reserve import Reserve
+from agent.store.steps import Steps
 from agent.store.types import JournalLimits, Promise
 from agent.store.witness import Witness
 
@@ -45,6 +46,7 @@ class Writer:
         limits: JournalLimits,
         position: Position,
         promises: dict[str, Promise],
+        used: Steps,
         publish: Callable[[Report], None],
     ) -> None:
         self._path = path
@@ -54,6 +56,7 @@ class Writer:
         self._limits = limits
         self._at = position
         self._promises = promises
+        self._used = used
         self._publish = publish
         self._queue: SimpleQueue[Append | Change | Errand | Stop] = SimpleQueue()
         self._changes: dict[tuple[str, ...], Change] = {}
@@ -129,7 +132,7 @@ class Writer:
         return alone
 
     def _append(self, group: Sequence[Append]) -> None:
-        batch = Batch(self._at, self._promises)
+        batch = Batch(self._at, self._promises, self._used)
         for append in group:
             batch.add(append)
         fault = self._write(batch) if batch.accepted else None
@@ -161,6 +164,7 @@ class Writer:
         return None
 
     def _transact(self, batch: Batch) -> Fault | None:
+        moved = self._used.moved(batch.uses) if batch.uses else None
         try:
             self._connection.execute("BEGIN IMMEDIATE")
             for change in self._changes.values():
@@ -168,9 +172,13 @@ class Writer:
             self._connection.executemany(_INSERT, batch.rows)
             for key, promise in batch.promises.items():
                 self._store_promise(key, promise)
+            if moved is not None:
+                steps.write(self._connection, moved)
             self._connection.execute("COMMIT")
         except sqlite3.Error as fault:
             return self._failed(fault)
+        if moved is not None:
+            self._used.apply(moved)
         return None
 
     def _store_promise(self, key: str, promise: Promise | None) -> None:
@@ -190,8 +198,9 @@ class Writer:
             else:
                 self._promises[key] = promise
         self._used_bytes += need
-        # One frame for the leaf, one for a moved cursor or a promise, and three for each page that the rows fill.
-        self._frames += 1 + bool(self._changes or batch.promises) + 3 * need // self._limits.page_bytes
+        # One frame for the leaf, one for each small table, and three for each page that the rows fill.
+        small = bool(self._changes or batch.promises) + bool(batch.uses)
+        self._frames += 1 + small + 3 * need // self._limits.page_bytes
         self._changes.clear()
         self._patience_s = self._limits.idle_s
 

@@ -67,7 +67,7 @@ async def test_journal_of_a_newer_agent_is_refused_and_left_alone(
         future.setattr(migrations, "JOURNAL", _newer(migrations.JOURNAL))
         await Journal.open(tmp_path, device=DEVICE, limits=QUICK).close()
     before = (tmp_path / "journal.db").read_bytes()
-    with pytest.raises(SchemaError, match="schema version 2, this agent knows version 1"):
+    with pytest.raises(SchemaError, match="schema version 3, this agent knows version 2"):
         Journal.open(tmp_path, device=DEVICE, limits=QUICK)
     assert (tmp_path / "journal.db").read_bytes() == before
     with pytest.raises(SchemaError):  # the refusal let go of the folder
