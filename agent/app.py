@@ -27,6 +27,7 @@ from agent.core.types import EventId, OpenPromise
 from agent.health import disk_free_bytes, rss_bytes
 from agent.identity import Identity, load_identity
 from agent.kiosk.server import Kiosk
+from agent.presenting import Presenter
 from agent.reading import ReaderPlace
 from agent.station import Station
 from agent.store.directory import Directory
@@ -118,10 +119,11 @@ def _assemble(
         Door(identity.name, journal.run, pulse_ms, hold_off_ms=round(config.door.hold_off_s * 1000)),
         {part.name: ReaderPlace(part.name, Direction(part.direction.value)) for part in profile.readers},
         journal=journal,
-        directory=directory,
+        presenter=Presenter(
+            directory, journal, clock, identity.credential_key_bytes, is_doubtful=bool(journal.report.found)
+        ),
         acting=acting,
         clock=clock,
-        credential_key=identity.credential_key_bytes,
     )
     gate = LinkGate()
     link = Link(

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from agent.core.effects import Misread, ReaderChanged
 from agent.core.types import Credential, Now, Read
 from hardware.base import FaultReason, Medium, ReaderEvent, ReaderFault, Removed, Scan
+from rules.passes import Check
 from wire.credentials import credential_key
+from wire.passes import is_pass
 from wire.vocabulary import CredentialKind, Direction
 
 _KINDS = {Medium.CARD_UID: CredentialKind.HF_UID, Medium.QR: CredentialKind.QR_STATIC}
@@ -26,10 +28,15 @@ class ReaderPlace:
     direction: Direction
 
 
-def read_of(scan: Scan, place: ReaderPlace, key: bytes) -> Read:
-    """Return the read of a scan; `key` is the device's 32-byte credential key."""
-    kind = _KINDS[scan.medium]
-    credential = Credential(kind, credential_key(key, kind, scan.data))
+def is_shown_pass(scan: Scan) -> bool:
+    """Say whether a scan is the code of a pass."""
+    return scan.medium is Medium.QR and is_pass(scan.data)
+
+
+def read_of(scan: Scan, place: ReaderPlace, key: bytes, checked: Check | None = None) -> Read:
+    """Return the read of a scan; `key` is the device's 32-byte credential key, `checked` what became of a pass."""
+    kind, canonical = (_KINDS[scan.medium], scan.data) if checked is None else (checked.kind, checked.canonical)
+    credential = Credential(kind, credential_key(key, kind, canonical))
     return Read(scan.reader, place.direction, credential, scan.at_mono_ms)
 
 

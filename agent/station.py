@@ -34,14 +34,14 @@ from agent.core.effects import (
     WakeAt,
     Woke,
 )
-from agent.core.types import EventId, Facts, OpenPromise
+from agent.core.types import EventId, OpenPromise
 from agent.errors import CommitUnknownError, StoreError
-from agent.reading import ReaderPlace, fault_of, is_presentation, read_of
-from agent.store.errors import DuplicatePromiseError
+from agent.presenting import Presenter
+from agent.reading import ReaderPlace, fault_of, is_presentation
+from agent.store.errors import DuplicatePromiseError, StepUsedError
 from agent.store.types import Draft
 from agent.supervise import StopError
 from hardware.base import ReaderEvent, ReaderFault, Removed, Scan
-from wire.messages import DirectoryRef, DirectoryRow
 from wire.vocabulary import CommandState
 
 log = logging.getLogger(__name__)
@@ -55,17 +55,6 @@ class EventJournal(Protocol):
 
     async def append(self, draft: Draft) -> EventId:
         """Return once the event is on the disk."""
-
-
-class MemberDirectory(Protocol):
-    """Whom the device knows."""
-
-    @property
-    def ref(self) -> DirectoryRef | None:
-        """Which directory this is; None before the first."""
-
-    def find(self, key: str) -> DirectoryRow | None:
-        """Return the row of a keyed credential index."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,18 +74,16 @@ class Station:
         places: dict[str, ReaderPlace],
         *,
         journal: EventJournal,
-        directory: MemberDirectory,
+        presenter: Presenter,
         acting: Acting,
         clock: Clock,
-        credential_key: bytes,
     ) -> None:
         self._state = core.start(door, frozenset(place.name for place in places.values()))
         self._places = places
         self._journal = journal
-        self._directory = directory
+        self._presenter = presenter
         self._acting = acting
         self._clock = clock
-        self._key = credential_key
         self._queue: asyncio.Queue[Input | ReaderEvent] = asyncio.Queue()
         self._waiting = 0
         self._answers: dict[str, asyncio.Future[CommandAnswer]] = {}
@@ -145,9 +132,7 @@ class Station:
     def _input_of(self, happened: Input | ReaderEvent) -> Input | None:
         match happened:
             case Scan():
-                read = read_of(happened, self._places[happened.reader.partition(".")[0]], self._key)
-                row = self._directory.find(read.credential.key)
-                return Presented(Facts(read, self._clock.now(), self._directory.ref, row))
+                return Presented(self._presenter.facts(happened, self._places[happened.reader.partition(".")[0]]))
             case ReaderFault():
                 return fault_of(happened, self._places[happened.reader.partition(".")[0]], self._clock.now())
             case Removed():
@@ -198,10 +183,10 @@ class Station:
 
     async def _record(self, effect: Record) -> Input:
         stamp = self._clock.stamp(effect.at)
-        draft = Draft(effect.kind, stamp, effect.body, effect.opens, effect.settles, effect.outcome)
+        draft = Draft(effect.kind, stamp, effect.body, effect.opens, effect.settles, effect.outcome, effect.uses)
         try:
             event = await self._journal.append(draft)
-        except DuplicatePromiseError:
+        except (DuplicatePromiseError, StepUsedError):
             return RecordFailed(effect.then, RecordFault.REPEATED, self._clock.now())
         except CommitUnknownError as error:
             log.critical("%s not recorded: %s", effect.kind, error)

@@ -21,6 +21,7 @@ from agent.clock import Clock, SimulatedTime, SystemTime, boot_id
 from agent.core.station import Door
 from agent.core.types import EventId
 from agent.kiosk.server import Kiosk
+from agent.presenting import Presenter
 from agent.reading import ReaderPlace
 from agent.station import Station
 from agent.store.directory import Directory
@@ -141,10 +142,9 @@ async def open_door(folder: Path) -> AsyncIterator[BenchDoor]:
                 Door("North door", journal.run, PULSE_MS, hold_off_ms=round(2 * CADENCE_S * 1000)),
                 {"in": ReaderPlace("in", Direction.IN)},
                 journal=timed,
-                directory=directory,
+                presenter=Presenter(directory, journal, clock, CREDENTIAL_KEY),
                 acting=acting,
                 clock=clock,
-                credential_key=CREDENTIAL_KEY,
             )
             running = [tasks.create_task(station.run()), tasks.create_task(reader.run(station.present))]
             await asyncio.sleep(0)

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from msgspec import Struct
 
+from rules.passes import Register, register_of
 from wire.book import BookItem, CredentialClass, Door, Group, Here, Holiday, Plan, Schedule, Site, Zone
 from wire.errors import DoorstileError
 
@@ -28,6 +29,7 @@ class Book(Struct, frozen=True):
     classes: dict[str, CredentialClass]
     holidays: frozenset[str]
     here: str = ""
+    passes: Register = Register()
 
 
 def load(items: Iterable[BookItem]) -> Book:
@@ -49,4 +51,5 @@ def load(items: Iterable[BookItem]) -> Book:
         classes={item.name: item for item in by_type.get(CredentialClass, []) if isinstance(item, CredentialClass)},
         holidays=frozenset(item.date for item in by_type.get(Holiday, []) if isinstance(item, Holiday)),
         here=here[0] if here else "",
+        passes=register_of(item for found in by_type.values() for item in found),
     )

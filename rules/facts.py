@@ -4,7 +4,7 @@ from msgspec import Struct
 
 from rules.book import Book
 from wire.events import Receipt
-from wire.facts import DoorFacts, PresenceFacts
+from wire.facts import DoorFacts, PassFacts, PresenceFacts
 from wire.messages import DirectoryRef, DirectoryRow
 from wire.vocabulary import ClockQuality, CredentialKind, Direction, HolderKind, Notice, Outcome, Reason
 
@@ -49,6 +49,8 @@ class Facts(Struct, frozen=True):
     door: DoorFacts = DoorFacts()
     presence: PresenceFacts = PresenceFacts()
     stale_s: int = 0
+    passed: PassFacts | None = None
+    """What looking at a pass found; None for every other credential."""
 
 
 class Decision(Struct, frozen=True):

@@ -5,12 +5,14 @@ a person who fails several rules is always told the same thing.
 """
 
 from collections.abc import Callable
+from functools import partial
 from hashlib import sha256
 from typing import Final
 
 import msgspec
 from msgspec import Struct
 
+from rules import passes
 from rules.facts import Decision, Facts
 from wire.events import Receipt
 from wire.vocabulary import ClockQuality, Outcome, Reason
@@ -31,6 +33,10 @@ def _has_no_directory(facts: Facts) -> bool:
     return facts.directory is None
 
 
+def _fails_as(fault: Reason, facts: Facts) -> bool:
+    return facts.passed is not None and facts.passed.fault is fault
+
+
 def _is_unknown(facts: Facts) -> bool:
     return facts.row is None
 
@@ -49,6 +55,8 @@ def _is_time_bound(facts: Facts) -> bool:
 
 
 def _needs_a_clock(facts: Facts) -> bool:
+    if _fails_as(Reason.CLOCK_UNKNOWN, facts):
+        return True
     return _is_time_bound(facts) and facts.now.q is ClockQuality.NONE
 
 
@@ -64,6 +72,7 @@ def _is_late(facts: Facts) -> bool:
 
 RULES: Final[tuple[Rule, ...]] = (
     Rule(Reason.NO_DIRECTORY, _has_no_directory, "the device has never had a directory"),
+    *(Rule(fault, partial(_fails_as, fault), says) for fault, says in passes.FAULTS.items()),
     Rule(Reason.UNKNOWN_CREDENTIAL, _is_unknown, "the directory does not hold the credential"),
     Rule(Reason.CREDENTIAL_REVOKED, _is_revoked, "the credential was revoked"),
     Rule(Reason.MEMBER_INACTIVE, _is_inactive, "the member is not active"),
@@ -90,6 +99,7 @@ def _receipt(facts: Facts) -> Receipt:
         dir_ver=directory.ver if directory else 0,
         rules=VERSION,
         input=_input_digest(facts),
+        passed=facts.passed,
     )
 
 
@@ -103,5 +113,6 @@ def _input_digest(facts: Facts) -> str:
         facts.now.q,
         facts.directory,
         facts.row,
+        facts.passed,
     )
     return sha256(msgspec.json.encode(seen)).hexdigest()[:32]

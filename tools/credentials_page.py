@@ -14,6 +14,8 @@ _TITLES: Final = {
     CredentialKind.LF_EM4100: "125 kHz EM4100",
     CredentialKind.LF_HID: "125 kHz HID Prox",
     CredentialKind.QR_STATIC: "QR or bar code",
+    CredentialKind.PASS_SIGNED: "Signed pass",
+    CredentialKind.PASS_ROTATING: "Rotating pass of a phone",
 }
 
 

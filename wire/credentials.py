@@ -8,6 +8,7 @@ One card has one identity. The canonical bytes are
 - `lf_hid`: the number of bits in the Wiegand frame (26, 34 or 37) in one byte, then the frame without its two parity
   bits, right-aligned in 3, 4 or 5 bytes. H10302 and H10304 are two readings of one 37-bit frame, so one card.
 - `qr_static`: the text of the code, UTF-8, byte for byte.
+- `pass_signed`: the id of the pass, 16 bytes; `pass_rotating`: the phone's public key, 32 bytes (`wire.passes`).
 
 Leading zeros belong to all of them. `wire.forms` has the forms in which readers spell them.
 """
@@ -16,6 +17,7 @@ import hmac
 from typing import Final, assert_never
 
 from wire.errors import DoorstileError
+from wire.passes import PUBLIC_KEY_BYTES, is_pass
 from wire.vocabulary import CredentialKind
 
 CASCADE_TAG: Final = 0x88
@@ -26,6 +28,7 @@ UID_BYTES: Final = (4, 7, 10)
 EM4100_BYTES: Final = 5
 HID_DATA_BITS: Final = {26: 24, 34: 32, 37: 35}
 """Data bits by frame bits: every frame spends two on parity."""
+PASS_BYTES: Final = {CredentialKind.PASS_SIGNED: 16, CredentialKind.PASS_ROTATING: PUBLIC_KEY_BYTES}
 MAX_TEXT_BYTES: Final = 2953
 """What the largest QR code holds: version 40-L in byte mode (ISO/IEC 18004, table 7)."""
 
@@ -53,6 +56,8 @@ def check_canonical(kind: CredentialKind, canonical: bytes) -> None:
             _check_hid(canonical)
         case CredentialKind.QR_STATIC:
             _check_text(canonical)
+        case CredentialKind.PASS_SIGNED | CredentialKind.PASS_ROTATING:
+            _check_pass(kind, canonical)
         case _:
             assert_never(kind)
 
@@ -103,8 +108,15 @@ def _check_text(text: bytes) -> None:
         shown = text.decode()
     except UnicodeDecodeError as fault:
         raise CredentialError(f"code text is not UTF-8 at byte {fault.start}") from fault
+    if is_pass(text):
+        raise CredentialError(f"code text {shown[:5]}… is a pass; a pass is issued, not enrolled")
     if not shown.isprintable():
         raise CredentialError(f"code text {shown[:40]!a} holds characters that do not print")
+
+
+def _check_pass(kind: CredentialKind, canonical: bytes) -> None:
+    if len(canonical) != PASS_BYTES[kind]:
+        raise CredentialError(f"{kind} of {len(canonical)} bytes instead of {PASS_BYTES[kind]}")
 
 
 def _listed(values: "dict[int, int] | tuple[int, ...]") -> str:

@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 
-from wire.facts import DoorFacts, PresenceFacts
+from wire.facts import DoorFacts, PassFacts, PresenceFacts
 from wire.limits import MAX_EVENT_DEPTH, Number, Whole
 from wire.vocabulary import (
     ClockQuality,
@@ -57,6 +57,7 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     stale_s: Whole = 0
     door: DoorFacts | None = None
     presence: PresenceFacts | None = None
+    passed: PassFacts | None = None
 
 
 class DecisionBody(Body, frozen=True, kw_only=True):

@@ -6,7 +6,8 @@ A receipt carries both as far as they differ from what stands here, so that the 
 from msgspec import Struct
 
 from wire.limits import Whole
-from wire.vocabulary import DoorMode
+from wire.passes import PassClaims
+from wire.vocabulary import DoorMode, Reason
 
 
 class DoorFacts(Struct, frozen=True, omit_defaults=True):
@@ -21,6 +22,17 @@ class DoorFacts(Struct, frozen=True, omit_defaults=True):
     lockdown: Whole = 0
     is_first_person_in: bool = False
     """Somebody with the right opened the door since its mode began to wait for that."""
+
+
+class PassFacts(Struct, frozen=True, omit_defaults=True):
+    """What looking at a pass found: `fault` is None where it holds, `claims` are those of a signed pass.
+
+    `step` is what a grant uses up, 0 for a pass that may be shown again.
+    """
+
+    fault: Reason | None = None
+    claims: PassClaims | None = None
+    step: Whole = 0
 
 
 class PresenceFacts(Struct, frozen=True, omit_defaults=True):

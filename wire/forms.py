@@ -16,6 +16,7 @@ from wire.credentials import (
     CASCADE_TAG,
     EM4100_BYTES,
     HID_DATA_BITS,
+    PASS_BYTES,
     UID_BYTES,
     CredentialError,
     check_canonical,
@@ -240,10 +241,16 @@ _LF_HID: Final = (
          lambda card: str(_hid_split(card)[2])),
 )  # fmt: skip
 
+
+def _pass_form(size: int) -> Form:
+    return Form("hex", f"{size} bytes, as staff name it", spell_hex, lambda text: read_hex(text, {2 * size: size}))
+
+
 FORMS: Final[dict[CredentialKind, tuple[Form, ...]]] = {
     CredentialKind.HF_UID: _HF_UID,
     CredentialKind.LF_EM4100: _LF_EM4100,
     CredentialKind.LF_HID: _LF_HID,
     CredentialKind.QR_STATIC: (Form("text", "the text itself", bytes.decode, str.encode),),
+    **{kind: (_pass_form(size),) for kind, size in PASS_BYTES.items()},
 }
 """Every form by kind, the canonical one first."""

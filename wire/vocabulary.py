@@ -54,6 +54,16 @@ class Reason(StrEnum):
     FIRE = "fire"
     DOOR_BUSY = "door_busy"
     OTHER_DOOR_OPEN = "other_door_open"
+    PASS_MALFORMED = "pass_malformed"
+    PASS_UNKNOWN_KEY = "pass_unknown_key"
+    PASS_SIGNATURE = "pass_signature"
+    PASS_WRONG_SITE = "pass_wrong_site"
+    PASS_REVOKED = "pass_revoked"
+    PASS_ZONE = "pass_zone"
+    PASS_NOT_YET = "pass_not_yet"
+    PASS_EXPIRED = "pass_expired"
+    PASS_STALE = "pass_stale"  # a rotating pass of another step than the present ones
+    PASS_REPLAYED = "pass_replayed"
 
 
 class Notice(StrEnum):
@@ -80,6 +90,8 @@ class CredentialKind(StrEnum):
     LF_EM4100 = "lf_em4100"  # 125 kHz, 5 bytes
     LF_HID = "lf_hid"  # 125 kHz HID Prox: facility code and number, as 26, 34 or 37 bits
     QR_STATIC = "qr_static"  # the text of a QR or bar code, UTF-8
+    PASS_SIGNED = "pass_signed"  # a signed pass, by its id: 16 bytes
+    PASS_ROTATING = "pass_rotating"  # a phone that proves its key, by the public key (Ed25519): 32 bytes
 
 
 class HolderKind(StrEnum):

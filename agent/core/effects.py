@@ -9,7 +9,7 @@ from enum import StrEnum
 from msgspec import Struct
 
 from agent.core.screen import Screen
-from agent.core.types import UNRECORDED, Decision, EventId, Facts, Now, OpenPromise, Read
+from agent.core.types import UNRECORDED, Decision, EventId, Facts, Now, OpenPromise, Read, Use
 from wire.events import Body
 from wire.vocabulary import CommandName, CommandState, EventKind, PassageOutcome
 
@@ -101,7 +101,7 @@ class RecordFault(StrEnum):
 
     FULL = "full"  # there is no room; the next may fit
     UNKNOWN = "unknown"  # the commit failed: it may or may not be on the disk
-    REPEATED = "repeated"  # the promise exists already: this was begun before
+    REPEATED = "repeated"  # the promise exists already, or the step was used: this was begun before
 
 
 class RecordFailed(Struct, frozen=True):
@@ -156,6 +156,7 @@ class Record(Struct, frozen=True):
     opens: str | None = None
     settles: str | None = None
     outcome: str = ""
+    uses: Use | None = None
 
 
 class Unlock(Struct, frozen=True):

@@ -103,6 +103,16 @@ CODES: Final[dict[Reason, PublicCode]] = {
     Reason.FIRE: PublicCode.NOT_OPEN_NOW,
     Reason.DOOR_BUSY: PublicCode.TRY_AGAIN,
     Reason.OTHER_DOOR_OPEN: PublicCode.TRY_AGAIN,
+    Reason.PASS_MALFORMED: PublicCode.TRY_AGAIN,
+    Reason.PASS_UNKNOWN_KEY: PublicCode.NOT_VALID_HERE,
+    Reason.PASS_SIGNATURE: PublicCode.NOT_VALID_HERE,
+    Reason.PASS_WRONG_SITE: PublicCode.NOT_VALID_HERE,
+    Reason.PASS_REVOKED: PublicCode.NOT_VALID_HERE,
+    Reason.PASS_ZONE: PublicCode.NOT_VALID_HERE,
+    Reason.PASS_NOT_YET: PublicCode.NOT_OPEN_NOW,
+    Reason.PASS_EXPIRED: PublicCode.CODE_EXPIRED,
+    Reason.PASS_STALE: PublicCode.CODE_EXPIRED,
+    Reason.PASS_REPLAYED: PublicCode.CODE_EXPIRED,
 }
 
 DENIED_MS: Final = 4_000

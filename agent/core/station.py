@@ -42,10 +42,10 @@ from agent.core.effects import (
     WakeAt,
     Woke,
 )
-from agent.core.types import EventId, Facts, Now, OpenPromise
+from agent.core.types import Decision, EventId, Facts, Now, OpenPromise, Read, Use
 from rules.policy import decide
 from wire.events import AlarmBody, CommandBegunBody, CommandResultBody, DecisionBody, PassageBody, ReadFaultBody
-from wire.vocabulary import CommandName, CommandState, EventKind, PassageOutcome, Reason
+from wire.vocabulary import CommandName, CommandState, EventKind, Outcome, PassageOutcome, Reason
 
 FRESH_MS = 10_000
 """A presentation older than this opens nothing: whoever made it is gone."""
@@ -136,7 +136,18 @@ def _present(state: Station, facts: Facts) -> Step:
     if _is_held_off(state, subject, read.direction, read.at_mono_ms):
         return replace(state, repeats=state.repeats + 1), []
     decision = decide(facts)
-    body = DecisionBody(
+    body = _decision_body(state, read, decision)
+    state = _hold_off(state, subject, read.direction, read.at_mono_ms)
+    if not decision.is_grant:
+        return _tick(state, Record(EventKind.DECISION, now, body, Denial(decision)))
+    state = replace(state, grants=state.grants + 1)
+    promise = f"grant:{state.door.run}:{state.grants}"
+    grant = Grant(read, decision, promise)
+    return _tick(state, Record(EventKind.DECISION, now, body, grant, opens=promise, uses=_use_of(facts)))
+
+
+def _decision_body(state: Station, read: Read, decision: Decision) -> DecisionBody:
+    return DecisionBody(
         door=state.door.name,
         reader=read.reader,
         direction=read.direction,
@@ -147,12 +158,13 @@ def _present(state: Station, facts: Facts) -> Step:
         receipt=decision.receipt,
         member=decision.member,
     )
-    state = _hold_off(state, subject, read.direction, read.at_mono_ms)
-    if not decision.is_grant:
-        return _tick(state, Record(EventKind.DECISION, now, body, Denial(decision)))
-    state = replace(state, grants=state.grants + 1)
-    promise = f"grant:{state.door.run}:{state.grants}"
-    return _tick(state, Record(EventKind.DECISION, now, body, Grant(read, decision, promise), opens=promise))
+
+
+def _use_of(facts: Facts) -> Use | None:
+    if facts.passed is None or not facts.passed.step:
+        return None
+    credential = facts.read.credential
+    return Use(f"{credential.kind}:{credential.key}", facts.passed.step)
 
 
 def _tick(state: Station, record: Record) -> Step:
@@ -250,6 +262,8 @@ def _let_in(state: Station, grant: Grant, now: Now) -> Step:
 
 def _record_failed(state: Station, then: Then, fault: RecordFault, now: Now) -> Step:
     match then:
+        case Grant() if fault is RecordFault.REPEATED:
+            return _used_meanwhile(state, then, now)
         case Grant():
             state = _forget_presence(state, then)
         case RemoteUnlock() if fault is RecordFault.REPEATED:
@@ -259,6 +273,12 @@ def _record_failed(state: Station, then: Then, fault: RecordFault, now: Now) -> 
         case _:
             pass
     return _storage_fault(state, fault, [])
+
+
+def _used_meanwhile(state: Station, grant: Grant, now: Now) -> Step:
+    """Deny a pass whose code was used, here or at another door, between the look at it and the record."""
+    denied = replace(grant.decision, outcome=Outcome.DENY, reason=Reason.PASS_REPLAYED)
+    return state, [Record(EventKind.DECISION, now, _decision_body(state, grant.read, denied), Denial(denied))]
 
 
 def _storage_fault(state: Station, fault: RecordFault, effects: list[Effect]) -> Step:

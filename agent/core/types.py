@@ -6,7 +6,14 @@ from msgspec import Struct
 
 from rules.facts import Credential, Decision, Facts, Now, Read
 
-__all__ = ["UNRECORDED", "Credential", "Decision", "EventId", "Facts", "Now", "OpenPromise", "Read"]
+__all__ = ["UNRECORDED", "Credential", "Decision", "EventId", "Facts", "Now", "OpenPromise", "Read", "Use"]
+
+
+class Use(Struct, frozen=True):
+    """A step of a pass that a grant uses up; `name` is the kind and the keyed index of the pass, `KIND:INDEX`."""
+
+    name: str
+    step: int
 
 
 class EventId(Struct, frozen=True):

@@ -6,9 +6,9 @@ from typing import Any
 
 from msgspec import Struct
 
+from agent.core.types import Use
 from agent.errors import StoreError
 from agent.store.room import Pruned
-from agent.store.types import Use
 
 
 class Entry(Struct, frozen=True):

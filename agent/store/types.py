@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from msgspec import Struct
 
+from agent.core.types import Use
 from wire.events import Body, Stamp
 from wire.vocabulary import EventKind, TombReason
 
@@ -26,13 +27,6 @@ class JournalLimits:
     page_bytes: int = 2048
     tail_rows: int = 4096
     idle_s: float = 1.0
-
-
-class Use(Struct, frozen=True):
-    """A step of a pass that an event uses up; `name` is `KIND:INDEX` as `agent.store.steps` says."""
-
-    name: str
-    step: int
 
 
 class Draft(Struct, frozen=True):

@@ -12,6 +12,7 @@ from agent.core.screen import Screen, State
 from agent.core.station import Door
 from agent.core.types import EventId, OpenPromise
 from agent.errors import CommitUnknownError, StoreFullError
+from agent.presenting import Presenter
 from agent.reading import ReaderPlace
 from agent.station import MAX_WAITING, Station
 from agent.store.errors import DuplicatePromiseError
@@ -98,10 +99,9 @@ async def bench(*, light: Light | None = None, with_lock: bool = True) -> AsyncI
             Door("North", journal.run, 3_000),
             {"in": ReaderPlace("in", Direction.IN), "out": ReaderPlace("out", Direction.OUT)},
             journal=journal,
-            directory=MemoryDirectory(*rows, ref=DIRECTORY),
+            presenter=Presenter(MemoryDirectory(*rows, ref=DIRECTORY), journal, clock, KEY),
             acting=acting,
             clock=clock,
-            credential_key=KEY,
         )
         running = tasks.create_task(station.run())
         yield Bench(station, journal, strike, sim_light, buzzer, time, screens)

@@ -164,6 +164,8 @@ def _spellings() -> Iterator[bytes]:
         CredentialKind.HF_UID: KNOWN_UID,
         CredentialKind.LF_EM4100: bytes.fromhex("0102030405"),
         CredentialKind.LF_HID: bytes.fromhex("1A123456"),
+        CredentialKind.PASS_SIGNED: bytes(range(16)),
+        CredentialKind.PASS_ROTATING: bytes(range(32)),
         CredentialKind.QR_STATIC: "Grüße 42".encode(),
     }
     for at, kind in enumerate(CredentialKind):

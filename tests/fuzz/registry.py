@@ -2,12 +2,12 @@
 
 from typing import Final
 
-from tests.fuzz import frames, importing, joining, ledger, panel, presenting, sessions, settings
+from tests.fuzz import frames, importing, joining, ledger, panel, passing, presenting, sessions, settings
 from tests.fuzz.target import Target
 
 TARGETS: Final[dict[str, Target]] = {
     target.name: target
-    for module in (frames, sessions, settings, joining, presenting, panel, ledger, importing)
+    for module in (frames, sessions, settings, joining, presenting, passing, panel, ledger, importing)
     for target in module.TARGETS
 }
-"""By name. Signed passes get their target with their parser."""
+"""By name."""

@@ -60,11 +60,12 @@ class Image:
     lines: dict[str, RunLine] = field(default_factory=dict)
     promises: dict[str, Promise] = field(default_factory=dict)
     losses: list[Loss] = field(default_factory=list)
+    steps: dict[str, int] = field(default_factory=dict)
 
     def copy(self) -> "Image":
         """Return the same, apart from this."""
         lines = {run: replace(line) for run, line in self.lines.items()}
-        return Image(self.store, lines, dict(self.promises), list(self.losses))
+        return Image(self.store, lines, dict(self.promises), list(self.losses), dict(self.steps))
 
 
 Change = Callable[[Image], None]

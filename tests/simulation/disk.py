@@ -18,6 +18,7 @@ from agent.store.batch import Batch
 from agent.store.errors import AckBeyondError, AckHeadError, QueueFullError, RowDamagedError, UnknownRunError
 from agent.store.orders import Append, Entry, Position
 from agent.store.reading import RunLine
+from agent.store.steps import Steps
 from agent.store.types import Draft, Loss, OpenReport, Promise, RunInfo, Spliced, StoreStats, Waiting
 from tests.simulation.card import Card, Change, Host, Image, Row, Trip
 from wire.chain import link, splice
@@ -40,6 +41,7 @@ class CardJournal:
         self._lines = {run: replace(line) for run, line in card.image.lines.items()}
         self._promises = dict(card.image.promises)
         self._losses = list(card.image.losses)
+        self._used = Steps(card.image.steps.items())
         line = self._current
         self._at = Position(card.image.store, line.ord, line.run, 0, line.acked_head)
         self._queue: list[tuple[Append, Sequence[Draft]]] = []
@@ -77,7 +79,7 @@ class CardJournal:
         if self._queued + len(drafts) > QUEUE_EVENTS:
             raise QueueFullError(f"{self._queued} events wait")
         entries = tuple(
-            Entry(write_tail(draft.kind, draft.at, draft.body), draft.opens, draft.settles, draft.outcome)
+            Entry(write_tail(draft.kind, draft.at, draft.body), draft.opens, draft.settles, draft.outcome, draft.uses)
             for draft in drafts
         )
         waiter: asyncio.Future[int] = asyncio.get_running_loop().create_future()
@@ -106,7 +108,7 @@ class CardJournal:
         if card.is_full:
             self._answer(group, StoreFullError("no room on the disk"))
             return
-        batch = Batch(self._at, self._promises)
+        batch = Batch(self._at, self._promises, self._used)
         for append, _ in group:
             batch.add(append)
         is_written = trip not in (Trip.TORN, Trip.EIO) or card.random.random() < 0.5
@@ -136,6 +138,8 @@ class CardJournal:
         line = card.image.lines[run]
         line.last, line.last_bytes = batch.n, batch.total_bytes
         _settle(card.image.promises, batch)
+        self._used.apply(self._used.moved(batch.uses))
+        card.image.steps.update(batch.uses)
         card.flushed()
 
     def _publish(self, batch: Batch) -> None:
@@ -176,6 +180,10 @@ class CardJournal:
         raise self._fault
 
     # Promises
+
+    def last_step(self, name: str) -> int:
+        """Return the highest step of a pass that was used."""
+        return self._used.last(name)
 
     def open_promises(self) -> list[Promise]:
         """Return what was begun and whose end is not recorded."""

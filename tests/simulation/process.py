@@ -16,6 +16,7 @@ from agent.commanding import Commanding, remembered_results
 from agent.core import screen
 from agent.core.effects import Grant, Opening
 from agent.core.station import FRESH_MS, Door
+from agent.presenting import Presenter
 from agent.reading import ReaderPlace
 from agent.station import Station
 from agent.store.journal import Journal
@@ -150,10 +151,9 @@ class Process:
             Door(device.name, journal.run, PULSE_MS if device.has_lock else None),
             READERS,
             journal=journal,
-            directory=directory,
+            presenter=Presenter(directory, journal, clock, device.identity.credential_key_bytes),
             acting=acting,
             clock=clock,
-            credential_key=device.identity.credential_key_bytes,
         )
         link = self.link = _WatchedLink(
             self,

@@ -8,10 +8,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from agent.core.types import Use
 from agent.store.errors import StepUsedError
 from agent.store.journal import Journal
 from agent.store.steps import KEPT, Steps
-from agent.store.types import Draft, Use
+from agent.store.types import Draft
 from tests.store.samples import DEVICE, QUICK, alarm, begun
 
 pytestmark = pytest.mark.unit

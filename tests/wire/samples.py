@@ -83,6 +83,8 @@ def _value(kind: Any, random: Random) -> Any:
     origin, args = get_origin(kind), get_args(kind)
     if hasattr(kind, "__metadata__"):
         bounds = kind.__metadata__[0]
+        if bounds.ge is None:
+            return "0a" * 16 if bounds.pattern else _value(args[0], random)
         return random.choice([bounds.ge, bounds.le, random.randint(bounds.ge, bounds.le)])
     if origin is list:
         return [_value(args[0], random) for _ in range(random.randint(0, 3))]

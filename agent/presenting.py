@@ -1,0 +1,99 @@
+"""From a scan to the facts of a decision: what the directory, the book and the journal say about what was shown.
+
+A pass is verified here; its text goes no further than this module and `agent.reading`.
+"""
+
+from collections.abc import Callable
+from typing import Protocol
+
+from agent.clock import Clock
+from agent.core.types import Facts, Now
+from agent.reading import ReaderPlace, is_shown_pass, read_of
+from hardware.base import Scan
+from rules.book import Book
+from rules.passes import Check, Moment, Register, check, row_of
+from wire.credentials import credential_key
+from wire.messages import DirectoryRef, DirectoryRow
+from wire.passes import step_at
+from wire.vocabulary import ClockQuality, CredentialKind, Direction, WhenUnsure
+
+
+class MemberDirectory(Protocol):
+    """Whom the device knows."""
+
+    @property
+    def ref(self) -> DirectoryRef | None:
+        """Which directory this is; None before the first."""
+
+    def find(self, key: str) -> DirectoryRow | None:
+        """Return the row of a keyed credential index."""
+
+
+class StepMemory(Protocol):
+    """Which steps of passes were used at this door."""
+
+    def last_step(self, name: str) -> int:
+        """Return the highest step of a pass that counts as used, 0 where none does; `name` is `KIND:INDEX`."""
+
+
+class Presenter:
+    """Collects the facts for one door.
+
+    `is_doubtful` says that the memory of used steps lost something: rotating codes of the time before it was noticed
+    then count as used, as nobody knows better.
+    """
+
+    def __init__(
+        self,
+        directory: MemberDirectory,
+        steps: StepMemory,
+        clock: Clock,
+        credential_key: bytes,
+        *,
+        book: Callable[[], Book | None] = lambda: None,
+        is_doubtful: bool = False,
+    ) -> None:
+        self._directory = directory
+        self._steps = steps
+        self._clock = clock
+        self._key = credential_key
+        self._book = book
+        self._is_doubtful = is_doubtful
+        self._doubted_step = 0
+
+    def facts(self, scan: Scan, place: ReaderPlace) -> Facts:
+        """Return the facts about what a reader saw."""
+        now, book = self._clock.now(), self._book()
+        checked = self._check(scan, place, now, book) if is_shown_pass(scan) else None
+        read = read_of(scan, place, self._key, checked)
+        row = self._directory.find(read.credential.key)
+        if checked is None:
+            return Facts(read, now, self._directory.ref, row, book)
+        row = row or row_of(checked.passed, read.credential.key)
+        return Facts(read, now, self._directory.ref, row, book, passed=checked.passed)
+
+    def _check(self, scan: Scan, place: ReaderPlace, now: Now, book: Book | None) -> Check:
+        if self._is_doubtful and now.q is not ClockQuality.NONE:
+            self._is_doubtful, self._doubted_step = False, step_at(now.wall_ms) + 1
+        moment = Moment(
+            wall_ms=now.wall_ms,
+            is_known=now.q is not ClockQuality.NONE,
+            zone=_zone(book),
+            when_unsure=_when_unsure(book),
+            is_exit=place.direction is Direction.OUT,
+        )
+        return check(scan.data, Register() if book is None else book.passes, moment, self._last_step)
+
+    def _last_step(self, kind: CredentialKind, canonical: bytes) -> int:
+        used = self._steps.last_step(f"{kind}:{credential_key(self._key, kind, canonical)}")
+        return max(used, self._doubted_step) if kind is CredentialKind.PASS_ROTATING else used
+
+
+def _zone(book: Book | None) -> str:
+    here = None if book is None else book.doors.get(book.here)
+    return "" if here is None else here.zone
+
+
+def _when_unsure(book: Book | None) -> WhenUnsure:
+    policy = None if book is None else book.classes.get(CredentialKind.PASS_SIGNED.value)
+    return WhenUnsure.DENY if policy is None else policy.clock_unknown
