@@ -36,6 +36,8 @@ class HeldError(DoorstileError):
 
 def read_typed(kind: CredentialKind, typed: str) -> bytes:
     """Return the canonical bytes of a credential as staff typed it; raise CredentialError, which says what would do."""
+    if kind not in TYPED_FORMS:
+        raise CredentialError(f"a {kind} is issued, not typed; see the passes of the member")
     faults = []
     for form in TYPED_FORMS[kind]:
         try:
