@@ -1,9 +1,9 @@
 """Sites, doors, devices and what makes a device trusted. Ids are UUIDv7, made here."""
 
 from datetime import datetime, timedelta
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from django.db import models
+from django.db import models, transaction
 
 from central.devices.ids import uuid7
 from central.devices.sealing import unseal
@@ -26,6 +26,11 @@ class Site(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Save in one transaction with what follows from it for the directory."""
+        with transaction.atomic():
+            super().save(*args, **kwargs)
+
 
 class Door(models.Model):
     """One portal of a site and which way its readers let people through."""
@@ -42,6 +47,11 @@ class Door(models.Model):
 
     def __str__(self) -> str:
         return f"{self.site.name}, {self.name}"
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Save in one transaction with what follows from it for the directory."""
+        with transaction.atomic():
+            super().save(*args, **kwargs)
 
 
 class Device(models.Model):

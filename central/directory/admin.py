@@ -9,16 +9,34 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern
 
+from central.directory import replacing
+from central.directory.admin_rules import OwnSiteForm
 from central.directory.enrolling import fill, holder_of, read_typed
 from central.directory.importing import pages
-from central.directory.models import Credential, Member, Membership
+from central.directory.models import Credential, Member, Membership, VisitPack
+from central.directory.models_rules import choices
 from wire.credentials import CredentialError
-from wire.vocabulary import CredentialKind
+from wire.vocabulary import CredentialKind, Right
 
 _HELP = (
     "Card: UID in hex, such as 04 A1 5B C2 D3 E4 E6. EM4100: 10 hex or 13 decimal digits. HID: facility code and "
     "number, such as 118-01603. QR: the text of the code."
 )
+
+
+class MemberForm(forms.ModelForm):  # type: ignore[type-arg]
+    """A member, the rights as boxes to tick."""
+
+    rights = forms.MultipleChoiceField(
+        choices=choices(Right),
+        required=False,
+        widget=forms.CheckboxSelectMultiple,
+        help_text="What the member may do beyond passing",
+    )
+
+    class Meta:
+        model = Member
+        fields = "__all__"
 
 
 class CredentialForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -64,11 +82,20 @@ class CredentialFormSet(forms.BaseInlineFormSet):  # type: ignore[type-arg]
             raise ValidationError("One credential is entered twice")
 
 
-class MembershipInline(admin.TabularInline):  # type: ignore[type-arg]
-    """The sites of a member."""
+class MembershipInline(admin.StackedInline):  # type: ignore[type-arg]
+    """The sites of a member, and on which plan."""
 
     model = Membership
-    extra = 1
+    form = OwnSiteForm
+    fields = ["site", "plan", ("groups", "schedules", "zones")]
+    extra = 0
+
+
+class PackInline(admin.TabularInline):  # type: ignore[type-arg]
+    """The packs of visits that a member bought."""
+
+    model = VisitPack
+    extra = 0
 
 
 class HeldInline(admin.TabularInline):  # type: ignore[type-arg]
@@ -100,10 +127,19 @@ class NewInline(admin.TabularInline):  # type: ignore[type-arg]
 class MemberAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     """Members, with their sites and credentials."""
 
-    fields = ["full_name", "external_id", "is_active", "valid_from", "valid_to"]
-    inlines = [MembershipInline, HeldInline, NewInline]
-    list_display = ["full_name", "is_active", "valid_from", "valid_to"]
-    list_filter = ["is_active", "sites"]
+    form = MemberForm
+    fieldsets = [
+        (None, {"fields": ["full_name", "external_id", "is_active", "valid_from", "valid_to", "is_blocked"]}),
+        ("Payment", {"fields": ["paid_to", "grace_days"], "classes": ["collapse"]}),
+        ("Whose passage it is", {
+            "fields": ["holder", "is_minor", "guardians", "host"], "classes": ["collapse"],
+        }),
+        ("Rights", {"fields": ["rights", "clearance"], "classes": ["collapse"]}),
+    ]  # fmt: skip
+    autocomplete_fields = ["guardians", "host"]
+    inlines = [MembershipInline, PackInline, HeldInline, NewInline]
+    list_display = ["full_name", "holder", "is_active", "is_blocked", "valid_from", "valid_to"]
+    list_filter = ["is_active", "is_blocked", "holder", "sites"]
     search_fields = ["full_name", "external_id"]
 
     def get_urls(self) -> list[URLPattern]:
@@ -117,7 +153,7 @@ class MemberAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
 @admin.register(Credential)
 class CredentialAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
-    """Credentials; to replace a card, revoke or delete it and add the new one."""
+    """Credentials."""
 
     form = CredentialForm
     list_display = ["hint", "kind", "member", "is_revoked", "created_at"]
@@ -125,6 +161,15 @@ class CredentialAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     list_select_related = ["member"]
     search_fields = ["member__full_name"]
     autocomplete_fields = ["member"]
+
+    def get_urls(self) -> list[URLPattern]:
+        """Add the page on which a card is replaced."""
+        return [*replacing.urls(self.admin_site), *super().get_urls()]
+
+    def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+        """Offer the replacement to those who may replace."""
+        context["may_replace"] = replacing.may_replace(request)
+        return super().render_change_form(request, context, *args, **kwargs)
 
     def get_readonly_fields(self, _request: HttpRequest, obj: Credential | None = None) -> list[str]:
         """What was enrolled stays as it is, but for the revocation."""

@@ -92,6 +92,14 @@ def enrol(member: Member, kind: CredentialKind, canonical: bytes) -> Credential:
     return credential
 
 
+def replace(lost: Credential, kind: CredentialKind, canonical: bytes) -> Credential:
+    """Give the holder of a credential another and revoke the first, both or neither; raise HeldError."""
+    with transaction.atomic():
+        lost.is_revoked = True
+        lost.save()
+        return enrol(lost.member, kind, canonical)
+
+
 @lru_cache(maxsize=4)
 def _key(secret: str) -> bytes:
     return HKDF(algorithm=SHA256(), length=32, salt=None, info=b"doorstile.fingerprint.v1").derive(secret.encode())

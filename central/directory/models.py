@@ -5,42 +5,40 @@ operations of a query set (`update`, `bulk_create`) do not: whoever uses them ca
 """
 
 from collections.abc import Iterable
-from typing import Any, ClassVar
+from typing import ClassVar
 from uuid import UUID
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
-from django.db import models, transaction
+from django.core.validators import MaxValueValidator
+from django.db import models
 
 from central.devices.ids import uuid7
 from central.devices.models import Site
 from central.devices.sealing import unseal
-from wire.vocabulary import CredentialKind
+from central.directory.models_base import Versioned
+from central.directory.models_rules import (
+    CredentialClass,
+    DoorHours,
+    DoorRules,
+    Group,
+    Holiday,
+    Plan,
+    Schedule,
+    ScheduleWindow,
+    SiteRules,
+    Zone,
+    choices,
+)
+from wire.vocabulary import Assurance, CredentialKind, HolderKind, Right
+
+__all__ = [
+    "Credential", "CredentialClass", "DirectoryVersion", "DoorHours", "DoorRules", "Group", "Holiday", "ImportDraft",
+    "Member", "Membership", "Plan", "Schedule", "ScheduleWindow", "SiteRules", "VisitPack", "Zone",
+]  # fmt: skip
 
 SEALED_AS = "credential"
 """What a credential's canonical bytes are sealed as."""
-
-
-class Versioned(models.Model):
-    """A row that devices are told of: saving it and raising the directory's version are one transaction.
-
-    Deleting raises the version by the `post_delete` signal (`versions.connect`), which query sets send as well.
-    """
-
-    class Meta:
-        abstract = True
-
-    def sites_told(self) -> Iterable[UUID]:
-        """Return the sites whose devices know of this row."""
-        raise NotImplementedError
-
-    def save(self, *args: Any, **kwargs: Any) -> None:
-        """Save, and raise the version of every site concerned."""
-        from central.directory.versions import raise_for_sites  # a cycle: versions counts for these models
-
-        with transaction.atomic():
-            super().save(*args, **kwargs)
-            raise_for_sites(self.sites_told())
 
 
 class Member(Versioned):
@@ -54,6 +52,26 @@ class Member(Versioned):
     is_active = models.BooleanField(default=True, help_text="Inactive members are denied at every door")
     valid_from = models.DateTimeField(null=True, blank=True)
     valid_to = models.DateTimeField(null=True, blank=True)
+    holder = models.CharField(
+        max_length=16, choices=choices(HolderKind), default=HolderKind.MEMBER.value,
+        help_text="Staff, cleaners and contractors stand in the muster and make no visits",
+    )  # fmt: skip
+    is_blocked = models.BooleanField(default=False, help_text="Denied whatever else holds, until somebody lifts it")
+    paid_to = models.DateTimeField(null=True, blank=True)
+    grace_days = models.PositiveSmallIntegerField(
+        default=0, validators=[MaxValueValidator(366)],
+        help_text="Days after “paid to” in which staff are told and the member is let in",
+    )  # fmt: skip
+    is_minor = models.BooleanField(default=False, help_text="Let in only while a guardian is inside")
+    guardians = models.ManyToManyField("self", symmetrical=False, blank=True, related_name="wards")
+    host = models.ForeignKey(
+        "self", null=True, blank=True, on_delete=models.PROTECT, related_name="guests",
+        help_text="Who must be inside before this guest",
+    )  # fmt: skip
+    clearance = models.PositiveSmallIntegerField(
+        default=0, help_text="The highest level of lockdown in which the member may still come in"
+    )
+    rights = models.JSONField(default=list, blank=True)
     sites = models.ManyToManyField(Site, through="Membership", related_name="members")
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -68,17 +86,34 @@ class Member(Versioned):
         if self.valid_from and self.valid_to and self.valid_to <= self.valid_from:
             detail = f"Must be later than the beginning, {self.valid_from:%Y-%m-%d %H:%M}"
             raise ValidationError({"valid_to": detail})
+        unknown = sorted(set(self.rights) - {right.value for right in Right})
+        if unknown:
+            raise ValidationError({"rights": f"{', '.join(unknown)}: no such right; known are {', '.join(Right)}"})
+        if self.host_id is not None and self.host_id == self.pk:
+            raise ValidationError({"host": "Nobody is their own host"})
 
     def sites_told(self) -> Iterable[UUID]:
         """Return the sites that the member may enter."""
-        return list(Membership.objects.filter(member_id=self.pk).values_list("site_id", flat=True))
+        return _sites_of(self.pk)
 
 
 class Membership(Versioned):
-    """A member may enter a site."""
+    """A member may enter a site, on a plan of that site, in its groups, with extra hours and zones."""
 
     member = models.ForeignKey(Member, on_delete=models.CASCADE, related_name="memberships")
     site = models.ForeignKey(Site, on_delete=models.CASCADE, related_name="memberships")
+    plan = models.ForeignKey(Plan, null=True, blank=True, on_delete=models.PROTECT, related_name="memberships")
+    groups = models.ManyToManyField(Group, blank=True, related_name="memberships")
+    schedules = models.ManyToManyField(
+        Schedule,
+        verbose_name="extra hours",
+        blank=True,
+        related_name="memberships",
+        help_text="Hours beyond those of the plan",
+    )
+    zones = models.ManyToManyField(
+        Zone, blank=True, related_name="memberships", help_text="Zones beyond those of the plan"
+    )
 
     class Meta:
         constraints: ClassVar = [models.UniqueConstraint(fields=["member", "site"], name="membership_once")]
@@ -101,6 +136,10 @@ class Credential(Versioned):
     fingerprint = models.CharField(max_length=64, unique=True, editable=False)
     hint = models.CharField(max_length=32, editable=False, help_text="The value, masked")
     is_revoked = models.BooleanField(default=False)
+    assurance = models.CharField(
+        max_length=8, choices=choices(Assurance), default=Assurance.LOW.value, editable=False,
+        help_text="How hard it is to copy",
+    )  # fmt: skip
     created_at = models.DateTimeField(auto_now_add=True)
 
     def __str__(self) -> str:
@@ -113,7 +152,29 @@ class Credential(Versioned):
 
     def sites_told(self) -> Iterable[UUID]:
         """Return the sites of its holder."""
-        return self.member.sites_told()
+        return _sites_of(self.member_id)
+
+
+class VisitPack(Versioned):
+    """A bought number of visits; the newest of a member counts."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    member = models.ForeignKey(Member, on_delete=models.CASCADE, related_name="packs")
+    visits = models.PositiveIntegerField()
+    used = models.PositiveIntegerField(default=0)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        verbose_name = "pack of visits"
+        verbose_name_plural = "packs of visits"
+        ordering: ClassVar = ["-created_at", "-id"]
+
+    def __str__(self) -> str:
+        return f"{self.used} of {self.visits} visits"
+
+    def sites_told(self) -> Iterable[UUID]:
+        """Return the sites of its member."""
+        return _sites_of(self.member_id)
 
 
 class ImportDraft(models.Model):
@@ -138,3 +199,7 @@ class DirectoryVersion(models.Model):
 
     def __str__(self) -> str:
         return f"{self.epoch}/{self.ver}"
+
+
+def _sites_of(member_id: UUID) -> list[UUID]:
+    return list(Membership.objects.filter(member_id=member_id).values_list("site_id", flat=True))

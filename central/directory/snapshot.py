@@ -4,20 +4,16 @@ The version and the rows are read without a lock. A change raises the version in
 between two equal looks at the version are exactly that version's.
 """
 
-from datetime import datetime
 from functools import lru_cache
 from typing import Final
 from uuid import UUID
 
 from central.devices.models import Device
-from central.devices.sealing import unseal
+from central.directory import rows as rows_of
 from central.directory import versions
-from central.directory.models import SEALED_AS, Credential
-from wire.credentials import credential_key
 from wire.directory import directory_digest
 from wire.errors import DoorstileError
 from wire.messages import DirectoryRef, DirectoryRow
-from wire.vocabulary import CredentialKind
 
 _READ_TRIES: Final = 5
 _DEVICES_IN_MEMORY: Final = 4
@@ -71,35 +67,7 @@ def _digest(device_id: UUID, site_id: UUID, epoch: str, ver: int) -> str:
 @lru_cache(maxsize=_DEVICES_IN_MEMORY)
 def _rows(device_id: UUID, site_id: UUID, epoch: str, ver: int) -> tuple[DirectoryRow, ...]:
     key = Device.objects.get(pk=device_id).credential_key
-    held = Credential.objects.filter(member__memberships__site_id=site_id).values_list(
-        "kind", "sealed", "is_revoked", "member_id", "member__is_active", "member__valid_from", "member__valid_to"
-    )
-    found = sorted((_row(key, *values) for values in held.iterator(chunk_size=2000)), key=lambda row: row.key)
+    found = sorted(rows_of.of_site(site_id, key), key=lambda row: row.key)
     if _version(device_id) != (site_id, epoch, ver):
         raise _ChangedError
     return tuple(found)
-
-
-def _row(
-    key: bytes,
-    kind: str,
-    sealed: bytes | memoryview,
-    is_revoked: bool,
-    member: UUID,
-    is_active: bool,
-    *valid: datetime | None,
-) -> DirectoryRow:
-    canonical = unseal(bytes(sealed), SEALED_AS)
-    return DirectoryRow(
-        key=credential_key(key, CredentialKind(kind), canonical),
-        kind=CredentialKind(kind),
-        member=str(member),
-        is_active=is_active,
-        is_revoked=is_revoked,
-        valid_from_ms=_ms(valid[0]),
-        valid_to_ms=_ms(valid[1]),
-    )
-
-
-def _ms(at: datetime | None) -> int | None:
-    return None if at is None else int(at.timestamp() * 1000)

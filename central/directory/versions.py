@@ -7,9 +7,12 @@ from uuid import UUID
 
 from django.db import transaction
 from django.db.models import F
-from django.db.models.signals import post_delete
+from django.db.models.signals import m2m_changed, post_delete, post_save
 
-from central.directory.models import Credential, DirectoryVersion, Membership
+from central.devices.models import Door, Site
+from central.directory import models
+from central.directory.models import DirectoryVersion, Group, Member, Membership, Plan
+from central.directory.models_base import Versioned
 from central.sync import hints
 
 _EPOCH_BYTES = 8
@@ -34,14 +37,38 @@ def of_site(site_id: UUID) -> DirectoryVersion:
 
 
 def connect() -> None:
-    """Raise versions when rows are deleted, one by one or by query set; called once, when the app is ready."""
-    for model in (Membership, Credential):
-        post_delete.connect(_deleted, sender=model, dispatch_uid=f"directory.{model.__name__}")
+    """Watch what saving a row does not tell: deletions, also by query set, and changes of what a row refers to.
+
+    Called once, when the app is ready.
+    """
+    for name in models.__all__:
+        model = getattr(models, name)
+        if issubclass(model, Versioned):
+            post_delete.connect(_deleted, sender=model, dispatch_uid=f"directory.deleted.{name}")
+    for related in _RELATED:
+        m2m_changed.connect(_related, sender=related, dispatch_uid=f"directory.related.{related.__name__}")
+    for model in (Site, Door):
+        post_save.connect(_moved, sender=model, dispatch_uid=f"directory.saved.{model.__name__}")
 
 
-def _deleted(instance: Membership | Credential, **_: Any) -> None:
-    if isinstance(instance, Membership):
-        raise_for_sites([instance.site_id])
-        return
-    held_at = Membership.objects.filter(member_id=instance.member_id).values_list("site_id", flat=True)
-    raise_for_sites(held_at)
+_RELATED = (
+    Membership.groups.through, Membership.schedules.through, Membership.zones.through, Member.guardians.through,
+    Plan.schedules.through, Plan.zones.through, Group.schedules.through, Group.zones.through,
+    Group.denied_zones.through,
+)  # fmt: skip
+_RELATED_CHANGES = ("post_add", "post_remove", "post_clear")
+
+
+def _deleted(instance: Versioned, origin: Any = None, **_: Any) -> None:
+    if getattr(origin, "model", type(origin)) is not Site:  # a site that goes has no devices to tell
+        raise_for_sites(instance.sites_told())
+
+
+def _related(instance: Versioned, action: str, **_: Any) -> None:
+    if action in _RELATED_CHANGES:
+        raise_for_sites(instance.sites_told())
+
+
+def _moved(instance: Site | Door, created: bool, raw: bool = False, **_: Any) -> None:
+    if not created and not raw:
+        raise_for_sites([instance.pk if isinstance(instance, Site) else instance.site_id])

@@ -12,7 +12,7 @@ from django.db import IntegrityError, transaction
 from central.checkins.visits import EndedBy
 from central.devices.models import CREDENTIAL_KEY, Device, Door, Site
 from central.devices.sealing import SealError, seal, unseal
-from central.directory import enrolling, snapshot, versions
+from central.directory import enrolling, rows, snapshot, versions
 from central.directory.enrolling import HeldError, enrol
 from central.directory.models import Credential, DirectoryVersion, Member, Membership
 from central.sync import hints
@@ -153,7 +153,7 @@ def test_rows_read_while_the_directory_changes_are_read_again(
             enrol(member, HF, b"\x04" + bytes(6))
         return unseal(*args)
 
-    monkeypatch.setattr(snapshot, "unseal", changing)
+    monkeypatch.setattr(rows, "unseal", changing)
     assert len(snapshot.rows(device.pk)) == 2
     assert snapshot.current(device.pk).ver == ver(site)
 
@@ -167,7 +167,7 @@ def test_directory_that_never_stands_still_says_so(
         member.save()
         return unseal(*args)
 
-    monkeypatch.setattr(snapshot, "unseal", changing)
+    monkeypatch.setattr(rows, "unseal", changing)
     with pytest.raises(snapshot.DirectoryBusyError, match="changed 5 times"):
         snapshot.current(device.pk)
     with pytest.raises(snapshot.DirectoryBusyError):

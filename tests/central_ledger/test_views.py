@@ -338,7 +338,9 @@ def member_form(**changes: Any) -> dict[str, Any]:
         for prefix in ("memberships", "credentials", "credentials-2")
         for name, value in (("TOTAL_FORMS", 2), ("INITIAL_FORMS", 0), ("MIN_NUM_FORMS", 0), ("MAX_NUM_FORMS", 1000))
     }
-    return {"full_name": "Cid", "is_active": "on", **management, **changes}
+    facts = {"full_name": "Cid", "is_active": "on", "holder": "member", "grace_days": "0", "clearance": "0"}
+    no_packs = {"packs-TOTAL_FORMS": 0, "packs-INITIAL_FORMS": 0}
+    return {**facts, **no_packs, **management, **changes}
 
 
 def test_member_is_entered_with_site_and_card(site: Site, superuser: Client) -> None:

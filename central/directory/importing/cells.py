@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from central.directory.enrolling import read_typed
+from central.directory.enrolling import TYPED_FORMS, read_typed
 from central.directory.importing.sheet import shortened
 from wire.credentials import CredentialError
 from wire.forms import FORMS, read_form
@@ -77,10 +77,10 @@ def moment(text: str, zone: ZoneInfo, *, ends: bool) -> datetime | None:
 
 
 def credential_kind(text: str) -> CredentialKind:
-    """Return the family of a credential."""
-    kind = next((kind for kind in FORMS if kind.value == text.lower()), None)
+    """Return the family of a credential; passes are issued by central, not entered."""
+    kind = next((kind for kind in TYPED_FORMS if kind.value == text.lower()), None)
     if kind is None:
-        raise CellError(f"no such kind; known are {', '.join(FORMS)}")
+        raise CellError(f"no such kind; known are {', '.join(TYPED_FORMS)}")
     return kind
 
 

@@ -1,0 +1,106 @@
+"""Pages that save only what makes sense to the doors: the whole book is checked with the change in it.
+
+A page saves the thing and its parts, then the site's book is loaded as a door would load it. Where the loader refuses,
+everything is taken back and the page shows its reasons.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.db import transaction
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest, HttpResponse
+
+from central.directory import book
+from central.directory.models_base import Versioned
+from rules.book import BookError
+
+
+class CheckedAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+    """The page of something that is part of a book."""
+
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        """Show the form again, as it was filled in, where the book refuses what was saved."""
+        try:
+            with transaction.atomic():
+                return super().changeform_view(request, object_id, form_url, extra_context)
+        except BookError as refused:
+            request.book_problems = refused.problems  # type: ignore[attr-defined]
+            return super().changeform_view(request, object_id, form_url, extra_context)
+
+    def get_form(self, request: HttpRequest, obj: Model | None = None, change: bool = False, **kwargs: Any) -> Any:
+        """Return a form that repeats what the book's loader said."""
+        problems = getattr(request, "book_problems", ())
+        base = super().get_form(request, obj, change, **kwargs)
+        return base if not problems else type(base.__name__, (_Refused, base), {"problems": problems})
+
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
+        """Save the parts, then check the book; raise BookError."""
+        super().save_related(request, form, formsets, change)
+        book.check(form.instance.sites_told())
+
+    def missed_by(self, _thing: Any) -> str:
+        """Return who would miss something beyond what the book and the database know; empty for nobody."""
+        return ""
+
+    def delete_model(self, request: HttpRequest, obj: Versioned) -> None:
+        """Delete, unless the book needs it; raise BookError."""
+        with transaction.atomic():
+            self._refuse_missed([obj])
+            sites = list(obj.sites_told())
+            super().delete_model(request, obj)
+            book.check(sites)
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        """Delete all of them, unless the book needs one; raise BookError."""
+        with transaction.atomic():
+            self._refuse_missed(queryset)
+            sites = {site for thing in queryset for site in thing.sites_told()}
+            super().delete_queryset(request, queryset)
+            book.check(sites)
+
+    def delete_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
+        """Say why something stays."""
+        try:
+            with transaction.atomic():
+                return super().delete_view(request, object_id, extra_context)
+        except BookError as refused:
+            return self._kept(request, refused)
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """Say why something stays where several were to be deleted."""
+        try:
+            with transaction.atomic():
+                return super().changelist_view(request, extra_context)
+        except BookError as refused:
+            return self._kept(request, refused)
+
+    def _refuse_missed(self, things: Iterable[Any]) -> None:
+        missed = [said for thing in things if (said := self.missed_by(thing))]
+        if missed:
+            raise BookError(missed)
+
+    def _kept(self, request: HttpRequest, refused: BookError) -> HttpResponse:
+        messages.error(request, f"Nothing was deleted: {refused}")
+        return self.response_post_save_change(request, None)
+
+
+class _Refused(forms.ModelForm):  # type: ignore[type-arg]
+    """A form whose thing the book refused."""
+
+    problems: tuple[str, ...] = ()
+
+    def clean(self) -> dict[str, Any]:
+        """Repeat the reasons, one each."""
+        cleaned = super().clean() or {}
+        for problem in self.problems:
+            self.add_error(None, problem)
+        return cleaned

@@ -1,0 +1,324 @@
+"""The rules of a site as staff enter them: what doors are told of them, and what is refused with its reason."""
+
+from datetime import UTC, date, datetime, time
+from typing import Any
+
+import pytest
+from django.core.exceptions import ValidationError
+from django.db.models import ProtectedError
+from django.test import Client
+
+from central.devices.models import Device, Door, Site
+from central.directory import book, rows, versions
+from central.directory.enrolling import enrol
+from central.directory.models import (
+    CredentialClass,
+    DoorHours,
+    DoorRules,
+    Group,
+    Holiday,
+    Member,
+    Membership,
+    Plan,
+    Schedule,
+    ScheduleWindow,
+    SiteRules,
+    VisitPack,
+    Zone,
+)
+from tests.central_ledger.conftest import make_member
+from wire import book as items
+from wire.messages import DirectoryRow, Pack
+from wire.vocabulary import (
+    AntiPassbackKind,
+    Assurance,
+    CredentialKind,
+    Direction,
+    DoorMode,
+    HolderKind,
+    Weekday,
+    WhenOffline,
+    WhenUnsure,
+)
+
+pytestmark = [pytest.mark.unit, pytest.mark.django_db]
+
+UID = bytes.fromhex("04A15BC2D3E4E6")
+
+
+def make_schedule(site: Site, name: str = "weekdays", *, days: list[str] | None = None) -> Schedule:
+    schedule = Schedule.objects.create(site=site, name=name)
+    ScheduleWindow.objects.create(
+        schedule=schedule, days=["MO", "TU"] if days is None else days, starts=time(6), ends=time(22)
+    )
+    return schedule
+
+
+def filled(site: Site, device: Device) -> None:
+    weekdays = make_schedule(site)
+    nights = Schedule.objects.create(site=site, name="nights", on_holidays="own")
+    ScheduleWindow.objects.create(schedule=nights, days=["FR"], starts=time(22), ends=time(2), is_overnight=True)
+    ScheduleWindow.objects.create(
+        schedule=nights, rrule="FREQ=MONTHLY;BYDAY=1SU", from_date=date(2026, 1, 4), starts=time(18), ends=time(0)
+    )
+    ScheduleWindow.objects.create(schedule=nights, is_for_holidays=True, starts=time(10), ends=time(12))
+    Holiday.objects.create(site=site, date=date(2026, 12, 25), name="Christmas")
+    hall = Zone.objects.create(
+        site=site, name="hall", limit=80, limit_offline="deny", anti_passback="timed", anti_passback_min=10,
+        amnesty_at=time(4), assurance="medium",
+    )  # fmt: skip
+    pool = Zone.objects.create(site=site, name="pool", is_listed_only=True)
+    basic = Plan.objects.create(site=site, name="basic")
+    basic.schedules.add(weekdays, nights)
+    basic.zones.add(hall)
+    Plan.objects.create(site=site, name="gold", is_always=True, is_everywhere=True).zones.add(pool)
+    juniors = Group.objects.create(site=site, name="juniors")
+    juniors.schedules.add(weekdays)
+    juniors.denied_zones.add(pool)
+    CredentialClass.objects.create(site=site, name="lf_em4100", clock_unknown="allow", stale_after_h=24)
+    SiteRules.objects.create(site=site, needs_plan=True, stale_after_h=None, pack_offline="deny")
+    rules = DoorRules.objects.create(door=device.door, zone=hall, directions=["in"], mode="locked")
+    DoorHours.objects.create(rules=rules, schedule=weekdays, mode="card")
+
+
+def test_site_without_rules_has_no_book(site: Site, device: Device) -> None:
+    assert book.items_for(device.pk) == []
+    book.check([site.pk])
+
+
+def test_book_says_what_staff_entered(site: Site, device: Device) -> None:
+    filled(site, device)
+    door = str(device.door_id)
+    found = {items.key_of(item): item for item in book.items_for(device.pk)}
+    assert list(found) == sorted(found)
+    assert found == {
+        "site": items.Site(
+            id=str(site.pk), tz="Europe/Berlin", needs_plan=True, stale_after_s=None, pack_offline=WhenOffline.DENY
+        ),
+        "here": items.Here(door=door),
+        "holiday/2026-12-25": items.Holiday(date="2026-12-25", name="Christmas"),
+        "schedule/weekdays": items.Schedule(
+            name="weekdays", windows=[items.Window(days=[Weekday.MO, Weekday.TU], start_min=360, end_min=1320)]
+        ),
+        "schedule/nights": items.Schedule(
+            name="nights",
+            windows=[
+                items.Window(days=[Weekday.FR], start_min=1320, end_min=120, is_overnight=True),
+                items.Window(rrule="FREQ=MONTHLY;BYDAY=1SU", from_date="2026-01-04", start_min=1080, end_min=1440),
+            ],
+            holidays=[items.Span(start_min=600, end_min=720)],
+        ),
+        "plan/basic": items.Plan(name="basic", schedules=["nights", "weekdays"], zones=["hall"]),
+        "plan/gold": items.Plan(name="gold", schedules=["always"], zones=["everywhere", "pool"]),
+        "group/juniors": items.Group(name="juniors", schedules=["weekdays"], denied_zones=["pool"]),
+        "zone/hall": items.Zone(
+            name="hall",
+            limit=80,
+            limit_offline=WhenOffline.DENY,
+            anti_passback=items.AntiPassback(kind=AntiPassbackKind.TIMED, for_s=600, amnesty_min=240),
+            assurance=Assurance.MEDIUM,
+        ),
+        "zone/pool": items.Zone(name="pool", is_listed_only=True),
+        f"door/{door}": items.Door(
+            name=door,
+            zone="hall",
+            directions=[Direction.IN],
+            mode=DoorMode.LOCKED,
+            modes=[items.ModeHours(schedule="weekdays", mode=DoorMode.CARD)],
+        ),
+        "class/lf_em4100": items.CredentialClass(
+            name="lf_em4100", clock_unknown=WhenUnsure.ALLOW, stale_after_s=86_400
+        ),
+    }
+    book.check([site.pk])
+
+
+def test_row_says_what_the_rules_ask_of_a_member(site: Site, hill: Site, device: Device) -> None:
+    filled(site, device)
+    guardian, host = make_member(site, "Gil"), make_member(site, "Hal")
+    paid = datetime(2026, 6, 1, tzinfo=UTC)
+    member = Member.objects.create(
+        full_name="Ann", holder="guest", is_blocked=True, paid_to=paid, grace_days=5, is_minor=True, host=host,
+        clearance=2, rights=["override", "first_person"],
+    )  # fmt: skip
+    member.guardians.add(guardian)
+    for visits in (5, 10):
+        pack = VisitPack.objects.create(member=member, visits=visits, used=3)
+    here = Membership.objects.create(member=member, site=site, plan=Plan.objects.get(name="basic"))
+    here.groups.add(Group.objects.get())
+    here.schedules.add(*Schedule.objects.all())
+    here.zones.add(Zone.objects.get(name="pool"))
+    Membership.objects.create(member=member, site=hill)
+    enrol(member, CredentialKind.HF_UID, UID)
+    (row,) = rows.of_site(site.pk, device.credential_key)
+    expected = DirectoryRow(
+        key=row.key, kind=CredentialKind.HF_UID, member=str(member.pk), is_blocked=True, holder=HolderKind.GUEST,
+        plan="basic", groups=["juniors"], schedules=["nights", "weekdays"], zones=["pool"],
+        paid_to_ms=int(paid.timestamp() * 1000), grace_days=5, pack=Pack(id=str(pack.pk), visits=10, used=3),
+        guardians=[str(guardian.pk)], host=str(host.pk), clearance=2, rights=["first_person", "override"],
+    )  # fmt: skip
+    assert row == expected
+    (other,) = rows.of_site(hill.pk, device.credential_key)
+    assert (other.plan, other.groups, other.schedules, other.zones) == ("", [], [], [])
+
+
+def test_minor_whose_guardian_left_is_let_in_by_nobody(site: Site, device: Device) -> None:
+    guardian, minor = make_member(site, "Gil"), make_member(site, "Max")
+    minor.is_minor = True
+    minor.save()
+    minor.guardians.add(guardian)
+    enrol(minor, CredentialKind.HF_UID, UID)
+    guardian.delete()
+    (row,) = rows.of_site(site.pk, device.credential_key)
+    assert row.guardians == [rows.NOBODY]
+
+
+def ver(site: Site) -> int:
+    return versions.of_site(site.pk).ver
+
+
+CHANGES: dict[str, Any] = {
+    "schedule": lambda: Schedule.objects.get(name="weekdays").save(),
+    "schedule deleted": lambda: Schedule.objects.get(name="nights").delete(),
+    "window": lambda: ScheduleWindow.objects.all()[0].save(),
+    "window deleted": lambda: ScheduleWindow.objects.all()[0].delete(),
+    "holiday": lambda: Holiday.objects.get().delete(),
+    "plan's zones": lambda: Plan.objects.get(name="basic").zones.clear(),
+    "plan's hours": lambda: Plan.objects.get(name="basic").schedules.set([]),
+    "schedule's plans": lambda: Schedule.objects.get(name="weekdays").plans.add(Plan.objects.get(name="gold")),
+    "group": lambda: Group.objects.get().denied_zones.add(Zone.objects.get(name="hall")),
+    "zone": lambda: Zone.objects.get(name="hall").save(),
+    "class": lambda: CredentialClass.objects.get().delete(),
+    "site's rules": lambda: SiteRules.objects.get().save(),
+    "door's rules": lambda: DoorRules.objects.get().save(),
+    "door's hours": lambda: DoorHours.objects.get().delete(),
+    "site": lambda: Site.objects.get(name="Harbour gym").save(),
+    "door": lambda: Door.objects.get().save(),
+    "member's groups": lambda: Membership.objects.get().groups.add(Group.objects.get()),
+    "member's hours": lambda: Membership.objects.get().schedules.add(Schedule.objects.get(name="nights")),
+    "member's guardians": lambda: Member.objects.get(full_name="Max").guardians.add(
+        Member.objects.get(full_name="Max")
+    ),
+    "pack": lambda: VisitPack.objects.create(member=Member.objects.get(), visits=5),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_every_change_of_the_rules_is_a_new_version(site: Site, hill: Site, device: Device, change: str) -> None:
+    filled(site, device)
+    make_member(site, "Max")
+    before, other = ver(site), ver(hill)
+    CHANGES[change]()
+    assert ver(site) > before
+    assert ver(hill) == other
+
+
+def test_what_a_member_or_a_door_needs_cannot_be_deleted(site: Site, device: Device) -> None:
+    filled(site, device)
+    member = make_member(site, "Max")
+    Membership.objects.update(plan=Plan.objects.get(name="gold"))
+    guest = make_member(site, "Guest")
+    guest.host = member
+    guest.save()
+    for needed in (
+        Plan.objects.get(name="gold"),
+        Zone.objects.get(name="hall"),
+        Schedule.objects.get(name="weekdays"),
+        member,
+    ):
+        with pytest.raises(ProtectedError):
+            needed.delete()
+
+
+def test_site_without_doors_can_be_deleted_with_its_rules(hill: Site) -> None:
+    make_schedule(hill)
+    hill.delete()
+    assert Schedule.objects.count() == 0
+
+
+def test_member_is_checked_for_what_no_form_would_send(site: Site) -> None:
+    member = make_member(site, "Max")
+    member.rights = ["fly"]
+    with pytest.raises(ValidationError, match="fly: no such right; known are override"):
+        member.clean()
+    member.rights, member.host = [], member
+    with pytest.raises(ValidationError, match="Nobody is their own host"):
+        member.clean()
+
+
+@pytest.fixture
+def superuser(admin_client: Client) -> Client:
+    return admin_client
+
+
+def schedule_form(site: Site, *windows: dict[str, Any], **changes: Any) -> dict[str, Any]:
+    form: dict[str, Any] = {
+        "site": str(site.pk), "name": "weekdays", "on_holidays": "same",
+        "windows-TOTAL_FORMS": len(windows), "windows-INITIAL_FORMS": 0,
+    }  # fmt: skip
+    for at, window in enumerate(windows):
+        form |= {f"windows-{at}-{name}": value for name, value in window.items()}
+    return form | changes
+
+
+WINDOW = {"days": ["MO", "TU"], "starts": "06:00", "ends": "22:00"}
+
+
+def test_schedule_is_entered_with_its_windows(site: Site, superuser: Client) -> None:
+    answer = superuser.post("/admin/directory/schedule/add/", schedule_form(site, WINDOW))
+    assert answer.status_code == 302
+    window = ScheduleWindow.objects.get()
+    assert (window.schedule.name, window.days, window.starts) == ("weekdays", ["MO", "TU"], time(6))
+
+
+def test_things_of_another_site_are_refused_by_name(site: Site, hill: Site, device: Device, superuser: Client) -> None:
+    foreign = Zone.objects.create(site=hill, name="roof")
+    plan = {"site": str(site.pk), "name": "basic", "is_always": "on", "zones": [str(foreign.pk)]}
+    text = superuser.post("/admin/directory/plan/add/", plan).content.decode()
+    assert "Hill gym: roof is of another site; choose one of Harbour gym" in text
+    door = {
+        "door": str(device.door_id), "zone": str(foreign.pk), "mode": "card", "unsure_mode": "card",
+        "after_first_person": "card", "hours-TOTAL_FORMS": 0, "hours-INITIAL_FORMS": 0,
+    }  # fmt: skip
+    text = superuser.post("/admin/directory/doorrules/add/", door).content.decode()
+    assert "Hill gym: roof is at another site than the door" in text
+    assert Plan.objects.count() == DoorRules.objects.count() == 0
+
+
+def test_group_with_members_stays(site: Site, superuser: Client) -> None:
+    group = Group.objects.create(site=site, name="juniors")
+    make_member(site, "Max").memberships.get().groups.add(group)
+    answer = superuser.post(f"/admin/directory/group/{group.pk}/delete/", {"post": "yes"}, follow=True)
+    assert "Nothing was deleted: 1 member is in Harbour gym: juniors; take them out first" in answer.content.decode()
+    assert Group.objects.count() == 1
+
+
+ADMIN = ["siterules", "holiday", "schedule", "zone", "plan", "group", "credentialclass", "doorrules"]
+
+
+@pytest.mark.parametrize("name", ADMIN)
+def test_pages_of_the_rules_are_for_those_with_the_right(
+    site: Site, device: Device, superuser: Client, name: str, django_user_model: Any
+) -> None:
+    filled(site, device)
+    staff, stranger = Client(), Client()
+    staff.force_login(django_user_model.objects.create_user("desk", is_staff=True))
+    stranger.force_login(django_user_model.objects.create_user("member"))
+    for path in (f"/admin/directory/{name}/", f"/admin/directory/{name}/add/"):
+        assert superuser.get(path).status_code == 200
+        assert staff.get(path).status_code == staff.post(path).status_code == 403
+        for outsider in (stranger, Client()):
+            assert outsider.get(path).status_code == outsider.post(path).status_code == 302
+
+
+@pytest.mark.parametrize(
+    "model",
+    [SiteRules, Holiday, Schedule, Zone, Plan, Group, CredentialClass, DoorRules],
+    ids=lambda model: model.__name__,
+)
+def test_what_was_entered_can_be_looked_at(site: Site, device: Device, superuser: Client, model: Any) -> None:
+    filled(site, device)
+    for thing in model.objects.all():
+        name = model._meta.model_name
+        assert superuser.get(f"/admin/directory/{name}/{thing.pk}/change/").status_code == 200
+        assert str(thing)
