@@ -33,6 +33,10 @@ class Medium(StrEnum):
 
     CARD_UID = "card_uid"
     QR = "qr"
+    EM4100 = "em4100"
+    """A 125 kHz card of 40 data bits."""
+    HID = "hid"
+    """A card of a 26, 34 or 37-bit Wiegand format."""
 
 
 class FaultReason(StrEnum):
@@ -44,6 +48,10 @@ class FaultReason(StrEnum):
     """More bytes than the medium can carry; dropped unread."""
     UNSUPPORTED_CARD = "unsupported_card"
     """A whole answer that is no UID this product knows."""
+    GARBLED = "garbled"
+    """A whole presentation that is no credential: wrong characters, length, parity; dropped."""
+    FLOOD = "flood"
+    """More presentations than people can make; all are dropped until the reader was quiet for a second."""
     ALREADY_PRESENT = "already_present"
     """A card lay on the reader when it came up: not a presentation. It counts once it was lifted and shown again."""
     READER_MISSING = "reader_missing"
@@ -59,8 +67,9 @@ class FaultReason(StrEnum):
 class Scan:
     """One presentation of one credential, whole.
 
-    ``data`` is the UID in its full length in the order the card sent it, or the payload of the QR code. ``at_mono_ms``
-    is when the presentation was noticed, before it was read.
+    ``data`` is the UID in its full length in the order the card sent it, or the payload of the QR code. A reader that
+    spells credentials out names the spelling in ``form`` (as ``wire.forms`` does: ``hex``, ``decimal``, ``wiegand``),
+    and ``data`` is that text. ``at_mono_ms`` is when the presentation was noticed, before it was read.
     """
 
     reader: str
@@ -68,6 +77,7 @@ class Scan:
     data: bytes = field(repr=False)
     at_mono_ms: int
     detail: str = ""
+    form: str = ""
 
 
 class Removed(Struct, frozen=True):
