@@ -28,7 +28,7 @@ from agent.health import disk_free_bytes, rss_bytes
 from agent.identity import Identity, load_identity
 from agent.kiosk.server import Kiosk
 from agent.presenting import Presenter
-from agent.reading import ReaderPlace
+from agent.reading import places_of
 from agent.station import Station
 from agent.store.directory import Directory
 from agent.store.journal import Journal
@@ -42,7 +42,7 @@ from hardware.factory import build
 from hardware.profiles import Profile, SimulatedReader, load_profile
 from wire.events import AlarmBody, StartedBody
 from wire.messages import Anchor
-from wire.vocabulary import ClockQuality, Direction, EventKind
+from wire.vocabulary import ClockQuality, EventKind
 
 if TYPE_CHECKING:
     from agent.simulation import Simulation
@@ -117,7 +117,7 @@ def _assemble(
     pulse_ms = round(profile.strike.pulse_s * 1000) if profile.strike is not None else None
     station = Station(
         Door(identity.name, journal.run, pulse_ms, hold_off_ms=round(config.door.hold_off_s * 1000)),
-        {part.name: ReaderPlace(part.name, Direction(part.direction.value)) for part in profile.readers},
+        places_of(profile),
         journal=journal,
         presenter=Presenter(
             directory, journal, clock, identity.credential_key_bytes, is_doubtful=bool(journal.report.found)

@@ -3,19 +3,35 @@
 The raw bytes of a credential end here: everything behind this module knows the keyed index only.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from agent.core.effects import Misread, ReaderChanged
 from agent.core.types import Credential, Now, Read
+from agent.errors import ConfigError
 from hardware.base import FaultReason, Medium, ReaderEvent, ReaderFault, Removed, Scan
+from hardware.profiles import Profile
+from hardware.sections.readers import CodeSection
 from rules.passes import Check
-from wire.credentials import credential_key
+from wire.credentials import CredentialError, check_canonical, credential_key
+from wire.forms import FORMS, read_form
 from wire.passes import is_pass
 from wire.vocabulary import CredentialKind, Direction
 
-_KINDS = {Medium.CARD_UID: CredentialKind.HF_UID, Medium.QR: CredentialKind.QR_STATIC}
+_KINDS = {
+    Medium.CARD_UID: CredentialKind.HF_UID,
+    Medium.QR: CredentialKind.QR_STATIC,
+    Medium.EM4100: CredentialKind.LF_EM4100,
+    Medium.HID: CredentialKind.LF_HID,
+}
 _MISREADS = frozenset(
-    {FaultReason.TORN_READ, FaultReason.OVERSIZE, FaultReason.UNSUPPORTED_CARD, FaultReason.ALREADY_PRESENT}
+    {
+        FaultReason.TORN_READ,
+        FaultReason.OVERSIZE,
+        FaultReason.UNSUPPORTED_CARD,
+        FaultReason.ALREADY_PRESENT,
+        FaultReason.GARBLED,
+        FaultReason.FLOOD,
+    }
 )
 _BACK = frozenset({FaultReason.READER_BACK, FaultReason.SERVICE_BACK})
 
@@ -26,6 +42,32 @@ class ReaderPlace:
 
     name: str
     direction: Direction
+
+
+def places_of(profile: Profile) -> dict[str, ReaderPlace]:
+    """Return the place of each reader by its name; raise ConfigError for a spelling that names no single card."""
+    for at, part in enumerate(profile.readers):
+        if isinstance(part, CodeSection) and part.form:
+            kind = _KINDS[part.medium]
+            whole = [form.name for form in FORMS[kind] if form.read is not None]
+            if part.form not in whole:
+                raise ConfigError(
+                    f"profile {profile.name}: readers[{at}].form: {part.form!r} does not name one {part.medium}; "
+                    f"set the reader to one of {', '.join(whole)}"
+                )
+    return {part.name: ReaderPlace(part.name, Direction(part.direction.value)) for part in profile.readers}
+
+
+def plain_of(scan: Scan, now: Now) -> Scan | Misread:
+    """Return the scan with the canonical bytes of what was shown, however its reader spelled them, or why it is none."""
+    kind = _KINDS[scan.medium]
+    try:
+        canonical = read_form(kind, scan.form, scan.data.decode(errors="replace")) if scan.form else scan.data
+        if not is_shown_pass(scan):
+            check_canonical(kind, canonical)
+    except CredentialError:  # it quotes what was read, so it goes no further
+        return Misread(scan.reader, FaultReason.GARBLED, f"no {kind} in {scan.form or 'its bytes'}", now)
+    return replace(scan, data=canonical, form="")
 
 
 def is_shown_pass(scan: Scan) -> bool:

@@ -18,6 +18,7 @@ from agent.core.effects import (
     Commanded,
     Effect,
     Input,
+    Misread,
     Opened,
     Opening,
     Presented,
@@ -37,7 +38,7 @@ from agent.core.effects import (
 from agent.core.types import EventId, OpenPromise
 from agent.errors import CommitUnknownError, StoreError
 from agent.presenting import Presenter
-from agent.reading import ReaderPlace, fault_of, is_presentation
+from agent.reading import ReaderPlace, fault_of, is_presentation, plain_of
 from agent.store.errors import DuplicatePromiseError, StepUsedError
 from agent.store.types import Draft
 from agent.supervise import StopError
@@ -132,7 +133,10 @@ class Station:
     def _input_of(self, happened: Input | ReaderEvent) -> Input | None:
         match happened:
             case Scan():
-                return Presented(self._presenter.facts(happened, self._places[happened.reader.partition(".")[0]]))
+                shown = plain_of(happened, self._clock.now())
+                if isinstance(shown, Misread):
+                    return shown
+                return Presented(self._presenter.facts(shown, self._places[shown.reader.partition(".")[0]]))
             case ReaderFault():
                 return fault_of(happened, self._places[happened.reader.partition(".")[0]], self._clock.now())
             case Removed():

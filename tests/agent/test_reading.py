@@ -1,10 +1,14 @@
 import pytest
 
 from agent.core.effects import Misread, ReaderChanged
-from agent.reading import ReaderPlace, fault_of, is_presentation, read_of
+from agent.core.types import Read
+from agent.errors import ConfigError
+from agent.reading import ReaderPlace, fault_of, is_presentation, places_of, plain_of, read_of
 from hardware.base import FaultReason, Medium, ReaderFault, Removed, Scan
+from hardware.profiles import Profile, parse_profile
 from tests.core.builders import now
 from wire.credentials import credential_key
+from wire.forms import FORMS
 from wire.vocabulary import CredentialKind, Direction
 
 pytestmark = pytest.mark.unit
@@ -13,19 +17,83 @@ KEY = bytes(32)
 PLACE = ReaderPlace("in", Direction.IN)
 
 
+def credential_read(scan: Scan) -> Read:
+    plain = plain_of(scan, now())
+    assert isinstance(plain, Scan)
+    return read_of(plain, PLACE, KEY)
+
+
 @pytest.mark.parametrize(
     ("medium", "kind"), [(Medium.CARD_UID, CredentialKind.HF_UID), (Medium.QR, CredentialKind.QR_STATIC)]
 )
 def test_a_scan_becomes_a_keyed_index_of_its_kind(medium: Medium, kind: CredentialKind) -> None:
-    uid = bytes.fromhex("04a1b2c3d4e5f6")
-    read = read_of(Scan("in.0", medium, uid, 77), PLACE, KEY)
+    uid = b"7 bytes"
+    read = credential_read(Scan("in.0", medium, uid, 77))
     assert (read.reader, read.direction, read.at_mono_ms) == ("in.0", Direction.IN, 77)
     assert (read.credential.kind, read.credential.key) == (kind, credential_key(KEY, kind, uid))
     assert uid.hex() not in repr(read)
 
 
+UID, EM4100, HID = bytes.fromhex("04A1B2C3"), bytes.fromhex("0102030405"), bytes.fromhex("1A760643")
+
+
+@pytest.mark.parametrize(
+    ("medium", "kind", "canonical"),
+    [
+        (Medium.CARD_UID, CredentialKind.HF_UID, UID),
+        (Medium.EM4100, CredentialKind.LF_EM4100, EM4100),
+        (Medium.HID, CredentialKind.LF_HID, HID),
+    ],
+)
+def test_every_whole_spelling_of_a_card_is_the_same_card(
+    medium: Medium, kind: CredentialKind, canonical: bytes
+) -> None:
+    keys = {
+        credential_read(Scan("in", medium, form.write(canonical).encode(), 0, form=form.name)).credential.key
+        for form in FORMS[kind]
+        if form.read is not None
+    }
+    assert keys == {credential_key(KEY, kind, canonical)}
+
+
+@pytest.mark.parametrize(
+    "scan",
+    [
+        Scan("in", Medium.EM4100, b"0012345678", 5, form="decimal"),
+        Scan("in", Medium.HID, b"0" * 26, 5, form="wiegand"),
+        Scan("in", Medium.CARD_UID, b"\xff\xfe", 5, form="hex"),
+        Scan("in", Medium.CARD_UID, bytes.fromhex("88a1b2c3"), 5),
+        Scan("in", Medium.QR, b"\xff", 5),
+    ],
+)
+def test_what_is_no_credential_in_its_spelling_is_a_misread_that_quotes_nothing(scan: Scan) -> None:
+    misread = plain_of(scan, now())
+    assert isinstance(misread, Misread)
+    assert misread.fault == FaultReason.GARBLED
+    assert "12345678" not in misread.detail
+
+
+def scanner(medium: str, form: str) -> Profile:
+    reader = f'driver = "evdev"\nusb_id = "0c2e:0b61"\nmedium = "{medium}"\nform = "{form}"'
+    return parse_profile(
+        'name = "desk"\ndescription = "A desk"\nlock_type = "none"\n'
+        f'[[readers]]\nname = "in"\ndirection = "in"\n{reader}\n'
+        '[light]\ndriver = "none"\n[buzzer]\ndriver = "none"\n'
+    )
+
+
+def test_places_come_from_the_profile() -> None:
+    assert places_of(scanner("em4100", "decimal")) == {"in": PLACE}
+
+
+@pytest.mark.parametrize(("medium", "form"), [("em4100", "decimal10"), ("hid", "number"), ("card_uid", "octal")])
+def test_spelling_that_names_no_single_card_is_refused_with_those_that_do(medium: str, form: str) -> None:
+    with pytest.raises(ConfigError, match=rf"readers\[0\]\.form: '{form}' .* set the reader to one of "):
+        places_of(scanner(medium, form))
+
+
 def test_leading_zeros_are_part_of_a_uid() -> None:
-    one, two = (read_of(Scan("in", Medium.CARD_UID, uid, 0), PLACE, KEY) for uid in (b"\0abc", b"\0\0bc"))
+    one, two = (credential_read(Scan("in", Medium.CARD_UID, uid, 0)) for uid in (b"\0abc", b"\0\0bc"))
     assert one.credential != two.credential
 
 

@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 
 from agent.core import station as core
-from agent.core.effects import Effect, Presented, Record, Recorded, Show, Unlock
+from agent.core.effects import Effect, Misread, Presented, Record, Recorded, Show, Unlock
 from agent.core.screen import State as ScreenState
 from agent.core.types import EventId, Facts
-from agent.reading import ReaderPlace, fault_of, read_of
+from agent.reading import ReaderPlace, fault_of, plain_of, read_of
 from hardware.base import FaultReason, Medium, ReaderEvent, ReaderFault, Removed, Scan
 from hardware.readers.slots import Selector, read_answer
 from tests.core.builders import DIRECTORY, now, row
@@ -54,7 +54,12 @@ def _present(data: bytes) -> None:
             state, effects = core.step(state, fault_of(event, place, now(event.at_mono_ms)))
             _check(effects, is_known=False, secret=b"")
             continue
-        read = read_of(event, place, KEY)
+        plain = plain_of(event, now(event.at_mono_ms))
+        if isinstance(plain, Misread):
+            state, effects = core.step(state, plain)
+            _check(effects, is_known=False, secret=event.data)
+            continue
+        read = read_of(plain, place, KEY)
         known = row(key=_KNOWN) if read.credential.key == _KNOWN else None
         is_known = event.medium is Medium.CARD_UID and event.data == KNOWN_UID
         holds((known is not None) == is_known, "two credentials never share a key")
