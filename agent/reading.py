@@ -59,7 +59,7 @@ def places_of(profile: Profile) -> dict[str, ReaderPlace]:
 
 
 def plain_of(scan: Scan, now: Now) -> Scan | Misread:
-    """Return the scan with the canonical bytes of what was shown, however its reader spelled them, or why it is none."""
+    """Return the scan with canonical bytes, however its reader spelled them, or why it shows no credential."""
     kind = _KINDS[scan.medium]
     try:
         canonical = read_form(kind, scan.form, scan.data.decode(errors="replace")) if scan.form else scan.data

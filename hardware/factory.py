@@ -24,12 +24,14 @@ class Driver(msgspec.Struct, frozen=True):
 
 
 _PCSC = "apt install python3-pyscard, or pip install 'doorstile[pcsc]'"
+_HID = "apt install python3-evdev, or pip install 'doorstile[hid]'"
 _GPIO = "apt install python3-lgpio, or pip install 'doorstile[gpio]'; let LG_WD name a folder that can be written"
 _LCD = "pip install 'doorstile[lcd]'"
 
 DRIVERS: Mapping[type[msgspec.Struct], Driver] = {
     profiles.SimulatedReader: Driver("hardware.sim:build_reader"),
     profiles.PcscReader: Driver("hardware.readers.pcsc:build_reader", _PCSC),
+    profiles.EvdevReader: Driver("hardware.readers.keyboard:build_reader", _HID),
     profiles.SimulatedStrike: Driver("hardware.sim:build_strike"),
     profiles.GpioStrike: Driver("hardware.outputs.gpio:build_strike", _GPIO),
     profiles.SimulatedTurnstile: Driver("hardware.outputs.simulated:build_turnstile"),

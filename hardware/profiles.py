@@ -48,7 +48,7 @@ from hardware.sections.parts import (
     Pull,
     SafeState,
 )
-from hardware.sections.readers import PcscReader, ReaderPart, SimulatedReader
+from hardware.sections.readers import EvdevReader, PcscReader, ReaderPart, SimulatedReader
 from hardware.sections.rules import problems
 
 __all__ = [
@@ -59,6 +59,7 @@ __all__ = [
     "Direction",
     "DisplayPart",
     "Egress",
+    "EvdevReader",
     "GpioBuzzer",
     "GpioInput",
     "GpioInterlock",

@@ -8,7 +8,7 @@ level=${1:?usage: tools/setup.sh demo|dev|test}
 case $level in
     demo) extras=central implied="dev test" ;;
     dev) extras=central,dev implied=test ;;
-    test) extras=central,dev,pcsc implied= ;;
+    test) extras=central,dev,pcsc,hid implied= ;;
     *) echo "setup.sh: level '$level' is not known; use demo, dev or test" >&2; exit 2 ;;
 esac
 
@@ -72,10 +72,10 @@ find_missing() {
     need vsmartcard-vpcd "virtual card reader behind pcscd" has_file '/usr/lib/pcsc/drivers/serial/libifdvpcd*'
     need libpcsclite-dev "headers to build pyscard" has_file '/usr/include/PCSC/winscard.h'
     need swig "builds pyscard" has_command swig
-    need gcc "builds pyscard" has_command gcc
-    need libc6-dev "builds pyscard" has_file '/usr/include/stdio.h'
+    need gcc "builds pyscard and evdev" has_command gcc
+    need libc6-dev "builds pyscard and evdev" has_file '/usr/include/stdio.h'
     case $("$python" -c 'import sys; print(sys.base_prefix)') in
-        /usr) need python3-dev "headers to build pyscard" has_headers ;;
+        /usr) need python3-dev "headers to build pyscard and evdev" has_headers ;;
     esac
     need redis-server "central's channel layer, for tests with several workers" has_command redis-server
     need postgresql "central's database, for the same tests" has_file '/usr/lib/postgresql/*/bin/initdb'

@@ -4,7 +4,13 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from hardware.base import Medium
+from hardware.readers.framing import Characters, Framing, Identity, Terminator
+from hardware.readers.layouts import LayoutName
 from hardware.sections.parts import Direction, Name, Part
+
+_Length = Annotated[int, msgspec.Meta(ge=1, le=2953)]
+_Form = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9_]*$", max_length=40)]
 
 
 class ReaderSection(Part, frozen=True, kw_only=True):
@@ -28,4 +34,49 @@ class PcscReader(ReaderSection, frozen=True, tag="pcsc"):
     index: Annotated[int, msgspec.Meta(ge=0, le=15)] = 0
 
 
-ReaderPart = SimulatedReader | PcscReader
+class CodeSection(ReaderSection, frozen=True, kw_only=True):
+    """A reader that spells out what it reads, ``medium`` in ``form``, framed as ``hardware.readers.framing`` says.
+
+    ``form`` is one of those in the table of credentials (``decimal``, ``hex``, ``facility_number``); a code needs none.
+    """
+
+    medium: Medium = Medium.QR
+    form: _Form = ""
+    terminator: Terminator = Terminator.ENTER
+    gap_ms: Annotated[int, msgspec.Meta(ge=5, le=500)] = 100
+    min_length: _Length = 4
+    max_length: _Length = 128
+    characters: Characters = Characters.PRINTABLE
+    per_second: Annotated[int, msgspec.Meta(ge=1, le=50)] = 10
+
+    @property
+    def identity(self) -> Identity:
+        return Identity(self.name, self.medium, self.form)
+
+    @property
+    def framing(self) -> Framing:
+        return Framing(
+            terminator=self.terminator,
+            gap_ms=self.gap_ms,
+            min_length=self.min_length,
+            max_length=self.max_length,
+            characters=self.characters,
+            per_second=self.per_second,
+        )
+
+
+class EvdevReader(CodeSection, frozen=True, tag="evdev"):
+    """A card reader or code scanner that types like a keyboard.
+
+    ``usb_id`` is its vendor and product, ``usb_port`` the socket as the kernel names it (needed where two scanners are
+    alike), ``layout`` the keyboard that the scanner itself is set to, whatever the console's is. ``caps_lock`` says
+    that it is set to type for a host whose CapsLock is on.
+    """
+
+    usb_id: Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{4}:[0-9a-f]{4}$")]
+    usb_port: Annotated[str, msgspec.Meta(min_length=1, max_length=120)] | None = None
+    layout: LayoutName = LayoutName.US
+    caps_lock: bool = False
+
+
+ReaderPart = SimulatedReader | PcscReader | EvdevReader

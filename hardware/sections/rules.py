@@ -18,6 +18,7 @@ from hardware.sections.door import Profile
 from hardware.sections.inputs import GpioInput, InputPull
 from hardware.sections.outputs import CharacterLcd, GpioLight, GpioStrike, GpioTurnstile
 from hardware.sections.parts import Contact, Direction, Egress, GpioLine, LockType, Pull, SafeState
+from hardware.sections.reader_rules import reader_problems
 
 I2C_LINES = (2, 3)
 """SDA and SCL of bus 1, with pull-ups on the board."""
@@ -30,6 +31,7 @@ def problems(profile: Profile) -> Iterator[str]:
     """Say what is wrong with a profile, each with its full key, the value and the remedy."""
     yield from _name_problems("readers", [part.name for part in profile.readers])
     yield from _name_problems("inputs", [part.name for part in profile.inputs])
+    yield from reader_problems(profile.readers)
     yield from _lock_problems(profile)
     yield from _egress_problems(profile)
     yield from _input_problems(profile)

@@ -4,6 +4,6 @@ from typing import Final
 
 NAMES: Final = (
     "agent_session", "central_session", "configuration", "credential", "enrolment_answer", "enrolment_request",
-    "events", "frames_from_agent", "frames_from_central", "import", "ledger", "panel", "passes", "presentation",
+    "events", "frames_from_agent", "frames_from_central", "import", "keys", "ledger", "panel", "passes", "presentation",
     "profile", "reader_names", "refusal", "token",
 )  # fmt: skip

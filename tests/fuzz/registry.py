@@ -2,12 +2,23 @@
 
 from typing import Final
 
-from tests.fuzz import frames, importing, joining, ledger, panel, passing, presenting, sessions, settings
+from tests.fuzz import (
+    frames,
+    importing,
+    joining,
+    ledger,
+    panel,
+    passing,
+    presenting,
+    sessions,
+    settings,
+    typing_readers,
+)
 from tests.fuzz.target import Target
 
 TARGETS: Final[dict[str, Target]] = {
     target.name: target
-    for module in (frames, sessions, settings, joining, presenting, passing, panel, ledger, importing)
+    for module in (frames, sessions, settings, joining, presenting, passing, panel, ledger, importing, typing_readers)
     for target in module.TARGETS
 }
 """By name."""

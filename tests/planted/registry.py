@@ -36,6 +36,7 @@ class PlantedBug:
 MODULES: Final[tuple[str, ...]] = (
     "tests.planted.door",
     "tests.planted.wiring",
+    "tests.planted.readers",
     "tests.planted.linking",
     "tests.planted.journaling",
     "tests.planted.ledger",

@@ -37,10 +37,10 @@ async def component(*words: str) -> str:
 @TABLE.row(
     "F26-F27",
     "half reads dropped; bound again within 10 s; alarm",
-    "real pcscd restarted, reader gone and back, torn answers",
+    "real pcscd restarted, reader gone and back, torn answers; scanners replugged in the middle of codes",
 )
 async def pcscd_restarted(_lab: Lab) -> str | None:
-    return await component("tests/hardware/test_pcsc_service.py", "tests/hardware/test_pcsc_faults.py")
+    return await component(*(f"tests/hardware/test_{name}.py" for name in ("pcsc_service", "pcsc_faults", "keyboard")))
 
 
 @TABLE.row(
@@ -113,9 +113,13 @@ async def hostile_codes(lab: Lab) -> str | None:
     return f"{len(codes)} codes, all denied and recorded by their keyed index"
 
 
-TABLE.not_run(
-    "F34-F35", "bounded and resynchronised; canonical or rejected", "serial and keyboard readers do not exist yet"
+@TABLE.row(
+    "F34-F35",
+    "bounded and resynchronised; canonical or rejected",
+    "the decoders' own tests: five layouts, CapsLock, floods, control and look-alike characters",
 )
+async def floods_and_layouts(_lab: Lab) -> str | None:
+    return await component(*(f"tests/hardware/test_{name}.py" for name in ("framing", "wedge", "layouts")))
 
 
 @TABLE.row("F36-F37", "out of service; stop commanding", "no GPIO chip here; the GPIO and pulse drivers' own tests")

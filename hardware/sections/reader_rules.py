@@ -1,0 +1,38 @@
+"""What must hold of readers: a torn code never passes for a whole one, and no reader passes for another."""
+
+from collections.abc import Iterator, Sequence
+
+from hardware.base import Medium
+from hardware.readers.framing import Terminator
+from hardware.sections.readers import CodeSection, EvdevReader, ReaderPart
+
+
+def reader_problems(parts: Sequence[ReaderPart]) -> Iterator[str]:
+    """Say what is wrong with the readers of a profile, each with its full key, the value and the remedy."""
+    scanners: list[EvdevReader] = []
+    for at, part in enumerate(parts):
+        key = f"readers[{at}]"
+        if isinstance(part, CodeSection):
+            yield from _code_problems(key, part)
+        if isinstance(part, EvdevReader):
+            other = next((scanner for scanner in scanners if _could_be(part, scanner)), None)
+            if other is not None:
+                yield f"{key}.usb_id: {part.usb_id} is also {other.name!r}; give each of the two its own usb_port"
+            scanners.append(part)
+
+
+def _could_be(part: EvdevReader, other: EvdevReader) -> bool:
+    has_no_port = None in (part.usb_port, other.usb_port)
+    return part.usb_id == other.usb_id and (has_no_port or part.usb_port == other.usb_port)
+
+
+def _code_problems(key: str, part: CodeSection) -> Iterator[str]:
+    if part.min_length > part.max_length:
+        yield f"{key}.min_length: {part.min_length} is above max_length {part.max_length}; lower it"
+    if part.terminator is Terminator.NONE and part.min_length != part.max_length:
+        yield (
+            f'{key}.terminator: "none" with codes of {part.min_length} to {part.max_length} characters takes a torn '
+            "code for a whole one; set the reader to send a terminator, or make min_length and max_length equal"
+        )
+    if part.medium is not Medium.QR and not part.form:
+        yield f'{key}.form: missing; say how the reader spells a {part.medium}, such as form = "decimal" or "hex"'

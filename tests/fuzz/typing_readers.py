@@ -1,0 +1,81 @@
+"""What readers type and send: keys of a scanner."""
+
+from collections.abc import Iterator
+
+from hardware.base import Medium, ReaderEvent, ReaderFault, Scan
+from hardware.readers.framing import Characters, Framing, Identity, Terminator
+from hardware.readers.keys import KeyMoved
+from hardware.readers.layouts import LayoutName
+from hardware.readers.wedge import Wedge
+from tests.fuzz.target import Cursor, Target, holds
+from tests.hardware.typist import ENTER, Typist
+
+_MIN, _MAX, _GAP_MS = 4, 32, 100
+_IDENTITY = Identity("in", Medium.QR)
+
+
+def _framing(cursor: Cursor) -> Framing:
+    return Framing(
+        terminator=cursor.choice(tuple(Terminator)),
+        gap_ms=_GAP_MS,
+        min_length=_MIN,
+        max_length=_MAX,
+        characters=cursor.choice(tuple(Characters)),
+        per_second=50,
+    )
+
+
+def _type(data: bytes) -> None:
+    """Any keys at any pace: no code is longer than what was pressed without a pause, and no fault quotes a code."""
+    cursor = Cursor(data)
+    framing, layout = _framing(cursor), cursor.choice(tuple(LayoutName))
+    wedge = Wedge(_IDENTITY, framing, layout, 0, caps_lock=bool(cursor.number() & 1))
+    at_ms, pressed, last_ms = 0, 0, 0
+    while not cursor.is_over:
+        what, code = cursor.number(), cursor.number()
+        at_ms += cursor.number() * 2
+        if what % 16 == 15:
+            check(wedge.tick(at_ms), framing, pressed)
+            continue
+        if what % 16 == 14:
+            check(wedge.overrun(at_ms), framing, pressed)
+            last_ms = at_ms
+            continue
+        if what % 3 == 1 and at_ms - last_ms > _GAP_MS:
+            check(wedge.tick(at_ms), framing, pressed)
+            pressed = 0
+        if what % 3 == 1:
+            last_ms, pressed = at_ms, pressed + 1
+        check(wedge.key(code, what % 3, at_ms), framing, pressed)
+    check(wedge.abandon(at_ms), framing, pressed)
+
+
+def check(events: list[ReaderEvent], framing: Framing, given: int) -> None:
+    """Hold what is true of everything that a framing lets out, after so many characters without a pause."""
+    for event in events:
+        if isinstance(event, Scan):
+            text = event.data.decode()
+            holds(framing.min_length <= len(text) <= framing.max_length, "a code has its length")
+            holds(all(framing.characters.has(character) for character in text), "a code has its characters")
+            holds(len(text) <= given, "no character is invented, and none comes from before a pause")
+        elif isinstance(event, ReaderFault):
+            holds(len(event.detail) <= 80, "a fault is short")
+
+
+def _typed() -> Iterator[bytes]:
+    for at, layout in enumerate(LayoutName):
+        typist = Typist(layout, at_ms=0)
+        keys = [*typist.line("12345678"), *typist.text("Ab-0^"), *typist.stroke(ENTER)]
+        yield bytes([0, 2, at, 0]) + _told(keys)
+    yield bytes([2, 0, 0, 1]) + _told([*Typist(LayoutName.US, at_ms=0).text("1234")]) + b"\x0f\x00\xff"
+
+
+def _told(keys: list[KeyMoved]) -> bytes:
+    told, last_ms = b"", 0
+    for key in keys:
+        told += bytes([key.value, key.code, min(255, (key.at_mono_ms - last_ms) // 2)])
+        last_ms = key.at_mono_ms
+    return told
+
+
+TARGETS = (Target("keys", "keys that a scanner presses", _type, _typed),)

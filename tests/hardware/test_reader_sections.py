@@ -1,0 +1,69 @@
+"""Sections of readers that spell codes out: what is refused because a torn or another's code would pass for a read."""
+
+import pytest
+
+from hardware.base import Medium
+from hardware.errors import ProfileError
+from hardware.profiles import EvdevReader, parse_profile
+from hardware.readers.framing import Characters, Framing, Identity, Terminator
+
+pytestmark = pytest.mark.unit
+
+SCANNER = """
+[[readers]]
+name = "in"
+driver = "evdev"
+direction = "in"
+usb_id = "0c2e:0b61"
+"""
+
+
+def profile(*readers: str) -> str:
+    head = 'name = "desk"\ndescription = "A desk"\nlock_type = "none"\n'
+    return head + "".join(readers) + '[light]\ndriver = "none"\n[buzzer]\ndriver = "none"\n'
+
+
+def test_section_says_whose_reads_they_are_and_how_they_are_framed() -> None:
+    text = SCANNER + (
+        'medium = "em4100"\nform = "decimal"\nterminator = "none"\ngap_ms = 50\nmin_length = 13\nmax_length = 13\n'
+        'characters = "decimal"\nper_second = 3\nlayout = "be"\ncaps_lock = true\nusb_port = "usb-1"\n'
+    )
+    (part,) = parse_profile(profile(text)).readers
+    assert isinstance(part, EvdevReader)
+    assert part.identity == Identity("in", Medium.EM4100, "decimal")
+    assert part.framing == Framing(
+        terminator=Terminator.NONE,
+        gap_ms=50,
+        min_length=13,
+        max_length=13,
+        characters=Characters.DECIMAL,
+        per_second=3,
+    )
+
+
+@pytest.mark.parametrize(
+    ("more", "refusal"),
+    [
+        ('terminator = "none"', "takes a torn code for a whole one"),
+        ("min_length = 9\nmax_length = 8", "min_length: 9 is above max_length 8; lower it"),
+        ('medium = "card_uid"', "form: missing; say how the reader spells a card_uid"),
+        ("gap_ms = 501", "gap_ms"),
+        ('layout = "dvorak"', "layout"),
+    ],
+)
+def test_section_is_refused(more: str, refusal: str) -> None:
+    with pytest.raises(ProfileError, match=rf"readers\[0\]\..*{refusal}|{refusal}"):
+        parse_profile(profile(f"{SCANNER}{more}\n"))
+
+
+@pytest.mark.parametrize("ports", [("", ""), ('usb_port = "usb-1"', ""), ('usb_port = "usb-1"',) * 2])
+def test_two_scanners_that_cannot_be_told_apart_are_refused(ports: tuple[str, str]) -> None:
+    other = SCANNER.replace('name = "in"', 'name = "out"')
+    with pytest.raises(ProfileError, match=r"readers\[1\]\.usb_id: 0c2e:0b61 is also 'in'; .* its own usb_port"):
+        parse_profile(profile(f"{SCANNER}{ports[0]}\n", f"{other}{ports[1]}\n"))
+
+
+def test_two_scanners_alike_in_two_sockets_are_two_readers() -> None:
+    other = SCANNER.replace('name = "in"', 'name = "out"')
+    parsed = parse_profile(profile(f'{SCANNER}usb_port = "usb-1"\n', f'{other}usb_port = "usb-2"\n'))
+    assert [part.name for part in parsed.readers] == ["in", "out"]
