@@ -32,6 +32,7 @@ DRIVERS: Mapping[type[msgspec.Struct], Driver] = {
     profiles.SimulatedReader: Driver("hardware.sim:build_reader"),
     profiles.PcscReader: Driver("hardware.readers.pcsc:build_reader", _PCSC),
     profiles.EvdevReader: Driver("hardware.readers.keyboard:build_reader", _HID),
+    profiles.SerialReader: Driver("hardware.readers.serial_line:build_reader"),
     profiles.SimulatedStrike: Driver("hardware.sim:build_strike"),
     profiles.GpioStrike: Driver("hardware.outputs.gpio:build_strike", _GPIO),
     profiles.SimulatedTurnstile: Driver("hardware.outputs.simulated:build_turnstile"),

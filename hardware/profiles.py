@@ -48,7 +48,7 @@ from hardware.sections.parts import (
     Pull,
     SafeState,
 )
-from hardware.sections.readers import EvdevReader, PcscReader, ReaderPart, SimulatedReader
+from hardware.sections.readers import EvdevReader, PcscReader, ReaderPart, SerialReader, SimulatedReader
 from hardware.sections.rules import problems
 
 __all__ = [
@@ -81,6 +81,7 @@ __all__ = [
     "Pull",
     "ReaderPart",
     "SafeState",
+    "SerialReader",
     "SimulatedBuzzer",
     "SimulatedDisplay",
     "SimulatedInput",

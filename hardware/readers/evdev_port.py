@@ -24,7 +24,7 @@ DEV: Final = Path("/dev/input")
 
 
 class EvdevPort:
-    """A ``KeyPort`` on a real input device. OSError where it cannot be opened, or cannot be had exclusively (EBUSY)."""
+    """A ``Port`` on a real input device. OSError where it cannot be opened, or cannot be had exclusively (EBUSY)."""
 
     def __init__(self, event: str) -> None:
         self._device = evdev.InputDevice(str(DEV / event))

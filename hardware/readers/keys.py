@@ -1,6 +1,4 @@
-"""What an input device tells, and the face of one that is held. Pure."""
-
-from typing import Protocol
+"""What an input device tells."""
 
 from msgspec import Struct
 
@@ -20,15 +18,3 @@ class KeysLost(Struct, frozen=True):
 
 
 KeyEvent = KeyMoved | KeysLost
-
-
-class KeyPort(Protocol):
-    """An open input device that nobody else hears."""
-
-    def fileno(self) -> int: ...
-
-    def read(self) -> list[KeyEvent]:
-        """Return what waits, oldest first; empty when nothing does. OSError when the device has left."""
-
-    def close(self) -> None:
-        """Let go of the device. Idempotent."""

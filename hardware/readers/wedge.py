@@ -7,6 +7,7 @@ means that an event was lost, and spoils the code: a digit is never invented and
 from hardware.base import FaultReason, ReaderEvent
 from hardware.readers import layouts
 from hardware.readers.framing import Framer, Framing, Identity, Terminator
+from hardware.readers.keys import KeyEvent, KeyMoved
 from hardware.readers.layouts import LAYOUTS, LayoutName
 
 _TERMINATORS = {Terminator.ENTER: layouts.ENTERS, Terminator.TAB: frozenset({layouts.TAB})}
@@ -40,6 +41,12 @@ class Wedge:
     def abandon(self, at_mono_ms: int) -> list[ReaderEvent]:
         """The device is gone."""
         return self._framer.abandon(at_mono_ms)
+
+    def take(self, event: KeyEvent) -> list[ReaderEvent]:
+        """Take what the device told."""
+        if isinstance(event, KeyMoved):
+            return self.key(event.code, event.value, event.at_mono_ms)
+        return self.overrun(event.at_mono_ms)
 
     def overrun(self, at_mono_ms: int) -> list[ReaderEvent]:
         """The kernel dropped events (SYN_DROPPED): what is being typed is lost, and so is which keys are down."""

@@ -4,12 +4,13 @@ from collections.abc import Iterator, Sequence
 
 from hardware.base import Medium
 from hardware.readers.framing import Terminator
-from hardware.sections.readers import CodeSection, EvdevReader, ReaderPart
+from hardware.sections.readers import CodeSection, EvdevReader, ReaderPart, SerialReader
 
 
 def reader_problems(parts: Sequence[ReaderPart]) -> Iterator[str]:
     """Say what is wrong with the readers of a profile, each with its full key, the value and the remedy."""
     scanners: list[EvdevReader] = []
+    lines: dict[str, str] = {}
     for at, part in enumerate(parts):
         key = f"readers[{at}]"
         if isinstance(part, CodeSection):
@@ -19,6 +20,10 @@ def reader_problems(parts: Sequence[ReaderPart]) -> Iterator[str]:
             if other is not None:
                 yield f"{key}.usb_id: {part.usb_id} is also {other.name!r}; give each of the two its own usb_port"
             scanners.append(part)
+        if isinstance(part, SerialReader):
+            if part.device in lines:
+                yield f"{key}.device: {part.device} is also {lines[part.device]!r}; give each reader its own line"
+            lines[part.device] = part.name
 
 
 def _could_be(part: EvdevReader, other: EvdevReader) -> bool:

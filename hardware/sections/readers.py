@@ -9,6 +9,7 @@ from hardware.readers.framing import Characters, Framing, Identity, Terminator
 from hardware.readers.layouts import LayoutName
 from hardware.sections.parts import Direction, Name, Part
 
+_STABLE_TTY = r"^/dev/(serial/by-(id|path)/[^/]+|serial[0-9]|ttyAMA[0-9]+|ttyS[0-9]+)$"
 _Length = Annotated[int, msgspec.Meta(ge=1, le=2953)]
 _Form = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9_]*$", max_length=40)]
 
@@ -79,4 +80,11 @@ class EvdevReader(CodeSection, frozen=True, tag="evdev"):
     caps_lock: bool = False
 
 
-ReaderPart = SimulatedReader | PcscReader | EvdevReader
+class SerialReader(CodeSection, frozen=True, tag="serial"):
+    """A code scanner on a serial line or a CDC port; ``device`` is one of the names that stay."""
+
+    device: Annotated[str, msgspec.Meta(pattern=_STABLE_TTY, max_length=200)]
+    baud: Literal[9600, 19200, 38400, 57600, 115200] = 9600
+
+
+ReaderPart = SimulatedReader | PcscReader | EvdevReader | SerialReader

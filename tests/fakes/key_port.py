@@ -13,7 +13,7 @@ PORT: Final = "usb-0000:01:00.0-1.2"
 
 
 class FakeKeyPort:
-    """A ``KeyPort`` on a pipe: a byte in it wakes the loop, the events themselves wait beside it."""
+    """A ``Port`` on a pipe: a byte in it wakes the loop, the events themselves wait beside it."""
 
     def __init__(self) -> None:
         self._reading, self._writing = os.pipe2(os.O_NONBLOCK)

@@ -1,4 +1,4 @@
-"""What readers type and send: keys of a scanner."""
+"""What readers type and send: keys of a scanner, bytes of a serial line."""
 
 from collections.abc import Iterator
 
@@ -6,6 +6,7 @@ from hardware.base import Medium, ReaderEvent, ReaderFault, Scan
 from hardware.readers.framing import Characters, Framing, Identity, Terminator
 from hardware.readers.keys import KeyMoved
 from hardware.readers.layouts import LayoutName
+from hardware.readers.serial_codes import Received, SerialCodes
 from hardware.readers.wedge import Wedge
 from tests.fuzz.target import Cursor, Target, holds
 from tests.hardware.typist import ENTER, Typist
@@ -78,4 +79,32 @@ def _told(keys: list[KeyMoved]) -> bytes:
     return told
 
 
-TARGETS = (Target("keys", "keys that a scanner presses", _type, _typed),)
+def _send(data: bytes) -> None:
+    """Any bytes at any pace: the same holds, and cut otherwise they say the same."""
+    cursor = Cursor(data)
+    framing = _framing(cursor)
+    line = SerialCodes(_IDENTITY, framing, 0)
+    at_ms, given, last_ms = 0, 0, 0
+    while not cursor.is_over:
+        at_ms += cursor.number() * 2
+        piece = cursor.take(cursor.number() % 32)
+        if at_ms - last_ms > _GAP_MS:
+            check(line.tick(at_ms), framing, given)
+            given = 0
+        if piece:
+            last_ms, given = at_ms, given + len(piece)
+            check(line.take(Received(piece, at_ms)), framing, given)
+    check(line.abandon(at_ms), framing, given)
+
+
+def _sent() -> Iterator[bytes]:
+    for text in ("12345678\r\n", "Grüße 42\n", "1234\x13\x005678\r12345678\r", "\ud7ff\t1234\t"):
+        data = text.encode()
+        yield bytes([0, 2, 100, len(data) % 32]) + data + b"\xff\x00"
+        yield bytes([1, 2, 100, 4]) + data[:4] + bytes([10, len(data) - 4]) + data[4:]
+
+
+TARGETS = (
+    Target("keys", "keys that a scanner presses", _type, _typed),
+    Target("serial", "bytes that a serial scanner sends", _send, _sent),
+)

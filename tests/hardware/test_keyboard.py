@@ -162,7 +162,7 @@ async def test_keys_come_before_the_end_of_a_pause_however_late_the_loop_is(bus:
         typist = Typist(LayoutName.US, stroke_ms=10, at_ms=2000)
         bus.ports["event3"].press(*typist.text("1234"))
         await until(lambda: not bus.ports["event3"]._waiting)
-        bound = reader._bound["event3"]
+        bound = reader._held["event3"]
         bound._loop.remove_reader(bus.ports["event3"].fileno())
         bus.ports["event3"].press(*typist.line("5678"))
         now[0] = 9000

@@ -71,7 +71,13 @@ def changed(*replacements: tuple[str, str]) -> str:
 
 
 def test_shipped_profiles_load_under_their_own_name() -> None:
-    assert shipped_profiles() == ("acr122u-kiosk", "acr122u-relay", "simulated", "simulated-turnstile", "usb-scanner-kiosk")
+    assert shipped_profiles() == (
+        "acr122u-kiosk",
+        "acr122u-relay",
+        "simulated",
+        "simulated-turnstile",
+        "usb-scanner-kiosk",
+    )
     for name in shipped_profiles():
         assert load_profile(name).name == name
 
@@ -134,7 +140,7 @@ def test_event_of_an_unknown_reader_is_an_error() -> None:
         pytest.param(
             'driver = "pcsc"',
             'driver = "nfc"',
-            "readers[0].driver: no driver 'nfc'; use one of evdev, pcsc, simulated",
+            "readers[0].driver: no driver 'nfc'; use one of evdev, pcsc, serial, simulated",
             id="unknown reader driver",
         ),
         pytest.param(

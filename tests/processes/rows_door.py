@@ -116,10 +116,12 @@ async def hostile_codes(lab: Lab) -> str | None:
 @TABLE.row(
     "F34-F35",
     "bounded and resynchronised; canonical or rejected",
-    "the decoders' own tests: five layouts, CapsLock, floods, control and look-alike characters",
+    "the decoders' own tests: five layouts, CapsLock, floods, NUL, XOFF, look-alike characters",
 )
 async def floods_and_layouts(_lab: Lab) -> str | None:
-    return await component(*(f"tests/hardware/test_{name}.py" for name in ("framing", "wedge", "layouts")))
+    return await component(
+        *(f"tests/hardware/test_{name}.py" for name in ("framing", "wedge", "layouts", "serial_codes"))
+    )
 
 
 @TABLE.row("F36-F37", "out of service; stop commanding", "no GPIO chip here; the GPIO and pulse drivers' own tests")
