@@ -10,7 +10,7 @@ from agent.core.types import Credential, Now, Read
 from agent.errors import ConfigError
 from hardware.base import FaultReason, Medium, ReaderEvent, ReaderFault, Removed, Scan
 from hardware.profiles import Profile
-from hardware.sections.readers import CodeSection
+from hardware.sections.readers import SpellingSection
 from rules.passes import Check
 from wire.credentials import CredentialError, check_canonical, credential_key
 from wire.forms import FORMS, read_form
@@ -47,7 +47,7 @@ class ReaderPlace:
 def places_of(profile: Profile) -> dict[str, ReaderPlace]:
     """Return the place of each reader by its name; raise ConfigError for a spelling that names no single card."""
     for at, part in enumerate(profile.readers):
-        if isinstance(part, CodeSection) and part.form:
+        if isinstance(part, SpellingSection) and part.form:
             kind = _KINDS[part.medium]
             whole = [form.name for form in FORMS[kind] if form.read is not None]
             if part.form not in whole:

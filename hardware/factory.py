@@ -33,6 +33,7 @@ DRIVERS: Mapping[type[msgspec.Struct], Driver] = {
     profiles.PcscReader: Driver("hardware.readers.pcsc:build_reader", _PCSC),
     profiles.EvdevReader: Driver("hardware.readers.keyboard:build_reader", _HID),
     profiles.SerialReader: Driver("hardware.readers.serial_line:build_reader"),
+    profiles.WiegandReader: Driver("hardware.readers.wiegand:build_reader", _GPIO),
     profiles.SimulatedStrike: Driver("hardware.sim:build_strike"),
     profiles.GpioStrike: Driver("hardware.outputs.gpio:build_strike", _GPIO),
     profiles.SimulatedTurnstile: Driver("hardware.outputs.simulated:build_turnstile"),

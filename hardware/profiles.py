@@ -48,7 +48,14 @@ from hardware.sections.parts import (
     Pull,
     SafeState,
 )
-from hardware.sections.readers import EvdevReader, PcscReader, ReaderPart, SerialReader, SimulatedReader
+from hardware.sections.readers import (
+    EvdevReader,
+    PcscReader,
+    ReaderPart,
+    SerialReader,
+    SimulatedReader,
+    WiegandReader,
+)
 from hardware.sections.rules import problems
 
 __all__ = [
@@ -92,6 +99,7 @@ __all__ = [
     "SimulatedTurnstile",
     "StrikePart",
     "TurnstilePart",
+    "WiegandReader",
     "driver_parts",
     "load_profile",
     "parse_profile",

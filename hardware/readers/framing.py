@@ -78,7 +78,7 @@ class Framer:
         self._text: list[str] = []
         self._began_ms = since_mono_ms
         self._spoiled: tuple[FaultReason, str] | None = None
-        self._throttle = _Throttle(framing.per_second)
+        self._throttle = Throttle(framing.per_second)
 
     @property
     def due_mono_ms(self) -> int | None:
@@ -170,7 +170,7 @@ class Framer:
         return Scan(reader, self._identity.medium, text.encode(), self._began_ms, form=self._identity.form)
 
 
-class _Throttle:
+class Throttle:
     """Lets through what people can present; a flood is reported once and ends with a second of silence."""
 
     def __init__(self, per_second: int) -> None:

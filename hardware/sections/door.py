@@ -21,7 +21,7 @@ from hardware.sections.outputs import (
     TurnstilePart,
 )
 from hardware.sections.parts import Egress, GpioLine, LockType, Name
-from hardware.sections.readers import ReaderPart
+from hardware.sections.readers import ReaderPart, WiegandReader
 
 
 class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -86,3 +86,13 @@ class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     def gpio_inputs(self) -> dict[str, GpioInput]:
         """Every input line by its full key in the file."""
         return {f"inputs[{at}]": part for at, part in enumerate(self.inputs) if isinstance(part, GpioInput)}
+
+    @property
+    def reader_lines(self) -> dict[str, int]:
+        """Every line of a Wiegand reader by its full key in the file."""
+        return {
+            f"readers[{at}].{wire}": line
+            for at, part in enumerate(self.readers)
+            if isinstance(part, WiegandReader)
+            for wire, line in (("d0", part.d0), ("d1", part.d1))
+        }

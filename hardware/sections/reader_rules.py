@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from hardware.base import Medium
 from hardware.readers.framing import Terminator
-from hardware.sections.readers import CodeSection, EvdevReader, ReaderPart, SerialReader
+from hardware.sections.readers import CodeSection, EvdevReader, ReaderPart, SerialReader, SpellingSection
 
 
 def reader_problems(parts: Sequence[ReaderPart]) -> Iterator[str]:
@@ -13,6 +13,8 @@ def reader_problems(parts: Sequence[ReaderPart]) -> Iterator[str]:
     lines: dict[str, str] = {}
     for at, part in enumerate(parts):
         key = f"readers[{at}]"
+        if isinstance(part, SpellingSection) and part.medium is not Medium.QR and not part.form:
+            yield f'{key}.form: missing; say how the reader spells a {part.medium}, such as form = "decimal" or "hex"'
         if isinstance(part, CodeSection):
             yield from _code_problems(key, part)
         if isinstance(part, EvdevReader):
@@ -39,5 +41,3 @@ def _code_problems(key: str, part: CodeSection) -> Iterator[str]:
             f'{key}.terminator: "none" with codes of {part.min_length} to {part.max_length} characters takes a torn '
             "code for a whole one; set the reader to send a terminator, or make min_length and max_length equal"
         )
-    if part.medium is not Medium.QR and not part.form:
-        yield f'{key}.form: missing; say how the reader spells a {part.medium}, such as form = "decimal" or "hex"'

@@ -7,7 +7,9 @@ import msgspec
 from hardware.base import Medium
 from hardware.readers.framing import Characters, Framing, Identity, Terminator
 from hardware.readers.layouts import LayoutName
-from hardware.sections.parts import Direction, Name, Part
+from hardware.readers.wiegand_frames import FRAME_BITS, Pulses
+from hardware.sections.inputs import InputPull
+from hardware.sections.parts import Direction, LineNumber, Name, Part
 
 _STABLE_TTY = r"^/dev/(serial/by-(id|path)/[^/]+|serial[0-9]|ttyAMA[0-9]+|ttyS[0-9]+)$"
 _Length = Annotated[int, msgspec.Meta(ge=1, le=2953)]
@@ -35,24 +37,29 @@ class PcscReader(ReaderSection, frozen=True, tag="pcsc"):
     index: Annotated[int, msgspec.Meta(ge=0, le=15)] = 0
 
 
-class CodeSection(ReaderSection, frozen=True, kw_only=True):
-    """A reader that spells out what it reads, ``medium`` in ``form``, framed as ``hardware.readers.framing`` says.
+class SpellingSection(ReaderSection, frozen=True, kw_only=True):
+    """A reader that spells out what it reads, ``medium`` in ``form``.
 
     ``form`` is one of those in the table of credentials (``decimal``, ``hex``, ``facility_number``); a code needs none.
     """
 
     medium: Medium = Medium.QR
     form: _Form = ""
+
+    @property
+    def identity(self) -> Identity:
+        return Identity(self.name, self.medium, self.form)
+
+
+class CodeSection(SpellingSection, frozen=True, kw_only=True):
+    """A reader of characters, framed as ``hardware.readers.framing`` says."""
+
     terminator: Terminator = Terminator.ENTER
     gap_ms: Annotated[int, msgspec.Meta(ge=5, le=500)] = 100
     min_length: _Length = 4
     max_length: _Length = 128
     characters: Characters = Characters.PRINTABLE
     per_second: Annotated[int, msgspec.Meta(ge=1, le=50)] = 10
-
-    @property
-    def identity(self) -> Identity:
-        return Identity(self.name, self.medium, self.form)
 
     @property
     def framing(self) -> Framing:
@@ -87,4 +94,22 @@ class SerialReader(CodeSection, frozen=True, tag="serial"):
     baud: Literal[9600, 19200, 38400, 57600, 115200] = 9600
 
 
-ReaderPart = SimulatedReader | PcscReader | EvdevReader | SerialReader
+class WiegandReader(SpellingSection, frozen=True, kw_only=True, tag="wiegand"):
+    """A reader on the wires D0 and D1. Limits of a pulse in µs; ``gap_ms`` is the pause that ends a frame."""
+
+    d0: LineNumber
+    d1: LineNumber
+    pull: InputPull = InputPull.UP
+    medium: Medium = Medium.HID
+    form: _Form = "wiegand"
+    bits: Annotated[tuple[Literal[26, 34, 37], ...], msgspec.Meta(min_length=1)] = FRAME_BITS
+    min_pulse_us: Annotated[int, msgspec.Meta(ge=0, le=100)] = 10
+    max_pulse_us: Annotated[int, msgspec.Meta(ge=100, le=20_000)] = 1000
+    gap_ms: Annotated[int, msgspec.Meta(ge=5, le=500)] = 25
+
+    @property
+    def pulses(self) -> Pulses:
+        return Pulses(min_us=self.min_pulse_us, max_us=self.max_pulse_us, gap_ms=self.gap_ms, bits=self.bits)
+
+
+ReaderPart = SimulatedReader | PcscReader | EvdevReader | SerialReader | WiegandReader

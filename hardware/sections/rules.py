@@ -139,7 +139,7 @@ def _line_problems(profile: Profile) -> Iterator[str]:
     if isinstance(profile.light, GpioLight) and not profile.light.lines:
         yield 'light: no LED; name at least one of [light.red], [light.green], [light.blue], or driver = "none"'
     outputs, inputs = profile.gpio_lines, profile.gpio_inputs
-    used = (*outputs, *inputs)
+    used = (*outputs, *inputs, *profile.reader_lines)
     if used and profile.pin_factory is None:
         yield f'pin_factory: missing, but {used[0]} is on GPIO; name it: pin_factory = "lgpio"'
     for key, line in outputs.items():
@@ -180,3 +180,7 @@ def _owner_problems(profile: Profile) -> Iterator[str]:
                 "read; give each its own line"
             )
         owners.setdefault(part.line, f"{key}.line")
+    for key, number in profile.reader_lines.items():
+        if number in owners:
+            yield f"{key}: GPIO{number} is already {owners[number]}; give each its own line"
+        owners.setdefault(number, key)

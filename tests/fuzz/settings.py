@@ -57,6 +57,7 @@ def _profile(data: bytes) -> None:
 def _is_quiet(profile: Profile) -> None:
     outputs, inputs = profile.gpio_lines, profile.gpio_inputs
     used = [line.line for line in outputs.values()] + [part.line for part in inputs.values()]
+    used += profile.reader_lines.values()
     holds(len(set(used)) == len(used), "no line is used twice, nor read and driven")
     for key, line in outputs.items():
         holds(key.startswith("light.") or not line.is_active_at_reset, "nothing but an LED is on at reset")

@@ -1,4 +1,4 @@
-"""What readers type and send: keys of a scanner, bytes of a serial line."""
+"""What readers type and send: keys of a scanner, bytes of a serial line, pulses on two wires."""
 
 from collections.abc import Iterator
 
@@ -8,8 +8,10 @@ from hardware.readers.keys import KeyMoved
 from hardware.readers.layouts import LayoutName
 from hardware.readers.serial_codes import Received, SerialCodes
 from hardware.readers.wedge import Wedge
+from hardware.readers.wiegand_frames import FRAME_BITS, Edge, Pulses, WiegandFrames
 from tests.fuzz.target import Cursor, Target, holds
 from tests.hardware.typist import ENTER, Typist
+from wire.wiegand import wiegand_data, wiegand_frame
 
 _MIN, _MAX, _GAP_MS = 4, 32, 100
 _IDENTITY = Identity("in", Medium.QR)
@@ -104,7 +106,33 @@ def _sent() -> Iterator[bytes]:
         yield bytes([1, 2, 100, 4]) + data[:4] + bytes([10, len(data) - 4]) + data[4:]
 
 
+def _pulse(data: bytes) -> None:
+    """Any edges at any pace, stragglers among them: what is read has a length of its own and both parities."""
+    cursor = Cursor(data)
+    by = WiegandFrames(_IDENTITY, Pulses(per_second=50), 0)
+    at_us, falls = 0, 0
+    while not cursor.is_over:
+        what = cursor.number()
+        at_us = max(0, at_us + (cursor.number() - (16 if what & 4 else 0)) * (500 if what & 8 else 10))
+        falls += what & 1
+        events = by.tick(at_us // 1000) if what & 16 else by.take(Edge(what >> 1 & 1, bool(what & 1), at_us))
+        for event in events:
+            if isinstance(event, Scan):
+                bits = event.data.decode()
+                holds(wiegand_data(bits)[0] in FRAME_BITS and len(bits) <= falls, "no bit is invented")
+        holds(len(by._edges) <= 4 * max(FRAME_BITS), "noise takes no memory")
+
+
+def _pulsed() -> Iterator[bytes]:
+    for bits, number in ((26, 0x760643), (34, 1), (37, 0x123456789)):
+        told = b"\x01\xff\x00\x05" * 20
+        for bit in wiegand_frame(bits, number):
+            told += bytes([int(bit) << 1 | 1, 50, int(bit) << 1, 5])
+        yield told + b"\x18\xff" * 2
+
+
 TARGETS = (
     Target("keys", "keys that a scanner presses", _type, _typed),
     Target("serial", "bytes that a serial scanner sends", _send, _sent),
+    Target("wiegand", "edges on two wires", _pulse, _pulsed),
 )

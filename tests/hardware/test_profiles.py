@@ -77,6 +77,7 @@ def test_shipped_profiles_load_under_their_own_name() -> None:
         "simulated",
         "simulated-turnstile",
         "usb-scanner-kiosk",
+        "wiegand-door",
     )
     for name in shipped_profiles():
         assert load_profile(name).name == name
@@ -140,7 +141,7 @@ def test_event_of_an_unknown_reader_is_an_error() -> None:
         pytest.param(
             'driver = "pcsc"',
             'driver = "nfc"',
-            "readers[0].driver: no driver 'nfc'; use one of evdev, pcsc, serial, simulated",
+            "readers[0].driver: no driver 'nfc'; use one of evdev, pcsc, serial, simulated, wiegand",
             id="unknown reader driver",
         ),
         pytest.param(

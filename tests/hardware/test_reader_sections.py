@@ -4,8 +4,9 @@ import pytest
 
 from hardware.base import Medium
 from hardware.errors import ProfileError
-from hardware.profiles import EvdevReader, parse_profile
+from hardware.profiles import EvdevReader, WiegandReader, parse_profile
 from hardware.readers.framing import Characters, Framing, Identity, Terminator
+from hardware.readers.wiegand_frames import Pulses
 
 pytestmark = pytest.mark.unit
 
@@ -67,3 +68,56 @@ def test_two_scanners_alike_in_two_sockets_are_two_readers() -> None:
     other = SCANNER.replace('name = "in"', 'name = "out"')
     parsed = parse_profile(profile(f'{SCANNER}usb_port = "usb-1"\n', f'{other}usb_port = "usb-2"\n'))
     assert [part.name for part in parsed.readers] == ["in", "out"]
+
+
+WIEGAND = """
+[[readers]]
+name = "in"
+driver = "wiegand"
+direction = "in"
+d0 = 23
+d1 = 24
+"""
+
+
+def test_wiegand_reader_reads_the_hid_formats_unless_told_otherwise() -> None:
+    (part,) = parse_profile('pin_factory = "mock"\n' + profile(WIEGAND + "bits = [26]\nmin_pulse_us = 0\n")).readers
+    assert isinstance(part, WiegandReader)
+    assert part.identity == Identity("in", Medium.HID, "wiegand")
+    assert part.pulses == Pulses(bits=(26,), min_us=0)
+
+
+@pytest.mark.parametrize(
+    ("text", "refusal"),
+    [
+        (profile(WIEGAND), r"pin_factory: missing, but readers\[0\]\.d0 is on GPIO"),
+        (
+            'pin_factory = "mock"\n' + profile(WIEGAND.replace("24", "23")),
+            r"readers\[0\]\.d1: GPIO23 is already readers\[0\]\.d0",
+        ),
+        ('pin_factory = "mock"\n' + profile(WIEGAND + "bits = [27]\n"), r"bits"),
+    ],
+)
+def test_wiegand_section_is_refused(text: str, refusal: str) -> None:
+    with pytest.raises(ProfileError, match=refusal):
+        parse_profile(text)
+
+
+SERIAL = """
+[[readers]]
+name = "in"
+driver = "serial"
+direction = "in"
+"""
+
+
+@pytest.mark.parametrize("device", ["/dev/ttyUSB0", "/dev/ttyACM1", "/dev/serial/by-id/../../tty", "/etc/passwd"])
+def test_serial_device_whose_name_may_change_is_refused(device: str) -> None:
+    with pytest.raises(ProfileError, match=r"readers\[0\]\.device"):
+        parse_profile(profile(f'{SERIAL}device = "{device}"\n'))
+
+
+def test_one_line_is_one_reader() -> None:
+    one = f'{SERIAL}device = "/dev/ttyAMA0"\n'
+    with pytest.raises(ProfileError, match=r"readers\[1\]\.device: /dev/ttyAMA0 is also 'in'"):
+        parse_profile(profile(one, one.replace('name = "in"', 'name = "out"')))

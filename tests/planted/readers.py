@@ -10,10 +10,14 @@ from unittest import mock
 
 from hardware.base import FaultReason, Medium, ReaderEvent, ReaderFault, ReaderState, Scan
 from hardware.profiles import Direction, EvdevReader
+from hardware.readers import wiegand_frames
 from hardware.readers.framing import Framer, Framing, Identity
+from hardware.readers.wiegand_frames import Pulses, WiegandFrames
 from tests.fakes.key_port import USB_ID, FakeBus
+from tests.hardware.wires import edges
 from tests.planted.door import patched
 from tests.planted.registry import PlantedBug
+from wire.wiegand import wiegand_frame
 
 
 class _HeldElsewhere:
@@ -77,6 +81,15 @@ def _joins_halves() -> str | None:
     return None if codes == [b"5678"] and torn else f"two halves, a minute apart, read as {len(codes)} codes"
 
 
+def _reads_a_wrong_bit() -> str | None:
+    frames = WiegandFrames(Identity("in", Medium.HID, "wiegand"), Pulses(), 0)
+    frame = wiegand_frame(26, 0x760643)
+    for edge in edges(frame[:5] + str(1 - int(frame[5])) + frame[6:], 1_000_000):
+        frames.take(edge)
+    scans = [event for event in frames.tick(2_000) if isinstance(event, Scan)]
+    return "a frame with a wrong bit is read as another card" if scans else None
+
+
 PLANTED: Final = (
     PlantedBug(
         "scanner-ungrabbed", "a scanner that cannot be grabbed is read all the same",
@@ -87,6 +100,11 @@ PLANTED: Final = (
         "gap-ignored", "a pause between two keys does not end a code",
         "half a code never joins what comes after it", "tests.planted.readers",
         patched(Framer, "is_pause", lambda *_: False), _joins_halves,
+    ),
+    PlantedBug(
+        "parity-ignored", "a Wiegand frame is read whatever its parity bits say",
+        "noise on a wire never makes one card another", "tests.planted.readers",
+        patched(wiegand_frames, "has_parity", lambda _: True), _reads_a_wrong_bit,
     ),
 )  # fmt: skip
 """The layer of the readers' decoders and of their devices."""

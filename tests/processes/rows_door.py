@@ -90,6 +90,11 @@ async def unplugged(lab: Lab) -> str | None:
     return None
 
 
+@TABLE.row("F32", "one after the other", "two Wiegand readers at once, their edges mixed; frames disturbed at random")
+async def two_at_once(_lab: Lab) -> str | None:
+    return await component("tests/hardware/test_wiegand.py", "tests/hardware/test_wiegand_frames.py")
+
+
 @TABLE.row("F33", "input is data, never a command", "codes that look like commands, markup, SQL and terminal control")
 async def hostile_codes(lab: Lab) -> str | None:
     codes = (
