@@ -39,6 +39,7 @@ INSTALLED_APPS = [
     "central.devices",
     "central.sync",
     "central.directory",
+    "central.passes",
     "central.checkins",
     "central.dashboard",
 ]

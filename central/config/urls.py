@@ -15,5 +15,6 @@ urlpatterns = [
     path(ENROL_PATH.lstrip("/"), enrol, name="enrol"),
     path("admin/", admin.site.urls),
     path("", include("central.checkins.urls")),
+    path("", include("central.passes.urls")),
     path("", include("central.dashboard.urls")),
 ]

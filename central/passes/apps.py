@@ -1,0 +1,10 @@
+"""Django's entry for this app."""
+
+from django.apps import AppConfig
+
+
+class PassesConfig(AppConfig):
+    """Signed passes and phones."""
+
+    name = "central.passes"
+    label = "passes"
