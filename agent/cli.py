@@ -18,6 +18,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "demo": ("demo.command:demo", "Play a minute at a simulated door with a central of its own."),
     "sim": ("agent.commands.sim:sim", "Work the simulated hardware of a running agent."),
     "central": ("central.embedded:main", "Run the central server in one process."),
+    "pass": ("central.passes.command:passes", "Issue, show, check and revoke passes, at central."),
     "version": ("agent.commands.version:version", "Print the version."),
 }
 """Verb to `module:command` and its line in the help."""

@@ -27,6 +27,7 @@ from wire.passes import (
     PassClaims,
     PassError,
     Rotating,
+    is_weak_key,
     read_base64url,
     read_rotating,
     rotating_message,
@@ -255,6 +256,8 @@ def _is_proven(shown: Rotating) -> bool:
     from cryptography.exceptions import InvalidSignature
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+    if is_weak_key(shown.public):
+        return False
     try:
         Ed25519PublicKey.from_public_bytes(shown.public).verify(shown.signature, rotating_message(shown.step))
     except (InvalidSignature, ValueError):

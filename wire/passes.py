@@ -42,6 +42,20 @@ _LAST_S: Final = 253_402_300_799
 
 _Second = Annotated[int, msgspec.Meta(ge=0, le=_LAST_S)]
 
+_SMALL_ORDER: Final = frozenset(
+    bytes.fromhex(point)
+    for point in (
+        "00" * 32,
+        "01" + "00" * 31,
+        "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
+        "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
+        "ec" + "ff" * 30 + "7f",
+        "ed" + "ff" * 30 + "7f",
+        "ee" + "ff" * 30 + "7f",
+    )
+)
+"""Points whose order divides 8, without their sign bits, other spellings included (as libsodium's blacklist)."""
+
 
 class PassError(DoorstileError):
     """A text that is no pass."""
@@ -72,6 +86,11 @@ class Rotating(Struct, frozen=True):
     public: bytes
     step: int
     signature: bytes
+
+
+def is_weak_key(public: bytes) -> bool:
+    """True for a public key for which signatures can be made without a private one (a point of small order)."""
+    return public[:-1] + bytes([public[-1] & 0x7F]) in _SMALL_ORDER
 
 
 def is_pass(text: bytes) -> bool:

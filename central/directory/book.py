@@ -1,6 +1,7 @@
 """The book of a site (`wire.book`), made from what staff entered, and checked by the loader that the doors use.
 
-A site for which nobody entered a rule has no book: its doors ask the rules about the credential alone.
+A site for which nobody entered a rule, and no key for passes was made, has no book: its doors ask the rules about the
+credential alone.
 """
 
 from collections.abc import Iterable
@@ -22,6 +23,7 @@ from central.directory.models_rules import (
     SiteRules,
     Zone,
 )
+from central.passes import issuing
 from rules.book import BookError, load
 from wire import book
 from wire.vocabulary import AntiPassbackKind, Assurance, Direction, DoorMode, Weekday, WhenOffline, WhenUnsure
@@ -43,7 +45,7 @@ def items_for(device_id: UUID) -> list[book.BookItem]:
 def items_of(site: Site) -> list[book.BookItem]:
     """Return the items of a site's book, in order of their keys; none where nobody entered a rule."""
     rules = SiteRules.objects.filter(site=site).first()
-    items = [*_calendar(site), *_plans(site), *_places(site), *_classes(site)]
+    items = [*_calendar(site), *_plans(site), *_places(site), *_classes(site), *issuing.items_of(site)]
     if not items and rules is None:
         return []
     return sorted([_site(site, rules), *items], key=book.key_of)

@@ -14,7 +14,7 @@ from central.directory.models import SEALED_AS, Credential, Member
 from wire.credentials import CredentialError
 from wire.errors import DoorstileError
 from wire.forms import read_form
-from wire.vocabulary import CredentialKind
+from wire.vocabulary import Assurance, CredentialKind
 
 TYPED_FORMS: Final = {
     CredentialKind.HF_UID: ("hex",),
@@ -72,6 +72,8 @@ def fill(credential: Credential, kind: CredentialKind, canonical: bytes) -> Cred
     credential.sealed = seal(canonical, SEALED_AS)
     credential.fingerprint = fingerprint(kind, canonical)
     credential.hint = mask(kind, canonical)
+    proves = kind is CredentialKind.PASS_ROTATING
+    credential.assurance = (Assurance.HIGH if proves else Assurance.LOW).value
     return credential
 
 

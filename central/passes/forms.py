@@ -8,7 +8,7 @@ from django import forms
 from django.core.exceptions import ValidationError
 
 from central.devices.models import Site
-from central.directory.models import Member
+from central.directory.models import Member, Zone
 
 _NAME_CHARS = 150
 
@@ -31,11 +31,14 @@ class DayPassForm(forms.Form):
         input_formats=["%Y-%m-%dT%H:%M"],
         help_text="At the site's time; empty: until midnight",
     )
-    zones = forms.CharField(required=False, max_length=500, help_text="Names, separated by commas; empty: every zone")
+    zones = forms.ModelMultipleChoiceField(
+        Zone.objects.none(), required=False, widget=forms.CheckboxSelectMultiple, help_text="None: every zone"
+    )
     is_once = forms.BooleanField(required=False, label="Lets in once at each door")
 
     def __init__(self, *args: Any, site: Site, now: datetime, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.fields["zones"].queryset = Zone.objects.filter(site=site).order_by("name")  # type: ignore[attr-defined]
         self._site = site
         self._now = now
 
@@ -45,10 +48,6 @@ class DayPassForm(forms.Form):
         if until is None:
             return end_of_day(self._site, self._now)
         return until.replace(tzinfo=ZoneInfo(self._site.time_zone))
-
-    def clean_zones(self) -> list[str]:
-        """Return the names of the zones."""
-        return [name.strip() for name in self.cleaned_data["zones"].split(",") if name.strip()]
 
     def clean(self) -> dict[str, Any]:
         """Ask for a member or a name."""

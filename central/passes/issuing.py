@@ -1,6 +1,7 @@
 """Signed passes: issued, shown again, revoked.
 
-A revocation is an item of the site's book; a pass of a member who is inactive counts as revoked as long as that lasts.
+A revocation is an item of the site's book. The passes of a member who is inactive, blocked or no longer of the site
+count as revoked as long as that lasts.
 """
 
 from collections.abc import Sequence
@@ -11,10 +12,10 @@ import jwt
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from django.db import transaction
-from django.db.models import Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from central.devices.models import Site
-from central.directory.models import Member
+from central.directory.models import Member, Membership
 from central.directory.versions import raise_for_sites
 from central.passes import keys
 from central.passes.models import Pass, PassKey
@@ -107,7 +108,9 @@ def items_of(site: Site) -> list[book.BookItem]:
 
 
 def _revoked(passes: QuerySet[Pass]) -> QuerySet[Pass]:
-    return passes.filter(Q(revoked_at__isnull=False) | Q(member__is_active=False))
+    is_member = Membership.objects.filter(member=OuterRef("member"), site=OuterRef("site"))
+    gone = Q(member__is_active=False) | Q(member__is_blocked=True) | ~Exists(is_member)
+    return passes.filter(Q(revoked_at__isnull=False) | gone)
 
 
 def _key_item(key: PassKey) -> book.PassKey:

@@ -16,7 +16,7 @@ from central.directory.enrolling import HeldError, enrol
 from central.directory.models import Credential, Member
 from central.passes.models import PhoneLink
 from wire.errors import DoorstileError
-from wire.passes import PassError, read_base64url
+from wire.passes import PassError, is_weak_key, read_base64url
 from wire.vocabulary import CredentialKind
 
 LINK_LIFE: Final = timedelta(hours=24)
@@ -67,6 +67,8 @@ def _proven(code: str, public_key: str, proof: str) -> bytes:
         Ed25519PublicKey.from_public_bytes(public).verify(signature, proof_message(code))
     except (PassError, ValueError, InvalidSignature) as fault:
         raise PhoneRefusedError("This phone could not prove its key. Open the link again.") from fault
+    if is_weak_key(public):
+        raise PhoneRefusedError("The key of this phone is none that a phone makes. Use another browser.")
     return public
 
 

@@ -83,7 +83,7 @@ def link_phone(request: HttpRequest, member_id: UUID) -> HttpResponse:
 
 def drawn(text: str) -> SafeString:
     """Return a QR code as SVG."""
-    svg: str = segno.make_qr(text, error="m", boost_error=False).svg_inline(scale=6, dark="#000", light="#fff")
+    svg: str = segno.make_qr(text, error="m", boost_error=False).svg_inline(omitsize=True, dark="#000", light="#fff")
     return mark_safe(svg)  # noqa: S308 - made of our own numbers: the text is in the modules, not in the markup
 
 
@@ -91,13 +91,14 @@ def _issued(form: DayPassForm, site: Site, actor: str) -> Pass:
     given, now = form.cleaned_data, timezone.now()
     with transaction.atomic():
         member: Member | None = given["member"]
-        holder = HolderKind.GUEST if member is None else HolderKind.MEMBER
         if member is None:
-            member = Member.objects.create(full_name=given["name"], valid_from=now, valid_to=given["until"])
+            member = Member.objects.create(
+                full_name=given["name"], holder=HolderKind.GUEST.value, valid_from=now, valid_to=given["until"]
+            )
         Membership.objects.get_or_create(member=member, site=site)
         return issuing.issue(
-            site, member, starts_at=now, ends_at=given["until"], actor=actor, now=now, holder=holder,
-            zones=given["zones"], is_once=given["is_once"],
+            site, member, starts_at=now, ends_at=given["until"], actor=actor, now=now,
+            holder=HolderKind(member.holder), zones=[zone.name for zone in given["zones"]], is_once=given["is_once"],
         )  # fmt: skip
 
 

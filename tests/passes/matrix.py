@@ -27,7 +27,15 @@ from tests.passes.making import (
     private_key,
     signed,
 )
-from wire.passes import ROTATING_PREFIX, SIGNED_PREFIX, Rotating, rotating_message, step_at, write_rotating
+from wire.passes import (
+    _SMALL_ORDER,
+    ROTATING_PREFIX,
+    SIGNED_PREFIX,
+    Rotating,
+    rotating_message,
+    step_at,
+    write_rotating,
+)
 from wire.vocabulary import Reason
 
 _TEN_YEARS_S: Final = 10 * 365 * 86_400
@@ -205,6 +213,11 @@ def _rotating() -> Iterator[Mutation]:
     keys = {"zeros": bytes(32), "ones": b"\xff" * 32, "other": other.public_key().public_bytes_raw()}
     for name, key in keys.items():
         yield _of(f"rotating, public key {name}", write_rotating(Rotating(key, now, right)), bad)
+    for number, weak in enumerate(sorted(_SMALL_ORDER)):
+        for sign in (0, 0x80):
+            public = weak[:-1] + bytes([weak[-1] | sign])
+            easy = weak[:31] + b"\0" + bytes(32)
+            yield _of(f"rotating, weak key {number} {sign}", write_rotating(Rotating(public, now, easy)), bad)
     stranger = Phone(private_key(5))
     yield _of("rotating, phone that nobody knows", stranger.code(), Reason.UNKNOWN_CREDENTIAL)
     text = PHONE.code()

@@ -11,7 +11,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('devices', '0001_initial'),
-        ('directory', '0003_alter_credential_kind'),
+        ('directory', '0003_rules'),
     ]
 
     operations = [

@@ -1,0 +1,88 @@
+"""`doorstile pass`, as a script at the desk calls it."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from central.devices.models import Site
+from central.directory.models import Member
+from central.passes.command import passes
+from central.passes.models import Pass, PassKey
+
+pytestmark = pytest.mark.django_db
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(passes, ["--data", ".", *arguments])
+
+
+def said(*arguments: str) -> Any:
+    result = run(*arguments, "--json")
+    assert result.output, result.exception
+    return json.loads(result.output)
+
+
+@pytest.mark.unit
+def test_pass_is_issued_checked_revoked_and_shown(site: Site) -> None:
+    made = said("issue", "--site", site.name, "--for", "Walk-in", "--zone", "gym", "--once")
+    held = said("verify", "--site", site.name, "--zone", "gym", made["text"])
+    assert (held["holds"], held["claims"]["sub"], held["claims"]["once"]) == (True, made["member"], True)
+    assert said("verify", "--site", site.name, "--zone", "office", made["text"])["reason"] == "pass_zone"
+    assert said("show", made["id"])["text"] == made["text"]
+    assert said("revoke", made["id"])["revoked_at"]
+    refused = run("verify", "--site", site.name, "--zone", "gym", made["text"])
+    assert (refused.exit_code, refused.output.splitlines()[0]) == (1, "does not hold: pass_revoked")
+    assert "REVOKED" in run("show", made["id"]).output
+
+
+@pytest.mark.unit
+def test_pass_for_a_member_is_printed_for_people(site: Site, member: Member) -> None:
+    result = run("issue", "--site", site.name, "--member", str(member.pk), "--hours", "2")
+    made = Pass.objects.get()
+    assert result.exit_code == 0
+    assert f"{made.pk}   Ann Example, good until" in result.output
+    assert "█" in result.output or "▄" in result.output
+    assert "holds" in run("verify", "--site", site.name, next(w for w in result.output.split() if "DSP1" in w)).output
+    assert run("revoke", str(made.pk)).output == f"{made.pk} is revoked\n"
+
+
+@pytest.mark.unit
+def test_keys_are_made_and_retired(site: Site) -> None:
+    first = said("key", "--now")
+    assert "signs from" in run("key").output
+    assert said("key", "--retire", first["kid"], "--compromised")["retired"]
+    assert PassKey.objects.get(pk=first["kid"]).is_revoked
+
+
+@pytest.mark.unit
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["issue", "--site", "nowhere", "--for", "x"], "no site 'nowhere'; there are: Harbour gym"),
+        (["issue", "--site", "Harbour gym"], "give either --for NAME or --member ID"),
+        (["issue", "--site", "Harbour gym", "--member", "x"], "'x' is no id"),
+        (["issue", "--site", "Harbour gym", "--member", "0" * 32], "no member"),
+        (["issue", "--site", "Harbour gym", "--for", "x", "--zone", "a/b"], "no door would accept"),
+        (["show", "0" * 32], "no pass"),
+        (["verify", "--site", "Harbour gym", "hello"], "no pass; it begins with"),
+        (["key", "--retire", "x"], "no key 'x'; there are: none"),
+    ],
+)
+def test_what_is_wrong_is_said_in_one_sentence_and_nothing_is_left(site: Site, arguments: list[str], says: str) -> None:
+    result = run(*arguments)
+    assert result.exit_code != 0
+    assert says in result.output
+    assert not Pass.objects.exists()
+    assert not Member.objects.filter(full_name="x").exists()
+
+
+def test_verb_stands_in_the_help_and_runs_by_itself(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "agent", "pass", "--data", str(tmp_path), "verify", "--help"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "Say what a door of the site would make of a code now" in done.stdout
