@@ -73,7 +73,7 @@ def build(profile: Profile, *, mono_ms: MonoClock = monotonic_ms) -> Hardware:
     what was built until then is closed, which leaves its lines driven to their safe state.
     """
     with ExitStack() as undo:
-        bench = Bench(mono_ms, _open_pins(profile))
+        bench = Bench(mono_ms, open_pins(profile))
 
         def made(part: msgspec.Struct | None) -> Any:
             if part is None:
@@ -102,7 +102,7 @@ def drive_safe(profile: Profile) -> None:
     A line whose owner was killed keeps its level on a Pi's own GPIO, so a dead agent may leave a relay on. One line
     that cannot be had does not keep the others from it; HardwareError then names those that could not be had.
     """
-    bench = Bench(monotonic_ms, _open_pins(profile))
+    bench = Bench(monotonic_ms, open_pins(profile))
     failures = []
     for part in (profile.strike, profile.turnstile, profile.interlock, profile.light, profile.buzzer):
         if part is not None:
@@ -114,7 +114,8 @@ def drive_safe(profile: Profile) -> None:
         raise HardwareError("; ".join(failures))
 
 
-def _open_pins(profile: Profile) -> Any:
+def open_pins(profile: Profile) -> Any:
+    """Return the pin factory that a profile names; None without one."""
     if profile.pin_factory is None:
         return None
     return _load(PIN_FACTORIES[profile.pin_factory], f"pin factory {profile.pin_factory!r}")()

@@ -6,12 +6,14 @@ thread dies silently when the daemon restarts.
 
 import asyncio
 import threading
+from collections.abc import Callable
 from typing import Literal, Protocol
 
 from hardware import profiles
 from hardware.base import Emit, FaultReason, MonoClock, ReaderFault, ReaderState, monotonic_ms
 from hardware.errors import HardwareError
 from hardware.readers.pcsc_watch import PcscWatch
+from hardware.readers.scard import Context
 from hardware.readers.slots import Selector
 
 STALL_MS = 5000
@@ -36,11 +38,13 @@ class PcscReader:
         index: int = 0,
         mono_ms: MonoClock = monotonic_ms,
         stall_ms: int = STALL_MS,
+        open_context: Callable[[], Context] | None = None,
     ) -> None:
         self._name = name
         self._selector = Selector(name, match, None if slots == "all" else index)
         self._mono_ms = mono_ms
         self._stall_ms = stall_ms
+        self._open_context = open_context
         self._watch: PcscWatch | None = None
         self._is_stalled = False
 
@@ -57,7 +61,8 @@ class PcscReader:
     async def run(self, emit: Emit) -> None:
         if self._watch is not None:
             raise HardwareError(f"reader {self._name!r} is already running; run it once")
-        self._watch = watch = PcscWatch(self._selector, emit, asyncio.get_running_loop(), self._mono_ms)
+        loop = asyncio.get_running_loop()
+        self._watch = watch = PcscWatch(self._selector, emit, loop, self._mono_ms, self._open_context)
         thread = threading.Thread(target=watch.run, name=f"pcsc-{self._name}", daemon=True)
         thread.start()
         try:

@@ -31,11 +31,19 @@ MAX_READ_MS = 2000
 class PcscWatch:
     """One run of one reader. ``run`` is the thread's body; the rest belongs to the event loop."""
 
-    def __init__(self, selector: Selector, emit: Emit, loop: asyncio.AbstractEventLoop, mono_ms: MonoClock) -> None:
+    def __init__(
+        self,
+        selector: Selector,
+        emit: Emit,
+        loop: asyncio.AbstractEventLoop,
+        mono_ms: MonoClock,
+        open_context: "Callable[[], Context] | None" = None,
+    ) -> None:
         self._selector = selector
         self._emit = emit
         self._loop = loop
         self._mono_ms = mono_ms
+        self._open_context = open_context
         self._stop = threading.Event()
         self._slots: dict[str, Slot] = {}
         self._vanished: set[str] = set()
@@ -68,7 +76,7 @@ class PcscWatch:
             self.attempts += 1
             self._slots.clear()
             try:
-                with Context() as context:
+                with (self._open_context or Context)() as context:
                     self._look_until_stopped(context)
             except ScardError as error:
                 was_down = self._down_since_ms is not None

@@ -7,7 +7,7 @@ import msgspec
 from hardware.base import Medium
 from hardware.readers.framing import Characters, Framing, Identity, Terminator
 from hardware.readers.layouts import LayoutName
-from hardware.readers.wiegand_frames import FRAME_BITS, Pulses
+from hardware.readers.wiegand_frames import Pulses
 from hardware.sections.inputs import InputPull
 from hardware.sections.parts import Direction, LineNumber, Name, Part
 
@@ -95,14 +95,18 @@ class SerialReader(CodeSection, frozen=True, tag="serial"):
 
 
 class WiegandReader(SpellingSection, frozen=True, kw_only=True, tag="wiegand"):
-    """A reader on the wires D0 and D1. Limits of a pulse in µs; ``gap_ms`` is the pause that ends a frame."""
+    """A reader on the wires D0 and D1. Limits of a pulse in µs; ``gap_ms`` is the pause that ends a frame.
+
+    ``bits`` names the lengths that the site's cards have, and no other: a longer frame that broke off after so many
+    bits passes for one of them in one case of four, as two parity bits say no more.
+    """
 
     d0: LineNumber
     d1: LineNumber
     pull: InputPull = InputPull.UP
     medium: Medium = Medium.HID
     form: _Form = "wiegand"
-    bits: Annotated[tuple[Literal[26, 34, 37], ...], msgspec.Meta(min_length=1)] = FRAME_BITS
+    bits: Annotated[tuple[Literal[26, 34, 37], ...], msgspec.Meta(min_length=1)] = (26,)
     min_pulse_us: Annotated[int, msgspec.Meta(ge=0, le=100)] = 10
     max_pulse_us: Annotated[int, msgspec.Meta(ge=100, le=20_000)] = 1000
     gap_ms: Annotated[int, msgspec.Meta(ge=5, le=500)] = 25

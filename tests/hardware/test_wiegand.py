@@ -33,7 +33,7 @@ class Door:
     def __init__(self, *pairs: tuple[int, int], pull: InputPull = InputPull.UP) -> None:
         self.pins = mock.open_pins()
         self.parts = [
-            WiegandReader(name=f"in{at}", direction=Direction.IN, d0=d0, d1=d1, pull=pull, gap_ms=5)
+            WiegandReader(name=f"in{at}", direction=Direction.IN, d0=d0, d1=d1, pull=pull, gap_ms=5, bits=(26, 34))
             for at, (d0, d1) in enumerate(pairs)
         ]
         self.readers = [

@@ -115,7 +115,7 @@ async def _tried(turnstile: SimTurnstile) -> bool:
 
 
 def _strike_alone(profile: Profile) -> None:
-    bench = factory.Bench(lambda: 0, factory._open_pins(profile))
+    bench = factory.Bench(lambda: 0, factory.open_pins(profile))
     if profile.strike is not None:
         factory._construct(profile.strike, bench).close()
 
