@@ -224,8 +224,14 @@ class Strike(Protocol):
         neither extends nor ends the first. HardwareError when the line failed.
         """
 
+    async def hold(self) -> Pulse:
+        """Let through until `off`, then say what happened. Otherwise as ``pulse``, and refused like one.
+
+        The event loop has to show that it lives: ``ceiling_s`` after it last did, the line goes off.
+        """
+
     def off(self) -> None:
-        """Switch off now and end a running pulse. Synchronous, idempotent, safe from any thread."""
+        """Switch off now and end a running pulse or hold. Synchronous, idempotent, safe from any thread."""
 
     def close(self) -> None:
         """Switch off and refuse further pulses. The line stays driven to its safe state."""
@@ -265,6 +271,9 @@ class Turnstile(Protocol):
         As with ``Strike.pulse``: cancelling it switches off at once, and a release during a release, of either way,
         raises PulseRefusedError and changes nothing. So does a way that is not among ``ways``.
         """
+
+    async def hold(self, way: Way) -> Pulse:
+        """Keep the relay of ``way`` on until ``off``, as ``Strike.hold``."""
 
     def off(self) -> None:
         """Switch both ways off now and end a running release. Synchronous, idempotent, safe from any thread."""

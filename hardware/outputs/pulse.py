@@ -2,7 +2,8 @@
 
 Order is everything here. A guard is started first, then the line goes on, then the loop waits. The line goes off
 in a ``finally``, synchronously and before any ``await``; should the loop stall, the guard switches it off at the
-ceiling. A guard that fires before the line went on (a process frozen in between) keeps it from going on at all.
+ceiling. A held line is the same with a guard that is put off for as long as the loop shows that it lives. A guard
+that fires before the line went on (a process frozen in between) keeps it from going on at all.
 """
 
 import asyncio
@@ -22,6 +23,8 @@ log = logging.getLogger(__name__)
 
 RETRY_OFF_S = 0.1
 RETRY_OFF_TIMES = 50
+SIGNS_OF_LIFE = 4
+"""How often, within its ceiling, a held line hears that the event loop lives."""
 
 
 class Line(Protocol):
@@ -101,12 +104,32 @@ class PulsedStrike:
         run = self._claim(duration_s)
         guard: Guard | None = None
         try:
-            guard = self._start_guard(self._ceiling_s, lambda: self._guard_fired(run, RETRY_OFF_TIMES))
+            guard = self._guard(run)
             self._switch_on(run)
             await self._wait(run.over, duration_s)
         finally:
             self._end(run, PulseEnd.ELAPSED)
             # Reached only when the line is known to be off: after a failed switch-off the guard stays and tries again.
+            if guard is not None:
+                guard.cancel()
+        assert run.ended_by is not None
+        return Pulse(run.on_at_ms, run.off_at_ms - run.on_at_ms, run.ended_by)
+
+    async def hold(self) -> Pulse:
+        run = self._claim(self._ceiling_s)
+        guard: Guard | None = None
+        try:
+            guard = self._guard(run)
+            self._switch_on(run)
+            while run.ended_by is None:
+                await self._wait(run.over, self._ceiling_s / SIGNS_OF_LIFE)
+                # The next guard runs before the last one ends: there is no moment without.
+                guard, last = self._guard(run), guard
+                last.cancel()
+                if run.ended_by is None:
+                    run.over.clear()
+        finally:
+            self._end(run, PulseEnd.SWITCHED_OFF)
             if guard is not None:
                 guard.cancel()
         assert run.ended_by is not None
@@ -121,6 +144,9 @@ class PulsedStrike:
     def close(self) -> None:
         self._is_closed = True
         self.off()
+
+    def _guard(self, run: _Run) -> Guard:
+        return self._start_guard(self._ceiling_s, lambda: self._guard_fired(run, RETRY_OFF_TIMES))
 
     def _claim(self, duration_s: float) -> _Run:
         with self._lock:

@@ -34,14 +34,16 @@ class PulsedTurnstile:
         return next((way for way, relay in self._relays.items() if relay.is_on), None)
 
     async def release(self, way: Way, duration_s: float) -> Pulse:
-        if way not in self._relays:
-            raise PulseRefusedError(f'turnstile {self._name!r}: no way "{way}"; its profile has {_listed(self.ways)}')
-        busy = self._claimed or self.released  # a relay that could not be switched off is on without a release
-        if busy is not None:
-            raise PulseRefusedError(f'turnstile {self._name!r}: way "{busy}" is released; wait for its end')
-        self._claimed = way
+        relay = self._claim(way)
         try:
-            return await self._relays[way].pulse(duration_s)
+            return await relay.pulse(duration_s)
+        finally:
+            self._claimed = None
+
+    async def hold(self, way: Way) -> Pulse:
+        relay = self._claim(way)
+        try:
+            return await relay.hold()
         finally:
             self._claimed = None
 
@@ -50,6 +52,15 @@ class PulsedTurnstile:
 
     def close(self) -> None:
         _each(self._relays, PulsedStrike.close)
+
+    def _claim(self, way: Way) -> PulsedStrike:
+        if way not in self._relays:
+            raise PulseRefusedError(f'turnstile {self._name!r}: no way "{way}"; its profile has {_listed(self.ways)}')
+        busy = self._claimed or self.released  # a relay that could not be switched off is on without a release
+        if busy is not None:
+            raise PulseRefusedError(f'turnstile {self._name!r}: way "{busy}" is released; wait for its end')
+        self._claimed = way
+        return self._relays[way]
 
 
 def _listed(ways: frozenset[Way]) -> str:
