@@ -18,12 +18,12 @@ from random import SystemRandom
 from typing import TYPE_CHECKING
 
 from agent import __version__
-from agent.acting import Acting
+from agent.acting import Acting, lock_of
 from agent.clock import Clock, SimulatedTime, SystemTime, boot_id, has_rtc
 from agent.commanding import Commanding, remembered_results
 from agent.config import Config
-from agent.core.station import Door
 from agent.core.types import EventId, OpenPromise
+from agent.fitting import door_of, mode_words, passage_sense
 from agent.health import disk_free_bytes, rss_bytes
 from agent.identity import Identity, load_identity
 from agent.kiosk.server import Kiosk
@@ -42,7 +42,7 @@ from hardware.factory import build
 from hardware.profiles import Profile, SimulatedReader, load_profile
 from wire.events import AlarmBody, StartedBody
 from wire.messages import Anchor
-from wire.vocabulary import ClockQuality, EventKind
+from wire.vocabulary import AlarmCode, ClockQuality, EventKind
 
 if TYPE_CHECKING:
     from agent.simulation import Simulation
@@ -113,10 +113,10 @@ def _assemble(
     """Construct every part and tell each of those that it talks to."""
     time = SimulatedTime(SystemTime())
     clock = Clock(time, boot=boot_id(), has_rtc=has_rtc())
-    acting = Acting(hardware.strike, hardware.light, hardware.buzzer, clock=clock, tasks=tasks)
-    pulse_ms = round(profile.strike.pulse_s * 1000) if profile.strike is not None else None
+    lock = lock_of(hardware.strike, hardware.turnstile)
+    acting = Acting(lock, hardware.light, hardware.buzzer, clock=clock, tasks=tasks)
     station = Station(
-        Door(identity.name, journal.run, pulse_ms, hold_off_ms=round(config.door.hold_off_s * 1000)),
+        door_of(profile, config.door, name=identity.name, run=journal.run),
         places_of(profile),
         journal=journal,
         presenter=Presenter(
@@ -146,8 +146,11 @@ def _assemble(
     )
     link.on_server_time.append(lambda told: clock.learn_server(told.asked_ms, told.answered_ms, told.server_ms))
     play = _simulation(profile, hardware, time, gate, lambda: _describe(hardware, station, journal, directory, link))
-    kiosk = Kiosk(door=identity.name, port=config.kiosk.port, panel=play.press if play is not None else None)
+    panel = play.press if play is not None else None
+    kiosk = Kiosk(door=identity.name, port=config.kiosk.port, own_text=config.door.own_text, panel=panel)
     acting.listeners.append(kiosk.show)
+    if play is not None:
+        acting.listeners.append(play.visitors.look)
     return Agent(config, identity, hardware, time, clock, journal, directory, station, link, kiosk, play)
 
 
@@ -158,18 +161,24 @@ def _simulation(
     if not all(isinstance(part, SimulatedReader) for part in profile.readers):
         return None
     from agent.simulation import Simulation, simulated_readers
+    from agent.visitors import Visitors
 
     readers = simulated_readers(hardware.readers)
-    return None if readers is None else Simulation(readers, time=time, gate=gate, describe=describe)
+    if readers is None:
+        return None
+    return Simulation(readers, visitors=Visitors(hardware.inputs), time=time, gate=gate, describe=describe)
 
 
 async def _record_start(agent: Agent) -> None:
     """Write that this run began, and how everything ended that a crash cut off. Nothing opens here."""
     at = agent.clock.stamp(agent.clock.now())
-    drafts = [Draft(EventKind.STARTED, at, StartedBody(agent=__version__))]
+    senses = passage_sense(agent.station.state.door)
+    drafts = [Draft(EventKind.STARTED, at, StartedBody(agent=__version__, senses=senses))]
     for found in agent.journal.report.found:
         log.warning("journal: %s", found)
-        drafts.append(Draft(EventKind.ALARM, at, AlarmBody(code="journal_damaged", detail=found[:_DETAIL_CHARS])))
+        drafts.append(
+            Draft(EventKind.ALARM, at, AlarmBody(code=AlarmCode.JOURNAL_DAMAGED, detail=found[:_DETAIL_CHARS]))
+        )
     await agent.journal.append_many(drafts)
     open_promises = agent.journal.open_promises()
     await agent.station.recover(tuple(OpenPromise(p.key, EventId(p.run, p.n)) for p in open_promises))
@@ -182,6 +191,8 @@ def _start(agent: Agent, tasks: asyncio.TaskGroup) -> None:
     notifier = Notifier()
     tasks.create_task(agent.journal.watch(), name="journal-watch")
     tasks.create_task(agent.station.run(), name="station")
+    for part in agent.hardware.inputs:
+        tasks.create_task(part.run(agent.station.sense), name=f"input-{part.name}")
     for reader in agent.hardware.readers:
         tasks.create_task(reader.run(agent.station.present), name=f"reader-{reader.name}")
     tasks.create_task(agent.link.run(tasks), name="link")
@@ -233,7 +244,7 @@ async def _scrub(agent: Agent) -> None:
         for found in await agent.journal.verify():
             log.error("journal: %s; the next start salvages what can be read", found)
             at = agent.clock.stamp(agent.clock.now())
-            alarm = AlarmBody(code="journal_damaged", detail=found[:_DETAIL_CHARS])
+            alarm = AlarmBody(code=AlarmCode.JOURNAL_DAMAGED, detail=found[:_DETAIL_CHARS])
             await agent.journal.append(Draft(EventKind.ALARM, at, alarm))
 
 
@@ -252,10 +263,12 @@ def _describe(
     hardware: Hardware, station: Station, journal: Journal, directory: Directory, link: Link
 ) -> dict[str, str]:
     """Return what `doorstile sim status` prints."""
-    strike = hardware.strike
+    lock = lock_of(hardware.strike, hardware.turnstile)
     return {
         "screen": station.state.picture.state,
-        "lock": "none" if strike is None else "unlocked" if strike.is_on else "locked",
+        "mode": mode_words(station.state.standing),
+        "lock": "none" if lock is None else "unlocked" if lock.is_on else "locked",
+        "passage": f"told by the {passage_sense(station.state.door)}",
         "link": "up" if link.status.is_up else "down",
         "waiting": str(journal.backlog().events),
         "members": "yes" if directory.ref is not None else "no",

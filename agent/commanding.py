@@ -2,13 +2,15 @@
 
 from typing import Final, Protocol
 
-from agent.core.effects import RemoteUnlock
+from agent.core.effects import AnyCommand, Order, RemoteUnlock
 from agent.station import Station
 from agent.store.types import Promise
 from wire.messages import Command, CommandResult
 from wire.vocabulary import CommandName, CommandState
 
 _MAX_ACTOR: Final = 80
+_MAX_WORD: Final = 20
+_MAX_DIGITS: Final = 9
 
 
 class PromiseKeeper(Protocol):
@@ -27,16 +29,18 @@ class Commanding:
 
     async def execute(self, command: Command, begin_before_ms: int) -> CommandResult:
         """Run a command and return how it ended; one that this device does not know fails and does nothing."""
-        if command.name != CommandName.UNLOCK:
+        if command.name not in set(CommandName):
             return CommandResult(id=command.id, state=CommandState.FAILED, code="unknown_command")
-        actor = command.args.get("actor", "")[:_MAX_ACTOR]
-        unlock = RemoteUnlock(command.id, actor, begin_before_ms, _promise_of(command.id))
-        answer = await self._station.execute(unlock)
+        wanted = _wanted(command, CommandName(command.name), begin_before_ms)
+        if wanted is None:
+            return CommandResult(id=command.id, state=CommandState.FAILED, code="bad_argument")
+        answer = await self._station.execute(wanted)
         return CommandResult(id=command.id, state=answer.state, code=answer.code)
 
     async def forget(self, id_: str) -> None:
         """Central recorded the result."""
-        await self._journal.forget(_promise_of(id_))
+        for name in CommandName:
+            await self._journal.forget(_promise_of(name, id_))
 
 
 def remembered_results(promises: tuple[Promise, ...]) -> tuple[CommandResult, ...]:
@@ -48,5 +52,23 @@ def remembered_results(promises: tuple[Promise, ...]) -> tuple[CommandResult, ..
     )
 
 
-def _promise_of(command_id: str) -> str:
-    return f"{CommandName.UNLOCK}:{command_id}"
+def _wanted(command: Command, name: CommandName, begin_before_ms: int) -> AnyCommand | None:
+    """Return the command with its arguments read; None where one of them makes no sense: it is never guessed."""
+    actor = command.args.get("actor", "")[:_MAX_ACTOR]
+    promise = _promise_of(name, command.id)
+    if name is CommandName.UNLOCK:
+        return RemoteUnlock(command.id, actor, begin_before_ms, promise)
+    level, for_s = _number(command.args.get("level", "1")), _number(command.args.get("for_s", "0"))
+    what = command.args.get("what", "")
+    if not level or for_s is None or len(what) > _MAX_WORD:
+        return None
+    for_ms = for_s * 1000 if for_s else None
+    return Order(command.id, name, actor, begin_before_ms, promise, what=what, level=level, for_ms=for_ms)
+
+
+def _number(text: str) -> int | None:
+    return int(text) if text.isascii() and text.isdecimal() and len(text) <= _MAX_DIGITS else None
+
+
+def _promise_of(name: CommandName, command_id: str) -> str:
+    return f"{name}:{command_id}"

@@ -28,7 +28,15 @@ class DoorConfig(_Section, frozen=True, kw_only=True):
     """How the door behaves."""
 
     hold_off_s: Annotated[float, msgspec.Meta(ge=0, le=60)] = 3.0
-    """A second presentation by the same person in the same direction within this time is the same presentation."""
+    """A second presentation by the same person in the same direction within this time is the same presentation.
+
+    What staff ask for by a double tap has to come within it."""
+    held_open_s: Annotated[float, msgspec.Meta(ge=1, le=3600)] = 30.0
+    """How long the door may stand open before that is an alarm; needs a door contact."""
+    relock_when_opened: bool = True
+    """Whether the lock closes as soon as the door was opened, instead of at the end of its time."""
+    own_text: Annotated[str, msgspec.Meta(min_length=1, max_length=17)] = "Ring the bell"
+    """What the page says to do where the door cannot help and nobody answers."""
 
 
 class LinkConfig(_Section, frozen=True, kw_only=True):

@@ -15,6 +15,7 @@ from typing import Annotated, Final, Protocol
 import msgspec
 
 from agent.clock import SimulatedTime
+from agent.visitors import Visitors
 from hardware.base import Reader
 from hardware.errors import HardwareError
 from hardware.sim import SimReader
@@ -62,11 +63,13 @@ class Simulation:
         self,
         readers: Mapping[str, SimReader],
         *,
+        visitors: Visitors | None = None,
         time: SimulatedTime,
         gate: Gate,
         describe: Callable[[], dict[str, str]],
     ) -> None:
         self._readers = readers
+        self.visitors = visitors or Visitors(())
         self._time = time
         self._gate = gate
         self._describe = describe
@@ -76,6 +79,7 @@ class Simulation:
             "torn": lambda args: self._reader(args).torn(),
             "unplug": lambda args: self._reader(args).unplug(),
             "replug": lambda args: self._reader(args).replug(),
+            "walk": self._walk,
             "link": self._link,
             "clock": self._clock,
             "kill": lambda _: os.kill(os.getpid(), signal.SIGKILL),
@@ -121,6 +125,13 @@ class Simulation:
 
     def _qr(self, args: dict[str, str]) -> None:
         self._reader(args).qr(args.get("text", "").encode())
+
+    def _walk(self, args: dict[str, str]) -> None:
+        match args.get("state"):
+            case "on" | "off":
+                self.visitors.are_walking = args["state"] == "on"
+            case other:
+                raise ValueError(f"state {other!r}; say on or off")
 
     def _link(self, args: dict[str, str]) -> None:
         match args.get("state"):

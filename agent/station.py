@@ -15,12 +15,16 @@ from agent.clock import Clock
 from agent.core import station as core
 from agent.core.effects import (
     Answer,
+    AnyCommand,
     Commanded,
     Effect,
+    Held,
+    Hold,
+    HoldEnded,
     Input,
     Misread,
+    ModeChanged,
     Opened,
-    Opening,
     Presented,
     PulseEnded,
     Record,
@@ -28,22 +32,23 @@ from agent.core.effects import (
     RecordFailed,
     RecordFault,
     Recovered,
-    RemoteUnlock,
+    Relock,
+    Sensed,
     Show,
     Stop,
     Unlock,
     WakeAt,
     Woke,
 )
-from agent.core.types import EventId, OpenPromise
+from agent.core.types import EventId, Now, OpenPromise, Role
 from agent.errors import CommitUnknownError, StoreError
 from agent.presenting import Presenter
 from agent.reading import ReaderPlace, fault_of, is_presentation, plain_of
 from agent.store.errors import DuplicatePromiseError, StepUsedError
 from agent.store.types import Draft
 from agent.supervise import StopError
-from hardware.base import ReaderEvent, ReaderFault, Removed, Scan
-from wire.vocabulary import CommandState
+from hardware.base import InputChange, ReaderEvent, ReaderFault, Removed, Scan
+from wire.vocabulary import CommandState, DoorMode
 
 log = logging.getLogger(__name__)
 
@@ -85,7 +90,7 @@ class Station:
         self._presenter = presenter
         self._acting = acting
         self._clock = clock
-        self._queue: asyncio.Queue[Input | ReaderEvent] = asyncio.Queue()
+        self._queue: asyncio.Queue[Input | ReaderEvent | InputChange] = asyncio.Queue()
         self._waiting = 0
         self._answers: dict[str, asyncio.Future[CommandAnswer]] = {}
         self._alarm_clock: asyncio.TimerHandle | None = None
@@ -106,8 +111,16 @@ class Station:
             self._waiting += 1
         self._queue.put_nowait(event)
 
-    async def execute(self, command: RemoteUnlock) -> CommandAnswer:
-        """Run an unlock and return how it ended physically."""
+    def sense(self, change: InputChange) -> None:
+        """Take what an input says. Called by inputs, on the event loop; never blocks and never drops."""
+        self._queue.put_nowait(change)
+
+    def set_mode(self, mode: DoorMode, after_first: DoorMode = DoorMode.CARD) -> None:
+        """Take what the schedule asks for."""
+        self._queue.put_nowait(ModeChanged(mode, self._clock.now(), after_first))
+
+    async def execute(self, command: AnyCommand) -> CommandAnswer:
+        """Run a command and return how it ended physically."""
         answer: asyncio.Future[CommandAnswer] = asyncio.get_running_loop().create_future()
         self._answers[command.id] = answer
         self._queue.put_nowait(Commanded(command, self._clock.now()))
@@ -130,7 +143,7 @@ class Station:
             if event is not None:
                 await self._feed(event)
 
-    def _input_of(self, happened: Input | ReaderEvent) -> Input | None:
+    def _input_of(self, happened: Input | ReaderEvent | InputChange) -> Input | None:
         match happened:
             case Scan():
                 shown = plain_of(happened, self._clock.now())
@@ -141,8 +154,17 @@ class Station:
                 return fault_of(happened, self._places[happened.reader.partition(".")[0]], self._clock.now())
             case Removed():
                 return None
+            case InputChange():
+                return self._sensed(happened)
             case _:
                 return happened
+
+    def _sensed(self, change: InputChange) -> Sensed:
+        """Date an input's change to when it began: a contact is believed a moment later than it moved."""
+        now = self._clock.now()
+        ago_ms = max(0, now.mono_ms - change.at_mono_ms)
+        began = Now(now.mono_ms - ago_ms, now.wall_ms - ago_ms, now.q)
+        return Sensed(Role(change.role.value), change.input, change.is_active, began)
 
     async def _feed(self, event: Input) -> None:
         """Let the core take an input and everything that its own effects answer."""
@@ -158,8 +180,12 @@ class Station:
         match effect:
             case Record():
                 return await self._record(effect)
-            case Unlock(opening, for_ms):
-                return await self._unlock(opening, for_ms)
+            case Unlock():
+                return await self._unlock(effect)
+            case Hold():
+                return await self._hold()
+            case Relock():
+                self._acting.relock()
             case Show(screen):
                 self._acting.show(screen)
             case Answer(id, _, state, code):
@@ -172,7 +198,7 @@ class Station:
                 assert_never(effect)
         return None
 
-    async def _unlock(self, opening: Opening, for_ms: int) -> Input | None:
+    async def _unlock(self, effect: Unlock) -> Input | None:
         """Begin a pulse. That it began is told at once: in the queue green could wait until the way is closed again."""
         begun: list[Opened] = []
 
@@ -182,8 +208,16 @@ class Station:
             else:
                 self._queue.put_nowait(said)
 
-        await self._acting.unlock(opening, for_ms, post)
+        await self._acting.unlock(effect.opening, effect.for_ms, post, effect.way)
         return begun[0] if begun else None
+
+    async def _hold(self) -> Input | None:
+        """Let the way stand open; an end that nobody asked for comes through the queue."""
+
+        def post(said: HoldEnded) -> None:
+            self._queue.put_nowait(said)
+
+        return Held(self._clock.now()) if await self._acting.hold(post) else None
 
     async def _record(self, effect: Record) -> Input:
         stamp = self._clock.stamp(effect.at)

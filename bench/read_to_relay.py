@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from agent.acting import Acting
+from agent.acting import Acting, StrikeLock
 from agent.clock import Clock, SimulatedTime, SystemTime, boot_id
 from agent.core.station import Door
 from agent.core.types import EventId
@@ -136,7 +136,7 @@ async def open_door(folder: Path) -> AsyncIterator[BenchDoor]:
     strike = PulsedStrike("strike", line, ceiling_s=8)
     try:
         async with asyncio.TaskGroup() as tasks:
-            acting = Acting(strike, SimLight(), SimBuzzer(), clock=clock, tasks=tasks)
+            acting = Acting(StrikeLock(strike), SimLight(), SimBuzzer(), clock=clock, tasks=tasks)
             acting.listeners.append(Kiosk(door="North door", port=0, panel=None).show)
             station = Station(
                 Door("North door", journal.run, PULSE_MS, hold_off_ms=round(2 * CADENCE_S * 1000)),

@@ -50,6 +50,14 @@ def qr(folder: Path, text: str, reader: str | None) -> None:
 
 
 @sim.command()
+@click.argument("state", type=click.Choice(["on", "off"]))
+@click.pass_obj
+def walk(folder: Path, state: str) -> None:
+    """Let those who are let in walk through, or stand where they are: their grants are then unused."""
+    _do(folder, "walk", state=state)
+
+
+@sim.command()
 @click.argument("state", type=click.Choice(["cut", "heal"]))
 @click.pass_obj
 def link(folder: Path, state: str) -> None:

@@ -8,19 +8,25 @@ from enum import StrEnum
 
 from msgspec import Struct
 
+from agent.core.modes import Change
 from agent.core.screen import Screen
-from agent.core.types import UNRECORDED, Decision, EventId, Facts, Now, OpenPromise, Read, Use
+from agent.core.types import UNRECORDED, Decision, EventId, Facts, Now, OpenPromise, Read, Role, Use
 from wire.events import Body
-from wire.vocabulary import CommandName, CommandState, EventKind, PassageOutcome
+from wire.vocabulary import CommandName, CommandState, Direction, DoorMode, EventKind, PassageOutcome
 
 
 class Grant(Struct, frozen=True):
-    """A granted presentation, once its decision is durable as `event`."""
+    """A granted presentation, once its decision is durable as `event`; `rights` are those of its holder's row.
+
+    `is_staff` where the holder is somebody that others may have waited for.
+    """
 
     read: Read
     decision: Decision
     promise: str
     event: EventId = UNRECORDED
+    rights: tuple[str, ...] = ()
+    is_staff: bool = False
 
 
 class RemoteUnlock(Struct, frozen=True):
@@ -31,7 +37,26 @@ class RemoteUnlock(Struct, frozen=True):
     begin_before_mono_ms: int
     promise: str
 
+    @property
+    def name(self) -> CommandName:
+        """What central calls it."""
+        return CommandName.UNLOCK
 
+
+class Order(Struct, frozen=True):
+    """A command that changes what the door does; `what`, `level` and `for_ms` depend on its name."""
+
+    id: str
+    name: CommandName
+    actor: str
+    begin_before_mono_ms: int
+    promise: str
+    what: str = ""
+    level: int = 1
+    for_ms: int | None = None
+
+
+AnyCommand = RemoteUnlock | Order
 Opening = Grant | RemoteUnlock
 
 
@@ -47,13 +72,27 @@ class CommandEnd(Struct, frozen=True):
     id: str
     state: CommandState
     code: str
+    name: CommandName = CommandName.UNLOCK
 
 
 class Misreading(Struct, frozen=True):
     """A read that yielded no credential, being recorded."""
 
 
-Then = Grant | RemoteUnlock | Denial | CommandEnd | Misreading | None
+class Stood(Struct, frozen=True):
+    """A change of what the door does, being recorded; `order` is the command that asked for it, if one did."""
+
+    change: Change
+    order: Order | None = None
+
+
+class FireEnded(Struct, frozen=True):
+    """Staff reset the fire, being recorded."""
+
+    order: Order | None = None
+
+
+Then = Grant | AnyCommand | Denial | CommandEnd | Misreading | Stood | FireEnded | None
 """What a record stands for, handed back with its answer."""
 
 
@@ -82,10 +121,27 @@ class ReaderChanged(Struct, frozen=True):
 
 
 class Commanded(Struct, frozen=True):
-    """Central asks for an unlock."""
+    """Central asks for something."""
 
-    command: RemoteUnlock
+    command: AnyCommand
     now: Now
+
+
+class Sensed(Struct, frozen=True):
+    """An input became active or inactive, or says for the first time which it is; `now` is when that began."""
+
+    role: Role
+    name: str
+    is_active: bool
+    now: Now
+
+
+class ModeChanged(Struct, frozen=True):
+    """The schedule asks for another mode; `after_first` is what `first_person` becomes once somebody came in."""
+
+    mode: DoorMode
+    now: Now
+    after_first: DoorMode = DoorMode.CARD
 
 
 class Recorded(Struct, frozen=True):
@@ -128,6 +184,19 @@ class PulseEnded(Struct, frozen=True):
     now: Now
 
 
+class Held(Struct, frozen=True):
+    """The way stands open for everybody from now on."""
+
+    now: Now
+
+
+class HoldEnded(Struct, frozen=True):
+    """The way no longer stands open, or never did, though nobody asked for that."""
+
+    detail: str
+    now: Now
+
+
 class Recovered(Struct, frozen=True):
     """What earlier runs began and never ended."""
 
@@ -141,9 +210,8 @@ class Woke(Struct, frozen=True):
     now: Now
 
 
-Input = (
-    Presented | Misread | ReaderChanged | Commanded | Recorded | RecordFailed | Opened | PulseEnded | Recovered | Woke
-)
+Answered = Recorded | RecordFailed | Opened | PulseEnded | Held | HoldEnded
+Input = Presented | Misread | ReaderChanged | Commanded | Sensed | ModeChanged | Recovered | Woke | Answered
 
 
 class Record(Struct, frozen=True):
@@ -160,10 +228,19 @@ class Record(Struct, frozen=True):
 
 
 class Unlock(Struct, frozen=True):
-    """Let one person through for `for_ms`."""
+    """Let one person through for `for_ms`; `way` where there are two, else None."""
 
     opening: Opening
     for_ms: int
+    way: Direction | None = None
+
+
+class Hold(Struct, frozen=True):
+    """Let everybody through until `Relock`: answered by `Held` or `HoldEnded`."""
+
+
+class Relock(Struct, frozen=True):
+    """End the pulse, or the hold, that runs. Nothing is left on."""
 
 
 class Show(Struct, frozen=True):
@@ -193,4 +270,4 @@ class Stop(Struct, frozen=True):
     why: str
 
 
-Effect = Record | Unlock | Show | Answer | WakeAt | Stop
+Effect = Record | Unlock | Hold | Relock | Show | Answer | WakeAt | Stop

@@ -22,6 +22,14 @@ class State(StrEnum):
     GRANTED_OUT = "granted_out"
     CHECKED_IN = "checked_in"
     DENIED = "denied"
+    ONE_AT_A_TIME = "one_at_a_time"
+    STAFF_CALLED = "staff_called"
+    STAFF_AWAY = "staff_away"
+    CLOSED = "closed"
+    HELD_OPEN = "held_open"
+    FIRE = "fire"
+    DOOR_ALARM = "door_alarm"
+    IDENTIFY = "identify"
     OUT_OF_SERVICE = "out_of_service"
 
 
@@ -58,6 +66,7 @@ class Tone(StrEnum):
     GRANTED = "granted"
     DENIED = "denied"
     GOODBYE = "goodbye"
+    ATTENTION = "attention"
 
 
 class Screen(Struct, frozen=True):
@@ -116,10 +125,22 @@ CODES: Final[dict[Reason, PublicCode]] = {
 }
 
 DENIED_MS: Final = 4_000
+ONE_AT_A_TIME_MS: Final = 3_000
+IDENTIFY_MS: Final = 10_000
 CHECKED_IN_MS: Final = 4_000
 IDLE: Final = Screen(State.IDLE, Signal.READY)
 STARTING: Final = Screen(State.STARTING)
 READING: Final = Screen(State.READING, tone=Tone.TICK)
+FIRE: Final = Screen(State.FIRE)
+"""Light and sound stay off: nothing about the door may look like an invitation."""
+CLOSED: Final = Screen(State.CLOSED)
+MAINTENANCE: Final = Screen(State.OUT_OF_SERVICE)
+HELD_OPEN: Final = Screen(State.HELD_OPEN, Signal.GRANTED)
+STAFF_CALLED: Final = Screen(State.STAFF_CALLED, tone=Tone.ATTENTION, code=PublicCode.STAFF_COMING)
+STAFF_AWAY: Final = Screen(State.STAFF_AWAY)
+DOOR_ALARM: Final = Screen(State.DOOR_ALARM, Signal.ATTENTION, Tone.ATTENTION)
+IDENTIFY: Final = Screen(State.IDENTIFY, Signal.ATTENTION, Tone.ATTENTION, for_ms=IDENTIFY_MS)
+_ONE_AT_A_TIME: Final = frozenset({Reason.DOOR_BUSY, Reason.OTHER_DOOR_OPEN, Reason.ANTI_PASSBACK})
 
 
 def granted(direction: Direction, *, open_ms: int | None, support: str) -> Screen:
@@ -133,7 +154,15 @@ def granted(direction: Direction, *, open_ms: int | None, support: str) -> Scree
 
 def denied(reason: Reason, *, support: str) -> Screen:
     """Return the picture of a denial."""
+    if reason in _ONE_AT_A_TIME:
+        return one_at_a_time(support=support)
     return Screen(State.DENIED, Signal.DENIED, Tone.DENIED, CODES[reason], for_ms=DENIED_MS, support=support)
+
+
+def one_at_a_time(*, support: str) -> Screen:
+    """Return the picture for somebody who has to wait for another."""
+    state, signal, tone = State.ONE_AT_A_TIME, Signal.DENIED, Tone.DENIED
+    return Screen(state, signal, tone, for_ms=ONE_AT_A_TIME_MS, support=support)
 
 
 def out_of_service(code: PublicCode) -> Screen:

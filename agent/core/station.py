@@ -6,26 +6,34 @@
 
 so nothing opens and nothing turns green before the decision is durable, and every grant gets exactly one passage. A
 grant that a crash cut off is ended as `unknown` by the next start (`Recovered`), never opened.
+
+The parts: `opening` is the way from a durable grant to its end, `doorway` what the inputs say, `standing` what changes
+the door's mode, `orders` what central asks for, `gestures` what a second tap asks for.
 """
 
-from typing import assert_never
+from typing import Final, assert_never
 
-from msgspec import Struct
 from msgspec.structs import replace
 
-from agent.core import screen
+from agent.core import door as leaf
+from agent.core import doorway, gestures, modes, opening, orders, results, screen, standing, surroundings, turnstile
 from agent.core.effects import (
     Answer,
+    Answered,
     Commanded,
     CommandEnd,
     Denial,
     Effect,
+    FireEnded,
     Grant,
+    Held,
+    HoldEnded,
     Input,
     Misread,
     Misreading,
+    ModeChanged,
     Opened,
-    Opening,
+    Order,
     Presented,
     PulseEnded,
     ReaderChanged,
@@ -35,64 +43,52 @@ from agent.core.effects import (
     RecordFault,
     Recovered,
     RemoteUnlock,
-    Show,
+    Sensed,
+    Stood,
     Stop,
     Then,
-    Unlock,
     WakeAt,
     Woke,
 )
+from agent.core.modes import Lockdown, Scheduled
+from agent.core.opening import obstacle
+from agent.core.state import Door, Presence, Station, Step, rest, show, start, support
+from agent.core.surroundings import FIRE_PROMISE
 from agent.core.types import Decision, EventId, Facts, Now, OpenPromise, Read, Use
 from rules.policy import decide
-from wire.events import AlarmBody, CommandBegunBody, CommandResultBody, DecisionBody, PassageBody, ReadFaultBody
-from wire.vocabulary import CommandName, CommandState, EventKind, Outcome, PassageOutcome, Reason
+from wire.events import AlarmBody, DecisionBody, ModeBody, PassageBody, ReadFaultBody
+from wire.vocabulary import (
+    AlarmCode,
+    CommandName,
+    CommandState,
+    Direction,
+    DoorMode,
+    EventKind,
+    HolderKind,
+    ModeCause,
+    Outcome,
+    PassageOutcome,
+    Reason,
+    Right,
+)
+
+__all__ = ["FRESH_MS", "Door", "Presence", "Station", "Step", "start", "step"]
 
 FRESH_MS = 10_000
 """A presentation older than this opens nothing: whoever made it is gone."""
-
-
-class Door(Struct, frozen=True):
-    """What never changes while the agent runs. `pulse_ms` is None at a kiosk without a lock."""
-
-    name: str
-    run: str
-    pulse_ms: int | None
-    hold_off_ms: int = 3_000
-
-
-class Presence(Struct, frozen=True):
-    """Somebody who was just answered: within the hold-off they are not asked again."""
-
-    subject: str
-    direction: str
-    until_mono_ms: int
-
-
-class Station(Struct, frozen=True):
-    """The door's state. `missing` readers are gone; `storage_failed` and `lock_failed` last until a success."""
-
-    door: Door
-    readers: frozenset[str]
-    missing: frozenset[str] = frozenset()
-    recent: tuple[Presence, ...] = ()
-    grants: int = 0
-    repeats: int = 0
-    picture: screen.Screen = screen.STARTING
-    picture_until_ms: int | None = None
-    storage_failed: bool = False
-    lock_failed: bool = False
-
-
-Step = tuple[Station, list[Effect]]
-
-
-def start(door: Door, readers: frozenset[str]) -> Station:
-    """Return the state of a door that has just come up: quiet, and showing that it starts."""
-    return Station(door, readers)
+_RETRY_MS: Final = 1_000
+"""What was due and could not be done, as the disk is full, is tried again after this time."""
 
 
 def step(state: Station, event: Input) -> Step:
     """Return the next state and what has to be done, in order."""
+    now = event.facts.now if isinstance(event, Presented) else event.now
+    state, effects = _react(state, event)
+    state, relock = standing.relocked(state, now)
+    return _wake(state, [*relock, *effects], now)
+
+
+def _react(state: Station, event: Input) -> Step:
     match event:
         case Presented(facts):
             return _present(state, facts)
@@ -101,7 +97,11 @@ def step(state: Station, event: Input) -> Step:
         case ReaderChanged():
             return _change_reader(state, event)
         case Commanded(command, now):
-            return _command(state, command, now)
+            return orders.command(state, command, now)
+        case Sensed():
+            return doorway.sensed(state, event)
+        case ModeChanged(mode, now, after_first):
+            return standing.change(state, Scheduled(mode, after_first), now)
         case Recovered(promises, now):
             return _recovered(state, promises, now)
         case Woke(now):
@@ -110,16 +110,20 @@ def step(state: Station, event: Input) -> Step:
             return _answered(state, event)
 
 
-def _answered(state: Station, event: Recorded | RecordFailed | Opened | PulseEnded) -> Step:
+def _answered(state: Station, event: Answered) -> Step:
     match event:
         case Recorded(then, event_id, now):
             return _recorded(replace(state, storage_failed=False), then, event_id, now)
         case RecordFailed(then, fault, now):
             return _record_failed(state, then, fault, now)
-        case Opened(opening, now):
-            return _opened(state, opening, now)
+        case Opened(for_whom, now):
+            return opening.opened(state, for_whom, now)
         case PulseEnded():
-            return _pulse_ended(state, event)
+            return opening.pulse_ended(state, event)
+        case Held(now):
+            return opening.held(state, now)
+        case HoldEnded():
+            return opening.hold_ended(state, event)
         case _:
             assert_never(event)
 
@@ -132,18 +136,27 @@ def _present(state: Station, facts: Facts) -> Step:
     if now.mono_ms - read.at_mono_ms > FRESH_MS:
         stale = ReadFaultBody(reader=read.reader, fault="stale", detail="answered too late; present again")
         return state, [Record(EventKind.READ_FAULT, now, stale, Misreading())]
+    facts = _with_door(state, facts)
     subject = facts.row.member if facts.row is not None else read.credential.key
     if _is_held_off(state, subject, read.direction, read.at_mono_ms):
-        return replace(state, repeats=state.repeats + 1), []
-    decision = decide(facts)
+        return gestures.second_tap(replace(state, repeats=state.repeats + 1), facts, subject)
+    decision = _decided(state, facts)
     body = _decision_body(state, read, decision)
-    state = _hold_off(state, subject, read.direction, read.at_mono_ms)
+    state = _hold_off(state, subject, facts)
     if not decision.is_grant:
-        return _tick(state, Record(EventKind.DECISION, now, body, Denial(decision)))
+        return _tick(state, Record(EventKind.DECISION, now, body, Denial(decision)), now)
     state = replace(state, grants=state.grants + 1)
     promise = f"grant:{state.door.run}:{state.grants}"
-    grant = Grant(read, decision, promise)
-    return _tick(state, Record(EventKind.DECISION, now, body, grant, opens=promise, uses=_use_of(facts)))
+    grant = _grant(facts, decision, promise)
+    return _tick(state, Record(EventKind.DECISION, now, body, grant, opens=promise, uses=_use_of(facts)), now)
+
+
+def _grant(facts: Facts, decision: Decision, promise: str) -> Grant:
+    row = facts.row
+    if row is None:
+        return Grant(facts.read, decision, promise)
+    is_staff = row.holder is HolderKind.STAFF
+    return Grant(facts.read, decision, promise, rights=tuple(row.rights), is_staff=is_staff)
 
 
 def _decision_body(state: Station, read: Read, decision: Decision) -> DecisionBody:
@@ -157,6 +170,8 @@ def _decision_body(state: Station, read: Read, decision: Decision) -> DecisionBo
         reason=decision.reason,
         receipt=decision.receipt,
         member=decision.member,
+        holder=decision.holder,
+        notices=list(decision.notices),
     )
 
 
@@ -167,23 +182,58 @@ def _use_of(facts: Facts) -> Use | None:
     return Use(f"{credential.kind}:{credential.key}", facts.passed.step)
 
 
-def _tick(state: Station, record: Record) -> Step:
-    return replace(state, picture=screen.READING, picture_until_ms=None), [Show(screen.READING), record]
+def _with_door(state: Station, facts: Facts) -> Facts:
+    """Let the rules see what the door does now."""
+    now_set = state.standing.override
+    door = replace(
+        facts.door,
+        mode=facts.door.mode if now_set is None else now_set.mode,
+        lockdown=state.standing.level,
+        is_first_person_in=state.standing.is_first_person_in,
+    )
+    return replace(facts, door=door)
+
+
+def _decided(state: Station, facts: Facts) -> Decision:
+    """Ask the rules, and of those whom they let in refuse whom the door itself cannot or must not take."""
+    decision = decide(facts)
+    reason = _own_refusal(state, facts) if decision.is_grant else None
+    return decision if reason is None else replace(decision, outcome=Outcome.DENY, reason=reason)
+
+
+def _own_refusal(state: Station, facts: Facts) -> Reason | None:
+    row = facts.row
+    clearance, rights = (row.clearance, row.rights) if row is not None else (0, [])
+    if state.standing.level > clearance:
+        return Reason.LOCKDOWN
+    mode = state.standing.mode
+    if mode is DoorMode.LOCKED and Right.OVERRIDE not in rights:
+        return Reason.DOOR_LOCKED
+    if mode is DoorMode.MAINTENANCE and not {Right.OVERRIDE, Right.MAINTENANCE} & set(rights):
+        return Reason.MAINTENANCE
+    if opening.is_too_busy(state, _way(facts.read.direction)):
+        return Reason.DOOR_BUSY
+    return obstacle(state)
+
+
+def _way(direction: Direction) -> Direction:
+    return Direction.OUT if direction is Direction.OUT else Direction.IN
+
+
+def _tick(state: Station, record: Record, now: Now) -> Step:
+    shown, effects = show(state, screen.READING, now)
+    return shown, [*effects, record]
 
 
 def _is_held_off(state: Station, subject: str, direction: str, at_mono_ms: int) -> bool:
     return any(p.subject == subject and p.direction == direction and at_mono_ms < p.until_mono_ms for p in state.recent)
 
 
-def _hold_off(state: Station, subject: str, direction: str, at_mono_ms: int) -> Station:
-    kept = tuple(p for p in state.recent if p.until_mono_ms > at_mono_ms)
-    return replace(state, recent=(*kept, Presence(subject, direction, at_mono_ms + state.door.hold_off_ms)))
-
-
-def _forget_presence(state: Station, grant: Grant) -> Station:
-    """Somebody whose grant came to nothing may present again at once."""
-    who = (grant.decision.member, grant.read.direction)
-    return replace(state, recent=tuple(p for p in state.recent if (p.subject, p.direction) != who))
+def _hold_off(state: Station, subject: str, facts: Facts) -> Station:
+    read = facts.read
+    kept = tuple(p for p in state.recent if p.until_mono_ms > read.at_mono_ms)
+    until_ms = read.at_mono_ms + state.door.hold_off_ms
+    return replace(state, recent=(*kept, Presence(subject, read.direction, until_ms, read.credential.key)))
 
 
 def _misread(state: Station, event: Misread) -> Step:
@@ -195,33 +245,12 @@ def _change_reader(state: Station, event: ReaderChanged) -> Step:
     was = state.missing
     missing = was - {event.reader} if event.is_ready else was | {event.reader}
     state = replace(state, missing=missing)
-    shown, effects = _rest(state, event.now)
+    shown, effects = rest(state, event.now)
     if (event.reader in was) != event.is_ready:
         return shown, effects
-    code = "reader_back" if event.is_ready else "reader_missing"
+    code = AlarmCode.READER_BACK if event.is_ready else AlarmCode.READER_MISSING
     alarm = AlarmBody(code=code, detail=f"{event.reader}: {event.detail}" if event.detail else event.reader)
     return shown, [Record(EventKind.ALARM, event.now, alarm), *effects]
-
-
-# --- commands ----------------------------------------------------------------------------------------------------
-
-
-def _command(state: Station, command: RemoteUnlock, now: Now) -> Step:
-    if state.door.pulse_ms is None:
-        return state, [_never_begun(command, CommandState.FAILED, "no_lock", now)]
-    if now.mono_ms >= command.begin_before_mono_ms:
-        return state, [_never_begun(command, CommandState.EXPIRED, "too_late", now)]
-    body = CommandBegunBody(id=command.id, name=CommandName.UNLOCK, actor=command.actor)
-    return state, [Record(EventKind.COMMAND_BEGUN, now, body, command, opens=command.promise)]
-
-
-def _never_begun(command: RemoteUnlock, state: CommandState, code: str, now: Now) -> Record:
-    body = CommandResultBody(id=command.id, name=CommandName.UNLOCK, state=state, code=code)
-    return Record(EventKind.COMMAND_RESULT, now, body, CommandEnd(command.id, state, code))
-
-
-def _end_command(command: RemoteUnlock, state: CommandState, code: str, now: Now) -> Record:
-    return replace(_never_begun(command, state, code, now), settles=command.promise, outcome=state)
 
 
 # --- answers to records --------------------------------------------------------------------------------------------
@@ -232,16 +261,17 @@ def _recorded(state: Station, then: Then, event: EventId, now: Now) -> Step:
         case Grant():
             return _let_in(state, replace(then, event=event), now)
         case Denial(decision):
-            return _show(state, screen.denied(decision.reason, support=_support(event)), now)
-        case RemoteUnlock():
-            if now.mono_ms >= then.begin_before_mono_ms:
-                return state, [_end_command(then, CommandState.EXPIRED, "too_late", now)]
-            assert state.door.pulse_ms is not None
-            return state, [Unlock(then, state.door.pulse_ms)]
-        case CommandEnd(id, outcome, code):
-            return state, [Answer(id, CommandName.UNLOCK, outcome, code)]
+            return show(state, screen.denied(decision.reason, support=support(event)), now)
+        case RemoteUnlock() | Order():
+            return orders.begun(state, then, now)
+        case CommandEnd(id, outcome, code, name):
+            return state, [Answer(id, name, outcome, code)]
         case Misreading():
-            return _show(state, screen.denied(Reason.UNREADABLE, support=_support(event)), now)
+            return show(state, screen.denied(Reason.UNREADABLE, support=support(event)), now)
+        case Stood():
+            return standing.stood(state, then, now)
+        case FireEnded():
+            return standing.fire_ended(state, then, now)
         case None:
             return state, []
         case _:
@@ -250,14 +280,12 @@ def _recorded(state: Station, then: Then, event: EventId, now: Now) -> Step:
 
 def _let_in(state: Station, grant: Grant, now: Now) -> Step:
     if now.mono_ms - grant.read.at_mono_ms > FRESH_MS:
-        state = _forget_presence(state, grant)
-        shown, effects = _show(state, screen.denied(Reason.UNREADABLE, support=_support(grant.event)), now)
-        return shown, [*effects, _end_grant(grant, PassageOutcome.UNUSED, now)]
-    if state.door.pulse_ms is not None:
-        return state, [Unlock(grant, state.door.pulse_ms)]
-    checked_in = screen.granted(grant.read.direction, open_ms=None, support=_support(grant.event))
-    shown, effects = _show(state, checked_in, now)
-    return shown, [*effects, _end_grant(grant, PassageOutcome.PASSED, now)]
+        return opening.refuse(state, grant, Reason.UNREADABLE, now)
+    if grant.is_staff:
+        state, effects = orders.answer_assist(state, now)
+        shown, more = opening.let_in(state, grant, now)
+        return shown, [*effects, *more]
+    return opening.let_in(state, grant, now)
 
 
 def _record_failed(state: Station, then: Then, fault: RecordFault, now: Now) -> Step:
@@ -265,14 +293,16 @@ def _record_failed(state: Station, then: Then, fault: RecordFault, now: Now) -> 
         case Grant() if fault is RecordFault.REPEATED:
             return _used_meanwhile(state, then, now)
         case Grant():
-            state = _forget_presence(state, then)
-        case RemoteUnlock() if fault is RecordFault.REPEATED:
-            return state, [Answer(then.id, CommandName.UNLOCK, CommandState.UNKNOWN, "begun_before")]
-        case RemoteUnlock() | CommandEnd():
-            return _storage_fault(state, fault, [Answer(then.id, CommandName.UNLOCK, CommandState.FAILED, "storage")])
+            state = doorway.forget_presence(state, then)
+        case RemoteUnlock() | Order() if fault is RecordFault.REPEATED:
+            return state, [Answer(then.id, then.name, CommandState.UNKNOWN, "begun_before")]
+        case RemoteUnlock() | Order() | CommandEnd():
+            return _storage_fault(state, fault, [Answer(then.id, then.name, CommandState.FAILED, "storage")], now)
+        case Stood(order=order) | FireEnded(order=order) if order is not None:
+            return _storage_fault(state, fault, [results.failed(order, "storage", now)], now)
         case _:
             pass
-    return _storage_fault(state, fault, [])
+    return _storage_fault(state, fault, [], now)
 
 
 def _used_meanwhile(state: Station, grant: Grant, now: Now) -> Step:
@@ -281,113 +311,82 @@ def _used_meanwhile(state: Station, grant: Grant, now: Now) -> Step:
     return state, [Record(EventKind.DECISION, now, _decision_body(state, grant.read, denied), Denial(denied))]
 
 
-def _storage_fault(state: Station, fault: RecordFault, effects: list[Effect]) -> Step:
-    picture = screen.out_of_service(screen.PublicCode.STORAGE)
-    state = replace(state, storage_failed=True, picture=picture, picture_until_ms=None)
-    effects = [*effects, Show(picture)]
+def _storage_fault(state: Station, fault: RecordFault, effects: list[Effect], now: Now) -> Step:
+    state, shown = show(replace(state, storage_failed=True), screen.out_of_service(screen.PublicCode.STORAGE), now)
+    effects = [*effects, *shown]
     if fault is RecordFault.FULL:
         return state, effects
     return state, [*effects, Stop("the journal's last commit has an unknown outcome; starting again with a new file")]
 
 
-# --- pulses --------------------------------------------------------------------------------------------------------
-
-
-def _opened(state: Station, opening: Opening, now: Now) -> Step:
-    state = replace(state, lock_failed=False)
-    pulse_ms = state.door.pulse_ms
-    match opening:
-        case Grant(read=read, event=event):
-            return _show(state, screen.granted(read.direction, open_ms=pulse_ms, support=_support(event)), now)
-        case RemoteUnlock():
-            picture = screen.Screen(
-                screen.State.GRANTED_IN, screen.Signal.GRANTED, screen.Tone.GRANTED, for_ms=pulse_ms
-            )
-            return _show(state, picture, now)
-        case _:
-            assert_never(opening)
-
-
-def _pulse_ended(state: Station, event: PulseEnded) -> Step:
-    opening, outcome, now = event.opening, event.outcome, event.now
-    failed = outcome is PassageOutcome.FAILED
-    effects: list[Effect] = []
-    match opening:
-        case Grant():
-            effects.append(_end_grant(opening, outcome, now))
-            state = _forget_presence(state, opening) if failed else state
-        case RemoteUnlock():
-            ended = (CommandState.FAILED, "lock") if failed else (CommandState.DONE, "pulsed")
-            effects.append(_end_command(opening, *ended, now))
-        case _:
-            assert_never(opening)
-    if not failed:
-        return state, effects
-    state = replace(state, lock_failed=True)
-    effects.append(Record(EventKind.ALARM, now, AlarmBody(code="lock_failed", detail=event.detail)))
-    shown, rest = _rest(state, now)
-    return shown, [*effects, *rest]
-
-
-def _end_grant(grant: Grant, outcome: PassageOutcome, now: Now) -> Record:
-    body = PassageBody(
-        of_run=grant.event.run,
-        of_n=grant.event.n,
-        outcome=outcome,
-        member=grant.decision.member,
-        direction=grant.read.direction,
-    )
-    return Record(EventKind.PASSAGE, now, body, settles=grant.promise)
+# --- starts and time -----------------------------------------------------------------------------------------------
 
 
 def _recovered(state: Station, promises: tuple[OpenPromise, ...], now: Now) -> Step:
     effects: list[Effect] = []
     for promise in promises:
-        kind, _, rest = promise.key.partition(":")
+        kind, _, rest_of_key = promise.key.partition(":")
         if kind == "grant":
             body = PassageBody(of_run=promise.event.run, of_n=promise.event.n, outcome=PassageOutcome.UNKNOWN)
             effects.append(Record(EventKind.PASSAGE, now, body, settles=promise.key))
+        elif kind in {modes.LOCKDOWN_PROMISE, modes.MODE_PROMISE, FIRE_PROMISE}:
+            state, more = _still_stands(state, promise, now)
+            effects += more
         else:
-            lost = RemoteUnlock(rest, actor="", begin_before_mono_ms=0, promise=promise.key)
-            effects.append(_end_command(lost, CommandState.UNKNOWN, "crashed", now))
-    shown, show = _rest(state, now)
-    return shown, [*effects, *show]
+            lost = Order(rest_of_key, _command_name(kind), "", begin_before_mono_ms=0, promise=promise.key)
+            effects.append(results.ended(lost, CommandState.UNKNOWN, "crashed", now))
+    shown, more = rest(state, now)
+    return shown, [*effects, *more]
 
 
-# --- the picture ---------------------------------------------------------------------------------------------------
+def _still_stands(state: Station, promise: OpenPromise, now: Now) -> Step:
+    """What kept people out before a restart keeps them out after it."""
+    if promise.key == FIRE_PROMISE:
+        return replace(state, around=replace(state.around, is_fire=True)), []
+    restored = modes.restored(promise.key, now)
+    if restored is None:
+        alarm = AlarmBody(code=AlarmCode.JOURNAL_DAMAGED, detail="what was set before the restart cannot be read")
+        return state, [Record(EventKind.ALARM, now, alarm, settles=promise.key)]
+    if isinstance(restored, Lockdown):
+        after = replace(state.standing, lockdown=restored)
+    else:
+        after = replace(state.standing, override=restored)
+    body = ModeBody(
+        door=state.door.name, mode=after.mode, cause=ModeCause.RESTART, actor=restored.actor, lockdown=after.level
+    )
+    return replace(state, standing=after), [Record(EventKind.MODE, now, body)]
 
 
-def _show(state: Station, picture: screen.Screen, now: Now) -> Step:
-    if picture.for_ms is None:
-        return replace(state, picture=picture, picture_until_ms=None), [Show(picture)]
-    until = now.mono_ms + picture.for_ms
-    return replace(state, picture=picture, picture_until_ms=until), [Show(picture), WakeAt(until)]
+def _command_name(text: str) -> CommandName:
+    return CommandName(text) if text in set(CommandName) else CommandName.UNLOCK
 
 
 def _woke(state: Station, now: Now) -> Step:
-    if state.picture_until_ms is None or now.mono_ms < state.picture_until_ms:
-        return state, []
-    return _rest(state, now)
+    if state.asked_ms is not None and now.mono_ms >= state.asked_ms:
+        state = replace(state, asked_ms=None)
+    state, effects = doorway.time_went_by(state, now)
+    state, more = standing.time_went_by(state, now)
+    effects = [*effects, *more]
+    if state.picture_until_ms is not None and now.mono_ms >= state.picture_until_ms:
+        state, more = rest(state, now)
+        effects = [*effects, *more]
+    return state, effects
 
 
-def _rest(state: Station, now: Now) -> Step:
-    """Show what the door shows when nobody is there."""
-    picture = _resting_screen(state)
-    if picture == state.picture:
-        return state, []
-    return _show(state, picture, now)
-
-
-def _resting_screen(state: Station) -> screen.Screen:
-    if state.storage_failed:
-        return screen.out_of_service(screen.PublicCode.STORAGE)
-    if state.lock_failed:
-        return screen.out_of_service(screen.PublicCode.LOCK)
-    if state.readers and state.missing >= state.readers:
-        return screen.out_of_service(screen.PublicCode.READER)
-    return screen.IDLE
-
-
-def _support(event: EventId) -> str:
-    """Return the short code by which staff find the event: the end of the run's id and the number in it."""
-    return f"{event.run[-2:]}-{event.n}"
+def _wake(state: Station, effects: list[Effect], now: Now) -> Step:
+    """Ask to be woken for what is due next, unless that was asked already."""
+    moments = [
+        state.picture_until_ms,
+        leaf.due_ms(state.leaf, is_free=state.is_unwatched),
+        surroundings.due_ms(state.around),
+        modes.due_ms(state.standing),
+        None if state.arms is None else turnstile.due_ms(state.arms),
+    ]
+    due_ms = min((moment for moment in moments if moment is not None), default=None)
+    if due_ms is None or due_ms == state.asked_ms:
+        return state, effects
+    if due_ms <= now.mono_ms:
+        due_ms = now.mono_ms + _RETRY_MS
+        if state.asked_ms is not None and now.mono_ms < state.asked_ms <= due_ms:
+            return state, effects
+    return replace(state, asked_ms=due_ms), [*effects, WakeAt(due_ms)]

@@ -1,12 +1,13 @@
 """What the core talks about: what the rules judge, and events' places in the journal."""
 
+from enum import StrEnum
 from typing import Final
 
 from msgspec import Struct
 
 from rules.facts import Credential, Decision, Facts, Now, Read
 
-__all__ = ["UNRECORDED", "Credential", "Decision", "EventId", "Facts", "Now", "OpenPromise", "Read", "Use"]
+__all__ = ["UNRECORDED", "Credential", "Decision", "EventId", "Facts", "Now", "OpenPromise", "Read", "Role", "Use"]
 
 
 class Use(Struct, frozen=True):
@@ -14,6 +15,21 @@ class Use(Struct, frozen=True):
 
     name: str
     step: int
+
+
+class Role(StrEnum):
+    """What an input tells; the values are those of `hardware.base.InputRole`."""
+
+    CONTACT = "contact"
+    REX = "rex"
+    TAMPER = "tamper"
+    FIRE = "fire"
+    PASSAGE_IN = "passage_in"
+    PASSAGE_OUT = "passage_out"
+    BUSY = "busy"
+    INTERLOCK = "interlock"
+    ASSIST = "assist"
+    MAINS_FAIL = "mains_fail"
 
 
 class EventId(Struct, frozen=True):

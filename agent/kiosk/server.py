@@ -44,8 +44,9 @@ _SECURITY: Final = {
 class Kiosk:
     """The page's server. `show` and `set_link` change the picture; every open page hears of it."""
 
-    def __init__(self, *, door: str, port: int, panel: Panel | None) -> None:
+    def __init__(self, *, door: str, port: int, panel: Panel | None, own_text: str = "") -> None:
         self._door = door
+        self._own_text = own_text
         self._wanted_port = port
         self._panel = panel
         self._screen = STARTING
@@ -70,6 +71,7 @@ class Kiosk:
             offline=self._offline,
             waiting=self._waiting,
             door=self._door,
+            text=self._own_text,
             simulated=self._panel is not None,
         )
 

@@ -6,7 +6,10 @@ from agent.core.screen import PublicCode, Screen, State
 
 
 class View(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The picture at the door, and what staff may see beside it. `left_ms` counts from the moment of sending."""
+    """The picture at the door, and what staff may see beside it. `left_ms` counts from the moment of sending.
+
+    `text` is what this door says to do where it cannot help.
+    """
 
     state: State
     code: PublicCode | None = None
@@ -15,13 +18,14 @@ class View(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     offline: bool = False
     waiting: int = 0
     door: str = ""
+    text: str = ""
     simulated: bool = False
 
 
 _encoder = msgspec.json.Encoder()
 
 
-def view_of(screen: Screen, *, offline: bool, waiting: int, door: str, simulated: bool) -> View:
+def view_of(screen: Screen, *, offline: bool, waiting: int, door: str, simulated: bool, text: str = "") -> View:
     """Return what the page shows for a screen."""
     return View(
         state=screen.state,
@@ -31,6 +35,7 @@ def view_of(screen: Screen, *, offline: bool, waiting: int, door: str, simulated
         offline=offline,
         waiting=waiting,
         door=door,
+        text=text,
         simulated=simulated,
     )
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from agent.acting import Acting
+from agent.acting import Acting, lock_of
 from agent.clock import Clock, KernelTime
 from agent.core.effects import RemoteUnlock
 from agent.core.screen import Screen, State
@@ -93,7 +93,7 @@ async def bench(*, light: Light | None = None, with_lock: bool = True) -> AsyncI
     wired: Strike | None = strike if with_lock else None
     buzz: Buzzer = buzzer
     async with asyncio.TaskGroup() as tasks:
-        acting = Acting(wired, light or sim_light, buzz, clock=clock, tasks=tasks)
+        acting = Acting(lock_of(wired, None), light or sim_light, buzz, clock=clock, tasks=tasks)
         acting.listeners.append(screens.append)
         station = Station(
             Door("North", journal.run, 3_000),

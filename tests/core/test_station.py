@@ -31,7 +31,16 @@ from agent.core.station import FRESH_MS, Station, step
 from agent.core.types import EventId, OpenPromise
 from tests.core.builders import facts, now, read, row, station
 from wire.events import AlarmBody, CommandResultBody, DecisionBody, PassageBody, ReadFaultBody
-from wire.vocabulary import CommandName, CommandState, Direction, EventKind, Outcome, PassageOutcome, Reason
+from wire.vocabulary import (
+    CommandName,
+    CommandState,
+    Direction,
+    EventKind,
+    Outcome,
+    PassageOutcome,
+    PassageSense,
+    Reason,
+)
 
 pytestmark = pytest.mark.unit
 
@@ -99,7 +108,12 @@ def test_a_completed_pulse_is_recorded_as_a_passage_of_its_grant() -> None:
     _, effects = step(state, PulseEnded(grant, PassageOutcome.PASSED, "", now(4_000)))
     (record,) = records(effects)
     assert record.body == PassageBody(
-        of_run=EVENT.run, of_n=EVENT.n, outcome=PassageOutcome.PASSED, member="m1", direction=Direction.IN
+        of_run=EVENT.run,
+        of_n=EVENT.n,
+        outcome=PassageOutcome.PASSED,
+        member="m1",
+        direction=Direction.IN,
+        sense=PassageSense.PULSE,
     )
     assert record.settles == grant.promise
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 import msgspec
 
 from agent import app
-from agent.acting import Acting
+from agent.acting import Acting, lock_of
 from agent.clock import Clock
 from agent.commanding import Commanding, remembered_results
 from agent.core import screen
@@ -42,12 +42,13 @@ class _WatchedActing(Acting):
     """The door's outputs, with somebody who looks at each pulse before it begins."""
 
     def __init__(self, process: "Process", relay: Relay | None, **parts: Any) -> None:
-        super().__init__(cast(Strike | None, relay), cast(Light, Dark()), cast(Buzzer, Dark()), **parts)
+        lock = lock_of(cast(Strike | None, relay), None)
+        super().__init__(lock, cast(Light, Dark()), cast(Buzzer, Dark()), **parts)
         self._process = process
 
-    async def _pulsed(self, opening: Opening, for_ms: int, post: Any, begun: asyncio.Event) -> Any:
+    async def _pulsed(self, opening: Opening, *rest: Any) -> Any:
         self._process.about_to_open(opening)
-        return await super()._pulsed(opening, for_ms, post, begun)
+        return await super()._pulsed(opening, *rest)
 
 
 class _WatchedLink(Link):

@@ -1,4 +1,5 @@
 // Shows what the agent says, and says so when the agent is gone: "Starting" after 2 s, "Out of service" after 15 s.
+const OWN = null; // the door's own text, as the agent last told it
 const WORDS = {
   starting: ["Starting", "One moment"],
   idle: ["Tap your card", "or show QR code"],
@@ -6,8 +7,16 @@ const WORDS = {
   granted_in: ["Welcome", "Go through now"],
   granted_out: ["Goodbye", "Go through now"],
   checked_in: ["Checked in", "Come in"],
-  out_of_service: ["Out of service", "Ring the bell"],
-  gone: ["Out of service", "Ring the bell"],
+  one_at_a_time: ["One at a time", "Step back"],
+  staff_called: ["Please wait", "Staff are coming"],
+  staff_away: ["Please wait", OWN],
+  closed: ["Closed", OWN],
+  held_open: ["Door is open", "Please walk in"],
+  fire: ["Do not enter", "Leave building"],
+  door_alarm: ["Close the door", "Thank you"],
+  identify: ["This door", "Staff look for it"],
+  out_of_service: ["Out of service", OWN],
+  gone: ["Out of service", OWN],
 };
 const DENIALS = {
   D1: ["Try again", "Hold card longer"],
@@ -26,12 +35,15 @@ let socket;
 let lostAt = performance.now();
 let isUp = false;
 let openUntil = 0;
+let ownText = "Ring the bell";
 
 function words(view) {
-  return (view.state === "denied" && DENIALS[view.code]) || WORDS[view.state] || ["Not valid here", "Please ask staff"];
+  const [headline, line] = (view.state === "denied" && DENIALS[view.code]) || WORDS[view.state] || DENIALS.D2;
+  return [headline, line === OWN ? ownText : line];
 }
 
 function show(view) {
+  ownText = view.text || ownText;
   const [headline, line] = words(view);
   document.body.dataset.state = view.state;
   document.body.classList.toggle("offline", Boolean(view.offline));

@@ -1,0 +1,227 @@
+"""What a door does with those who come, whoever they are: its mode, what a person set instead, and lockdown. Pure.
+
+A lockdown outweighs everything; then what somebody set (held open, locked, maintenance, an office's toggle) until its
+end; then the schedule. What a person set and what keeps people out survives a restart: it stands in the journal as a
+promise, whose key is written and read here. A door that was held open does not open again by itself: after a restart
+its schedule holds.
+"""
+
+from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from agent.core.types import Now
+from wire.vocabulary import ClockQuality, DoorMode, ModeCause
+
+LOCKDOWN_MS: Final = (60_000, 8 * 3_600_000, 24 * 3_600_000)
+"""How long a lockdown lasts: at least, where nobody said, and at most. None is without an end."""
+OVERRIDE_MS: Final = (60_000, 8 * 3_600_000, 24 * 3_600_000)
+"""The same for what somebody set instead of the schedule."""
+LOCKDOWN_PROMISE: Final = "stands-lockdown"
+MODE_PROMISE: Final = "stands-mode"
+_ACTOR_CHARS: Final = 80
+_LASTING: Final = frozenset({DoorMode.LOCKED, DoorMode.MAINTENANCE})
+
+
+class Term(Struct, frozen=True):
+    """When something ends: `mono_ms` in this boot. `wall_ms` counts after a restart only, by a synchronised clock."""
+
+    mono_ms: int
+    wall_ms: int | None = None
+
+
+class Override(Struct, frozen=True):
+    """What somebody set instead of the schedule, and until when; `promise` is empty where a restart ends it."""
+
+    mode: DoorMode
+    cause: ModeCause
+    actor: str
+    term: Term
+    promise: str = ""
+
+
+class Lockdown(Struct, frozen=True):
+    """Nobody below its level's clearance is let in; `level` is 1 or more."""
+
+    level: int
+    cause: ModeCause
+    actor: str
+    term: Term
+    promise: str
+
+
+class Standing(Struct, frozen=True):
+    """Everything that decides a door's mode. `after_first` is what `first_person` becomes once somebody came in."""
+
+    scheduled: DoorMode = DoorMode.CARD
+    after_first: DoorMode = DoorMode.CARD
+    is_first_person_in: bool = False
+    override: Override | None = None
+    lockdown: Lockdown | None = None
+
+    @property
+    def mode(self) -> DoorMode:
+        """The mode in force, lockdown aside."""
+        if self.override is not None:
+            return self.override.mode
+        if self.scheduled is DoorMode.FIRST_PERSON and self.is_first_person_in:
+            return self.after_first
+        return self.scheduled
+
+    @property
+    def level(self) -> int:
+        """The level of the lockdown in force, 0 for none."""
+        return self.lockdown.level if self.lockdown is not None else 0
+
+    @property
+    def is_free(self) -> bool:
+        """Whether the way stands open for everybody."""
+        return self.lockdown is None and self.mode is DoorMode.UNLOCKED
+
+    @property
+    def is_watched(self) -> bool:
+        """Whether an open door is an alarm: not while it is meant to be open, nor while somebody works at it."""
+        return self.lockdown is not None or self.mode not in {DoorMode.UNLOCKED, DoorMode.MAINTENANCE}
+
+
+class Overrides(Struct, frozen=True):
+    """Somebody sets a mode, or ends what was set (None)."""
+
+    override: Override | None
+    cause: ModeCause
+    actor: str = ""
+
+
+class LocksDown(Struct, frozen=True):
+    """A lockdown begins, changes its level or ends (None)."""
+
+    lockdown: Lockdown | None
+    cause: ModeCause
+    actor: str = ""
+
+
+class Scheduled(Struct, frozen=True):
+    """The schedule asks for another mode. An office's toggle ends with its hours."""
+
+    mode: DoorMode
+    after_first: DoorMode = DoorMode.CARD
+    cause: ModeCause = ModeCause.SCHEDULE
+    actor: str = ""
+
+
+class CameFirst(Struct, frozen=True):
+    """The first person came in."""
+
+    actor: str
+    cause: ModeCause = ModeCause.FIRST_PERSON
+
+
+Change = Overrides | LocksDown | Scheduled | CameFirst
+
+
+def changed(standing: Standing, change: Change) -> Standing:
+    """Return what stands after a change."""
+    match change:
+        case Overrides(override=override):
+            return replace(standing, override=override)
+        case LocksDown(lockdown=lockdown):
+            return replace(standing, lockdown=lockdown)
+        case Scheduled(mode=mode, after_first=after):
+            override = standing.override
+            ends_toggle = override is not None and override.cause is ModeCause.HOLDER and mode is not DoorMode.OFFICE
+            return replace(
+                standing,
+                scheduled=mode,
+                after_first=after,
+                is_first_person_in=standing.is_first_person_in and mode is standing.scheduled,
+                override=None if ends_toggle else override,
+            )
+        case CameFirst():
+            return replace(standing, is_first_person_in=True)
+
+
+def lets_more_in(before: Standing, after: Standing) -> bool:
+    """Say whether somebody may pass after who might not before: such a change waits until it is durable."""
+    return _openness(after) > _openness(before)
+
+
+def over(standing: Standing, now: Now) -> Change | None:
+    """Return the change that time has brought about, the lockdown's first."""
+    lockdown, override = standing.lockdown, standing.override
+    if lockdown is not None and _is_past(lockdown.term, now):
+        return LocksDown(None, ModeCause.TIME)
+    if override is not None and _is_past(override.term, now):
+        return Overrides(None, ModeCause.TIME)
+    return None
+
+
+def due_ms(standing: Standing) -> int | None:
+    """Return when `over` has something to say at the latest by the monotonic clock."""
+    parts = (standing.lockdown, standing.override)
+    return min((part.term.mono_ms for part in parts if part is not None), default=None)
+
+
+def bounded(for_ms: int | None, bounds: tuple[int, int, int]) -> int:
+    """Return how long something lasts, within its bounds."""
+    least, usual, most = bounds
+    return usual if for_ms is None else max(least, min(for_ms, most))
+
+
+def lockdown(level: int, cause: ModeCause, actor: str, for_ms: int | None, now: Now) -> Lockdown:
+    """Return a lockdown that begins now."""
+    for_ms = bounded(for_ms, LOCKDOWN_MS)
+    actor = _bare(actor)
+    promise = f"{LOCKDOWN_PROMISE}:{max(1, level)}:{_end_text(now, for_ms)}:{actor}"
+    return Lockdown(max(1, level), cause, actor, Term(now.mono_ms + for_ms), promise)
+
+
+def override(mode: DoorMode, cause: ModeCause, actor: str, for_ms: int | None, now: Now) -> Override:
+    """Return what somebody sets now; only what keeps people out survives a restart."""
+    for_ms = bounded(for_ms, OVERRIDE_MS)
+    actor = _bare(actor)
+    promise = f"{MODE_PROMISE}:{mode}:{_end_text(now, for_ms)}:{actor}" if mode in _LASTING else ""
+    return Override(mode, cause, actor, Term(now.mono_ms + for_ms), promise)
+
+
+def restored(promise: str, now: Now) -> Lockdown | Override | None:
+    """Return what a promise of an earlier run says still stands; None for a text that no version of this wrote."""
+    kind, _, rest = promise.partition(":")
+    what, for_text, wall_text, actor = (*rest.split(":", 3), "", "", "", "")[:4]
+    if kind not in {LOCKDOWN_PROMISE, MODE_PROMISE} or not (for_text.isdecimal() and wall_text.isdecimal()):
+        return None
+    term = _restored_term(min(int(for_text), LOCKDOWN_MS[2]), int(wall_text), now)
+    if kind == LOCKDOWN_PROMISE:
+        return Lockdown(int(what), ModeCause.RESTART, actor, term, promise) if what.isdecimal() else None
+    return Override(DoorMode(what), ModeCause.RESTART, actor, term, promise) if what in _LASTING else None
+
+
+def _restored_term(for_ms: int, wall_ms: int, now: Now) -> Term:
+    """A monotonic clock begins anew with each boot: what is left is known by a synchronised wall clock only.
+
+    Without one the whole time begins again, so that there is an end all the same.
+    """
+    return Term(now.mono_ms + for_ms, wall_ms or None)
+
+
+def _end_text(now: Now, for_ms: int) -> str:
+    wall_ms = now.wall_ms + for_ms if now.q is not ClockQuality.NONE else 0
+    return f"{for_ms}:{wall_ms}"
+
+
+def _is_past(term: Term, now: Now) -> bool:
+    if now.mono_ms >= term.mono_ms:
+        return True
+    return term.wall_ms is not None and now.q is ClockQuality.SYNCED and now.wall_ms >= term.wall_ms
+
+
+def _openness(standing: Standing) -> int:
+    if standing.lockdown is not None:
+        return -standing.lockdown.level
+    if standing.mode in _LASTING:
+        return 1
+    return 3 if standing.mode is DoorMode.UNLOCKED else 2
+
+
+def _bare(text: str) -> str:
+    return text.replace("\0", "")[:_ACTOR_CHARS]

@@ -1,0 +1,29 @@
+"""How commands end: each has one recorded result, and central hears of it once that is durable."""
+
+from msgspec.structs import replace
+
+from agent.core.effects import AnyCommand, CommandEnd, Record
+from agent.core.types import Now
+from wire.events import CommandResultBody
+from wire.vocabulary import CommandState, EventKind
+
+
+def never_begun(command: AnyCommand, state: CommandState, code: str, now: Now) -> Record:
+    """Return the record of a command that did not begin."""
+    body = CommandResultBody(id=command.id, name=command.name, state=state, code=code)
+    return Record(EventKind.COMMAND_RESULT, now, body, CommandEnd(command.id, state, code, command.name))
+
+
+def ended(command: AnyCommand, state: CommandState, code: str, now: Now) -> Record:
+    """Return the record of the end of a command that had begun."""
+    return replace(never_begun(command, state, code, now), settles=command.promise, outcome=state)
+
+
+def done(command: AnyCommand, code: str, now: Now) -> Record:
+    """Return the record of a command that did what it should."""
+    return ended(command, CommandState.DONE, code, now)
+
+
+def failed(command: AnyCommand, code: str, now: Now) -> Record:
+    """Return the record of a command that began and could not do what it should."""
+    return ended(command, CommandState.FAILED, code, now)

@@ -1,0 +1,433 @@
+"""What central may ask of a door, and what stands after it: modes, holds, lockdowns."""
+
+import pytest
+from msgspec.structs import replace
+
+from agent.core.effects import HoldEnded, RecordFault, Recovered, RemoteUnlock
+from agent.core.modes import LOCKDOWN_PROMISE, MODE_PROMISE
+from agent.core.screen import PublicCode, State
+from agent.core.types import EventId, OpenPromise, Role
+from tests.core.builders import row
+from tests.core.orders import order
+from tests.core.playing import DOOR, KIOSK, PLAIN, TURNSTILE, Play
+from wire.events import CommandResultBody, DecisionBody, ModeBody, PassageBody
+from wire.vocabulary import (
+    AlarmCode,
+    CommandName,
+    CommandState,
+    DoorMode,
+    ModeCause,
+    PassageOutcome,
+    PassageSense,
+    Reason,
+    Right,
+)
+
+pytestmark = pytest.mark.unit
+
+HOUR = 3_600_000
+HOLD = order(CommandName.HOLD)
+LOCK = order(CommandName.LOCK)
+LOCKDOWN = order(CommandName.LOCKDOWN, for_ms=HOUR)
+UNLOCK = RemoteUnlock("u1", actor="Ann", begin_before_mono_ms=1_000_000, promise="unlock:u1")
+
+
+def release(what: str = "", id: str = "r1") -> object:
+    return order(CommandName.RELEASE, what=what, id=id)
+
+
+def restarted(play: Play) -> Play:
+    """Return the door after a crash: what its promises say, and nothing else."""
+    again = Play(play.state.door, at_ms=5)
+    again.promises = dict(play.promises)
+    promises = tuple(OpenPromise(key, EventId("aa", n)) for key, n in sorted(play.promises.items()))
+    again.put(Recovered(promises, again.now))
+    return again
+
+
+def reasons(play: Play) -> list[Reason]:
+    return [body.reason for body in play.bodies(DecisionBody) if isinstance(body, DecisionBody)]
+
+
+# --- hold
+
+
+@pytest.mark.parametrize("door", [DOOR, PLAIN, TURNSTILE])
+def test_a_door_that_is_held_stands_open_and_ends_done(door: object) -> None:
+    play = Play(door)  # type: ignore[arg-type] # parametrize knows no types
+    answer = play.command(HOLD)
+    assert answer is not None
+    assert (answer.state, answer.code, answer.name) == (CommandState.DONE, "held", CommandName.HOLD)
+    assert (play.is_held, play.shows, play.modes) == (True, State.HELD_OPEN, [(DoorMode.UNLOCKED, 0)])
+
+
+def test_a_hold_begins_only_once_its_mode_is_durable() -> None:
+    play = Play()
+    play.disk = RecordFault.FULL
+    play.command(HOLD)
+    assert (play.is_held, play.holds) == (False, 0)
+    assert play.answers[-1].state is CommandState.FAILED
+
+
+def test_who_checks_in_at_a_door_that_stands_open_is_counted_without_a_pulse() -> None:
+    play = Play()
+    play.command(HOLD)
+    play.tap()
+    (passage,) = play.bodies(PassageBody)
+    assert isinstance(passage, PassageBody)
+    assert (passage.outcome, passage.sense) == (PassageOutcome.PASSED, PassageSense.FREE)
+    assert (play.pulses, play.is_held, play.shows) == ([], True, State.GRANTED_IN)
+    play.advance(5_000)
+    assert play.shows is State.HELD_OPEN
+
+
+def test_a_door_that_stands_open_alarms_nobody_until_it_is_closed_again() -> None:
+    play = Play()
+    play.command(HOLD)
+    play.sense(Role.CONTACT)
+    play.advance(HOUR)
+    assert play.alarms == []
+    play.command(release())  # type: ignore[arg-type]
+    assert (play.is_held, play.results) == (False, ["held", "released"])
+    play.advance(29_999)
+    assert play.alarms == []
+    play.advance(1)
+    assert play.alarms == [AlarmCode.HELD_OPEN]
+
+
+def test_a_hold_ends_by_itself_with_a_record() -> None:
+    play = Play()
+    play.command(order(CommandName.HOLD, for_ms=HOUR))
+    play.advance(HOUR)
+    assert (play.is_held, play.modes[-1]) == (False, (DoorMode.CARD, 0))
+
+
+def test_a_hold_does_not_survive_a_restart() -> None:
+    play = Play()
+    play.command(HOLD)
+    again = restarted(play)
+    assert (again.is_held, again.shows) == (False, State.IDLE)
+
+
+def test_a_kiosk_without_a_lock_cannot_be_held_open() -> None:
+    play = Play(KIOSK)
+    play.command(HOLD)
+    assert play.results == ["no_lock"]
+
+
+def test_a_hold_that_the_lock_refuses_is_a_fault_and_ends_the_command_as_failed() -> None:
+    play = Play()
+    play.line_fails = True
+    play.command(HOLD)
+    assert (play.results, play.shows, play.screen.code) == (["lock"], State.OUT_OF_SERVICE, PublicCode.LOCK)
+    assert play.alarms == [AlarmCode.LOCK_FAILED]
+
+
+def test_a_hold_that_ended_by_itself_is_an_alarm_and_members_still_come_in_one_by_one() -> None:
+    play = Play()
+    play.command(HOLD)
+    play.is_held = False
+    play.put(HoldEnded("the loop was late", play.now))
+    assert (play.alarms, play.shows) == ([AlarmCode.LOCK_FAILED], State.OUT_OF_SERVICE)
+    play.tap()
+    assert (len(play.pulses), play.shows) == (1, State.GRANTED_IN)
+
+
+def test_an_unlock_of_a_door_that_stands_open_needs_no_pulse() -> None:
+    play = Play()
+    play.command(HOLD)
+    play.command(UNLOCK)
+    assert (play.results, play.pulses) == (["held", "held_open"], [])
+
+
+# --- lock and maintenance
+
+
+def test_a_locked_door_lets_nobody_in_but_those_who_may_override() -> None:
+    play = Play()
+    play.command(LOCK)
+    play.tap()
+    assert (play.pulses, play.shows) == ([], State.DENIED)
+    play.advance(5_000)
+    assert play.shows is State.CLOSED
+    play.tap(replace(row("s1"), rights=[Right.OVERRIDE]))
+    assert len(play.pulses) == 1
+
+
+def test_locking_ends_a_hold_at_once_even_where_it_cannot_be_recorded() -> None:
+    play = Play()
+    play.command(HOLD)
+    play.disk = RecordFault.FULL
+    play.command(order(CommandName.LOCK, id="c2"))
+    assert (play.is_held, play.state.standing.mode) == (False, DoorMode.LOCKED)
+    assert play.answers[-1].state is CommandState.FAILED
+
+
+def test_a_lock_survives_a_restart_and_a_release() -> None:
+    play = Play()
+    play.command(LOCK)
+    again = restarted(play)
+    again.tap()
+    assert (again.pulses, again.modes) == ([], [(DoorMode.LOCKED, 0)])
+    again.command(release())  # type: ignore[arg-type]
+    assert again.promises == {}
+    again.advance(5_000)
+    again.tap()
+    assert len(again.pulses) == 1
+
+
+def test_maintenance_is_out_of_service_with_an_end_and_an_actor() -> None:
+    play = Play()
+    play.command(order(CommandName.LOCK, what="maintenance", for_ms=HOUR))
+    (body,) = play.bodies(ModeBody)
+    assert isinstance(body, ModeBody)
+    assert (body.mode, body.actor, body.for_ms) == (DoorMode.MAINTENANCE, "Ann", HOUR)
+    assert play.shows is State.OUT_OF_SERVICE
+    play.sense(Role.CONTACT)
+    play.advance(HOUR - 1)
+    assert play.alarms == []
+    play.tap(replace(row("s1"), rights=[Right.MAINTENANCE]))
+    assert len(play.pulses) == 1
+    play.advance(1)
+    assert play.modes[-1] == (DoorMode.CARD, 0)
+
+
+def test_maintenance_keeps_members_out() -> None:
+    play = Play()
+    play.command(order(CommandName.LOCK, what="maintenance"))
+    play.tap()
+    assert (play.pulses, reasons(play)) == ([], [Reason.MAINTENANCE])
+
+
+def test_a_mode_that_nobody_knows_is_refused() -> None:
+    play = Play()
+    play.command(order(CommandName.LOCK, what="ajar"))
+    play.command(order(CommandName.RELEASE, what="everything", id="c2"))
+    assert play.results == ["unknown_mode", "unknown_release"]
+
+
+# --- lockdown
+
+
+@pytest.mark.parametrize("door", [DOOR, PLAIN, TURNSTILE, KIOSK])
+def test_a_lockdown_lets_in_nobody_below_its_clearance(door: object) -> None:
+    play = Play(door)  # type: ignore[arg-type] # parametrize knows no types
+    play.command(order(CommandName.LOCKDOWN, level=2))
+    play.tap(replace(row(), clearance=1))
+    assert (play.pulses, play.ends, reasons(play)) == ([], [], [Reason.LOCKDOWN])
+    play.advance(5_000)
+    assert play.shows is State.CLOSED
+    play.tap(replace(row("m2"), clearance=2))
+    assert reasons(play)[-1] is Reason.MEMBER_VALID
+
+
+def test_a_lockdown_holds_from_the_moment_it_is_heard_even_on_a_full_disk() -> None:
+    play = Play()
+    play.disk = RecordFault.FULL
+    play.command(LOCKDOWN)
+    play.disk = None
+    play.tap()
+    assert (play.answers[0].state, play.pulses) == (CommandState.FAILED, [])
+
+
+def test_a_lockdown_closes_what_stands_open_and_refuses_to_open_anything() -> None:
+    play = Play()
+    play.command(HOLD)
+    play.command(order(CommandName.LOCKDOWN, id="c2"))
+    assert (play.is_held, play.shows) == (False, State.CLOSED)
+    play.command(order(CommandName.HOLD, id="c3"))
+    play.command(UNLOCK)
+    assert play.results == ["held", "locked_down", "lockdown", "lockdown"]
+    assert (play.is_held, play.pulses) == (False, [])
+
+
+def test_a_lockdown_survives_restarts_and_is_released_by_central() -> None:
+    play = Play()
+    play.command(LOCKDOWN)
+    again = restarted(restarted(play))
+    again.tap()
+    assert (again.pulses, again.modes) == ([], [(DoorMode.CARD, 1)])
+    again.command(release("lockdown"))  # type: ignore[arg-type]
+    assert again.promises == {}
+    again.advance(5_000)
+    again.tap()
+    assert len(again.pulses) == 1
+
+
+def test_a_lockdown_that_a_restart_kept_says_why() -> None:
+    play = Play()
+    play.command(LOCKDOWN)
+    (body,) = restarted(play).bodies(ModeBody)
+    assert isinstance(body, ModeBody)
+    assert (body.cause, body.lockdown, body.actor) == (ModeCause.RESTART, 1, "Ann")
+
+
+def test_a_lockdown_ends_at_its_mandatory_end_with_a_record() -> None:
+    play = Play()
+    play.command(LOCKDOWN)
+    play.advance(HOUR - 1)
+    assert play.state.standing.level == 1
+    play.advance(1)
+    assert (play.state.standing.level, play.modes[-1], play.promises) == (0, (DoorMode.CARD, 0), {})
+
+
+def test_a_lockdown_whose_end_cannot_be_recorded_stands_and_is_tried_again() -> None:
+    play = Play()
+    play.command(LOCKDOWN)
+    play.disk = RecordFault.FULL
+    play.advance(HOUR + 3_000)
+    assert play.state.standing.level == 1
+    play.disk = None
+    play.advance(2_000)
+    assert play.state.standing.level == 0
+
+
+def test_what_stood_open_before_a_lockdown_stands_open_after_it() -> None:
+    play = Play()
+    play.command(HOLD)
+    play.command(order(CommandName.LOCKDOWN, id="c2"))
+    play.command(release("lockdown"))  # type: ignore[arg-type]
+    assert (play.is_held, play.holds, play.shows) == (True, 2, State.HELD_OPEN)
+    assert play.modes == [(DoorMode.UNLOCKED, 0), (DoorMode.UNLOCKED, 1), (DoorMode.UNLOCKED, 0)]
+
+
+def test_another_level_takes_the_place_of_the_first() -> None:
+    play = Play()
+    play.command(LOCKDOWN)
+    play.command(order(CommandName.LOCKDOWN, id="c2", level=3))
+    assert [key.split(":")[1] for key in play.promises if key.startswith(LOCKDOWN_PROMISE)] == ["3"]
+    play.command(order(CommandName.LOCKDOWN, id="c3", level=2))
+    assert play.state.standing.level == 2
+
+
+def test_a_promise_that_cannot_be_read_is_an_alarm_and_not_a_crash() -> None:
+    play = Play()
+    play.put(Recovered((OpenPromise(f"{MODE_PROMISE}:garbage", EventId("aa", 1)),), play.now))
+    assert (play.alarms, play.shows) == ([AlarmCode.JOURNAL_DAMAGED], State.IDLE)
+
+
+# --- fire and holds
+
+
+def test_fire_lets_go_of_a_hold_and_only_a_new_event_opens_it_again() -> None:
+    play = Play()
+    play.command(HOLD)
+    play.sense(Role.FIRE)
+    assert (play.is_held, play.shows) == (False, State.FIRE)
+    play.command(order(CommandName.HOLD, id="c2"))
+    assert play.results[-1] == "fire"
+    play.sense(Role.FIRE, is_active=False)
+    before = len(play.modes)
+    play.command(release("fire"))  # type: ignore[arg-type]
+    assert (play.is_held, len(play.modes)) == (True, before + 1)
+
+
+def test_an_unlock_in_a_fire_is_refused() -> None:
+    play = Play()
+    play.sense(Role.FIRE)
+    play.command(UNLOCK)
+    assert (play.results, play.pulses) == (["fire"], [])
+
+
+# --- time, repetition and the rest
+
+
+@pytest.mark.parametrize("name", list(CommandName))
+def test_a_command_after_its_time_does_nothing(name: CommandName) -> None:
+    play = Play()
+    late: RemoteUnlock = replace(UNLOCK, begin_before_mono_ms=1_000)
+    answer = play.command(late if name is CommandName.UNLOCK else order(name, begin_before_mono_ms=1_000))
+    assert answer is not None
+    assert (answer.state, answer.code, play.modes, play.is_held) == (CommandState.EXPIRED, "too_late", [], False)
+
+
+@pytest.mark.parametrize("name", list(CommandName))
+def test_a_command_that_was_begun_before_is_not_begun_again(name: CommandName) -> None:
+    play = Play()
+    command = UNLOCK if name is CommandName.UNLOCK else order(name)
+    play.promises[command.promise] = 1
+    if name is CommandName.RELEASE:
+        play.command(order(CommandName.LOCK, id="other"))
+    answer = play.command(command)
+    assert answer is not None
+    assert (answer.state, play.pulses, play.is_held) == (CommandState.UNKNOWN, [], False)
+
+
+@pytest.mark.parametrize("what", ["", "mode", "lockdown", "fire", "assist"])
+def test_nothing_is_released_where_nothing_stands(what: str) -> None:
+    play = Play()
+    play.command(release(what))  # type: ignore[arg-type]
+    assert (play.results, play.modes) == (["nothing_to_release"], [])
+
+
+def test_a_door_that_is_looked_for_shows_it() -> None:
+    play = Play()
+    play.command(order(CommandName.IDENTIFY))
+    assert (play.shows, play.results) == (State.IDENTIFY, ["shown"])
+    play.advance(10_000)
+    assert play.shows is State.IDLE
+
+
+def test_a_command_that_a_crash_cut_off_ends_unknown_under_its_own_name() -> None:
+    play = Play()
+    play.put(Recovered((OpenPromise("hold:c9", EventId("aa", 1)), OpenPromise("what:c8", EventId("aa", 2))), play.now))
+    bodies = [body for body in play.bodies(CommandResultBody) if isinstance(body, CommandResultBody)]
+    assert [(body.name, body.id, body.state) for body in bodies] == [
+        (CommandName.HOLD, "c9", CommandState.UNKNOWN),
+        (CommandName.UNLOCK, "c8", CommandState.UNKNOWN),
+    ]
+    assert play.is_held is False
+
+
+def test_a_turnstile_that_is_busy_lets_nobody_in_from_afar() -> None:
+    play = Play(TURNSTILE)
+    play.tap()
+    play.command(UNLOCK)
+    assert (play.results, len(play.pulses)) == (["busy"], 1)
+
+
+def test_an_unlock_waits_for_no_other_door() -> None:
+    play = Play()
+    play.sense(Role.INTERLOCK)
+    play.command(UNLOCK)
+    assert (play.results, play.pulses) == (["other_door_open"], [])
+
+
+# --- schedules
+
+
+def test_a_door_that_its_schedule_opens_stands_open_once_that_is_durable() -> None:
+    play = Play()
+    play.disk = RecordFault.FULL
+    play.schedule(DoorMode.UNLOCKED)
+    assert (play.is_held, play.state.standing.scheduled) == (False, DoorMode.CARD)
+    play.disk = None
+    play.schedule(DoorMode.UNLOCKED)
+    assert (play.is_held, play.modes) == (True, [(DoorMode.UNLOCKED, 0)])
+    play.schedule(DoorMode.CARD)
+    assert (play.is_held, play.modes[-1]) == (False, (DoorMode.CARD, 0))
+
+
+def test_a_schedule_that_changes_nothing_is_no_event() -> None:
+    play = Play()
+    play.schedule(DoorMode.CARD)
+    play.command(LOCK)
+    before = len(play.modes)
+    play.schedule(DoorMode.UNLOCKED)
+    assert (len(play.modes), play.is_held) == (before, False)
+    play.command(release())  # type: ignore[arg-type]
+    assert play.is_held, "the schedule holds again once the lock is released"
+
+
+def test_the_first_person_opens_the_door_for_all_where_they_have_the_right() -> None:
+    play = Play()
+    play.schedule(DoorMode.FIRST_PERSON, DoorMode.UNLOCKED)
+    play.tap()
+    play.sense(Role.CONTACT)
+    play.sense(Role.CONTACT, is_active=False)
+    assert not play.is_held
+    play.advance(5_000)
+    play.tap(replace(row("s1"), rights=[Right.FIRST_PERSON]))
+    assert not play.is_held, "not before they came in"
+    play.sense(Role.CONTACT)
+    assert (play.is_held, play.modes[-1]) == (True, (DoorMode.UNLOCKED, 0))
