@@ -14,8 +14,23 @@ from central.devices.models import Command, Device
 from central.sync import hints
 from wire.vocabulary import CommandMode, CommandName, CommandState
 
-TTL_MS: Final = {CommandName.UNLOCK: 10_000}
-MODE: Final = {CommandName.UNLOCK: CommandMode.ONCE}
+TTL_MS: Final = {
+    CommandName.UNLOCK: 10_000,
+    CommandName.HOLD: 10_000,
+    CommandName.LOCK: 60_000,
+    CommandName.LOCKDOWN: 60_000,
+    CommandName.RELEASE: 30_000,
+    CommandName.IDENTIFY: 10_000,
+}
+"""How long a command may take to begin: what lets people in has little time, what keeps them out has more."""
+MODE: Final = {
+    CommandName.UNLOCK: CommandMode.ONCE,
+    CommandName.HOLD: CommandMode.ONCE,
+    CommandName.LOCK: CommandMode.IDEMPOTENT,
+    CommandName.LOCKDOWN: CommandMode.IDEMPOTENT,
+    CommandName.RELEASE: CommandMode.ONCE,
+    CommandName.IDENTIFY: CommandMode.IDEMPOTENT,
+}
 RESULT_WITHIN: Final = timedelta(seconds=60)
 """How long after its expiry a command may wait for word from the device before it counts as unknown."""
 MAX_DUE: Final = 16
@@ -23,16 +38,25 @@ _MAX_OUT: Final = 500
 _MAX_CODE: Final = 64
 
 
+def args_of(*, level: int = 0, for_s: int = 0, what: str = "") -> dict[str, str]:
+    """Return the arguments as a device reads them; what is not said is left to the device."""
+    said = {"level": str(level or ""), "for_s": str(for_s or ""), "what": what}
+    return {name: value for name, value in said.items() if value}
+
+
 def issue(
     device: Device, name: CommandName, *, actor: str, reason: str, now: datetime, args: dict[str, str] | None = None
 ) -> Command:
-    """Create a command for a device; one that is not connected refuses it at once, as it must not act later."""
+    """Create a command for a device; one that is not connected refuses it at once, as it must not act later.
+
+    The device is told who asked, so that its own record says so too.
+    """
     reachable = device.state == Device.State.ACTIVE and device.is_connected(now)
     with transaction.atomic():
         command = Command.objects.create(
             device=device,
             name=name.value,
-            args=args or {},
+            args={"actor": actor, **(args or {})},
             mode=MODE[name].value,
             ttl_ms=TTL_MS[name],
             actor=actor,

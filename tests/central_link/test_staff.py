@@ -124,3 +124,34 @@ def test_rows_name_themselves(device: Device) -> None:
     ]  # fmt: skip
     assert str(code) == f"{code.code_hash[:8]} for Harbour gym, North door"
     assert str(unlock(device)).startswith("unlock ")
+
+
+def door(device: Device, name: str, *options: str) -> Command:
+    call_command("door", name, "--door", device.door.name, "--reason", "test", *options, stdout=StringIO())
+    return Command.objects.get()
+
+
+@pytest.mark.parametrize("name", ["hold", "lock", "lockdown", "release", "identify"])
+def test_a_door_is_told_what_to_do_by_whom_and_why(device: Device, name: str) -> None:
+    Device.objects.update(connected_at=timezone.now(), last_seen_at=timezone.now())
+    command = door(device, name)
+    assert (command.name, command.reason, command.state) == (name, "test", Command.State.PENDING)
+    assert command.args.keys() == {"actor"}
+    assert command.args["actor"] == command.actor
+
+
+def test_a_lockdown_carries_its_level_and_its_end(device: Device) -> None:
+    command = door(device, "lockdown", "--level", "2", "--for-s", "600", "--site", "Harbour gym")
+    assert (command.args["level"], command.args["for_s"]) == ("2", "600")
+
+
+def test_a_door_that_is_away_is_not_held_open_later(device: Device) -> None:
+    command = door(device, "hold")
+    assert (command.state, command.code) == (Command.State.REFUSED, "device_offline")
+
+
+def test_a_door_command_says_what_is_wrong_with_it(device: Device) -> None:
+    with pytest.raises(CommandError, match="no active device at door 'Attic'"):
+        call_command("door", "hold", "--door", "Attic", "--reason", "test")
+    with pytest.raises(CommandError, match="numbers above 0"):
+        door(device, "lockdown", "--level", "-1")

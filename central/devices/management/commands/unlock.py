@@ -7,7 +7,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
 from central.devices import commands
-from central.devices.models import Device
+from central.devices.doors import device_at
 from wire.vocabulary import CommandName
 
 
@@ -24,16 +24,12 @@ class Command(BaseCommand):
 
     def handle(self, *_args: Any, **options: Any) -> None:
         """Issue it and print its id and state."""
-        found = Device.objects.filter(door__name=options["door"], state=Device.State.ACTIVE)
-        if options["site"]:
-            found = found.filter(door__site__name=options["site"])
-        devices = list(found.order_by("-last_seen_at")[:2])
-        if not devices:
-            raise CommandError(f"no active device at door {options['door']!r}; see the admin for their names")
-        if len(devices) > 1:
-            raise CommandError(f"door {options['door']!r} has two active devices; name the --site, or revoke one")
+        try:
+            device = device_at(options["door"], options["site"])
+        except LookupError as error:
+            raise CommandError(str(error.args[0])) from error
         command = commands.issue(
-            devices[0],
+            device,
             CommandName.UNLOCK,
             actor=f"manage.py, {getpass.getuser()}",
             reason=options["reason"],

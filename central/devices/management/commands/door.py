@@ -1,0 +1,51 @@
+"""`manage.py door hold|lock|lockdown|release|identify --door NAME --reason WHY`: change what a door does."""
+
+import getpass
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.utils import timezone
+
+from central.devices import commands
+from central.devices.doors import device_at
+from wire.vocabulary import CommandName
+
+_NAMES = [name.value for name in CommandName if name is not CommandName.UNLOCK]
+
+
+class Command(BaseCommand):
+    """Issues the command; does not wait for its end."""
+
+    help = "Hold a door open, lock it, lock it down, release it or let it show itself; refused where it is away"
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Declare the options."""
+        parser.add_argument("name", choices=_NAMES)
+        parser.add_argument("--door", required=True)
+        parser.add_argument("--site", default="", help="needed where two sites have a door of that name")
+        parser.add_argument("--reason", required=True)
+        parser.add_argument("--for-s", type=int, default=0, help="seconds until it ends by itself [8 hours]")
+        parser.add_argument("--level", type=int, default=0, help="of a lockdown: who has it still passes [1]")
+        parser.add_argument(
+            "--what",
+            default="",
+            help="of a lock: maintenance; of a release: mode [the default], lockdown, fire or assist",
+        )
+
+    def handle(self, *_args: Any, **options: Any) -> None:
+        """Issue it and print its id and state."""
+        if options["for_s"] < 0 or options["level"] < 0:
+            raise CommandError("--for-s and --level are numbers above 0; leave them out for the door's own")
+        try:
+            device = device_at(options["door"], options["site"])
+        except LookupError as error:
+            raise CommandError(str(error.args[0])) from error
+        command = commands.issue(
+            device,
+            CommandName(options["name"]),
+            actor=f"manage.py, {getpass.getuser()}",
+            reason=options["reason"],
+            now=timezone.now(),
+            args=commands.args_of(level=options["level"], for_s=options["for_s"], what=options["what"]),
+        )
+        self.stdout.write(f"{command.id} {command.state} {command.code}".rstrip())
