@@ -14,6 +14,7 @@ from wire.errors import DoorstileError
 COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "run": ("agent.commands.run:run", "Work the door: what the service starts."),
     "join": ("provisioning.join:join", "Make this device a member of a site."),
+    "hardware": ("agent.commands.hardware:hardware", "Show and try out this door's hardware: list, watch, test."),
     "journal": ("agent.commands.journal:journal", "Look into the device's journal: tail, export, verify."),
     "demo": ("demo.command:demo", "Play a minute at a simulated door with a central of its own."),
     "sim": ("agent.commands.sim:sim", "Work the simulated hardware of a running agent."),

@@ -102,7 +102,9 @@ __all__ = [
     "WiegandReader",
     "driver_parts",
     "load_profile",
+    "outputs_only",
     "parse_profile",
+    "sensing_only",
     "shipped_profiles",
 ]
 
@@ -144,6 +146,24 @@ def parse_profile(text: str, *, source: str = "<text>") -> Profile:
     if problem is not None:
         raise ProfileError(f"profile {source}: {problem}")
     return profile
+
+
+def sensing_only(profile: Profile) -> Profile:
+    """Return the profile without its outputs: what is built of it reads and claims no line that moves anything."""
+    return msgspec.structs.replace(
+        profile,
+        strike=None,
+        turnstile=None,
+        interlock=None,
+        display=None,
+        light=NoLight(),
+        buzzer=NoBuzzer(),
+    )
+
+
+def outputs_only(profile: Profile) -> Profile:
+    """Return the profile without readers and inputs."""
+    return msgspec.structs.replace(profile, readers=(), inputs=())
 
 
 def driver_parts(section: str) -> dict[str, type[Part]]:

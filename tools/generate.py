@@ -6,6 +6,7 @@ from pathlib import Path
 
 from tools.configuration_page import configuration_page
 from tools.credentials_page import credentials_page
+from tools.profiles_page import profiles_page
 from tools.protocol_page import protocol_page, schema
 
 
@@ -16,6 +17,7 @@ def pages(root: Path) -> dict[Path, str]:
         docs / "protocol.md": protocol_page(),
         docs / "schema" / "doorstile.v1.json": json.dumps(schema(), indent=1) + "\n",
         docs / "configuration.md": configuration_page(),
+        docs / "profiles.md": profiles_page(),
         docs / "credentials.md": credentials_page(root),
     }
 

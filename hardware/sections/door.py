@@ -25,15 +25,14 @@ from hardware.sections.readers import ReaderPart, WiegandReader
 
 
 class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One door's hardware, complete and checked. Made by ``hardware.profiles.load_profile`` only.
-
-    ``verifies_passes`` says that its QR readers are there for passes, which are good for minutes; ``rtc`` that the
-    board has a battery-backed clock.
-    """
+    """One door's hardware, complete and checked. Made by ``hardware.profiles.load_profile`` only."""
 
     name: Name
+    """How configuration and messages call it."""
     description: str
+    """One line for people."""
     lock_type: LockType
+    """What the lock does without power."""
     readers: Annotated[tuple[ReaderPart, ...], msgspec.Meta(min_length=1, max_length=8)]
     strike: StrikePart | None = None
     turnstile: TurnstilePart | None = None
@@ -43,9 +42,15 @@ class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     display: DisplayPart | None = None
     inputs: Annotated[tuple[InputPart, ...], msgspec.Meta(max_length=16)] = ()
     pin_factory: Literal["lgpio", "mock"] | None = None
+    """What works the GPIO lines; "mock" is for tests."""
     egress: Egress | None = None
+    """How people get out with the Pi unpowered."""
     verifies_passes: bool = False
+    """Whether its code readers are there for passes, which are good for minutes."""
     rtc: bool = False
+    """Whether the board has a battery-backed clock."""
+    desk: bool = False
+    """Whether staff enrol cards here: an agent without a door."""
 
     PARTS: ClassVar[Mapping[str, object]] = {
         "readers": ReaderPart,

@@ -20,10 +20,12 @@ class InputPull(StrEnum):
 
 
 class InputSection(Part, frozen=True, kw_only=True):
-    """``role`` says what the input means while it is active; see ``hardware.base.InputRole``."""
+    """Something that is only ever read."""
 
     name: Name
+    """How events call it."""
     role: InputRole
+    """What it tells."""
 
 
 class SimulatedInput(InputSection, frozen=True, tag="simulated"):
@@ -31,17 +33,19 @@ class SimulatedInput(InputSection, frozen=True, tag="simulated"):
 
 
 class GpioInput(InputSection, frozen=True, tag="gpio"):
-    """A contact or sensor on one GPIO line.
-
-    ``contact`` is how the circuit is while the input is *inactive*: a button is NO, a loop that alarms when it is cut
-    is NC. Without one (``pull = "none"`` only) the line is driven, and ``active_high`` alone says what it means.
-    """
+    """A contact or sensor on one GPIO line."""
 
     line: LineNumber
+    """BCM number, not the position on the header."""
     pull: InputPull
+    """What holds the line while the circuit is open: the Pi's own resistor, or "none" where something outside does."""
     active_high: bool
+    """Whether a high level means active."""
     contact: Contact | None = None
+    """The circuit while the input is *inactive*: a button is NO, a loop that alarms when it is cut is NC.
+    Left out where the line is driven both ways."""
     debounce_ms: Annotated[int, msgspec.Meta(ge=MIN_WINDOW_MS, le=MAX_WINDOW_MS)] = 50
+    """By how much a new level has to outweigh the old one before it is believed."""
 
     @property
     def fits_its_contact(self) -> bool:

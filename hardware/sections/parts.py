@@ -75,12 +75,16 @@ class Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
 
 
 class GpioLine(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One output line by its BCM number (not the position on the header)."""
+    """One output line."""
 
     line: LineNumber
+    """BCM number, not the position on the header."""
     active_high: bool
+    """Whether a high level switches on what hangs on the line."""
     safe_state: SafeState
+    """State that the line is left in."""
     external_resistor: Pull | None = None
+    """Resistor fitted to the line, which outweighs the Pi's own pull."""
 
     @property
     def reset_pull(self) -> Pull:

@@ -36,6 +36,8 @@ def problems(profile: Profile) -> Iterator[str]:
     yield from _egress_problems(profile)
     yield from _input_problems(profile)
     yield from _line_problems(profile)
+    if profile.desk and profile.lock_type is not LockType.NONE:
+        yield f'desk: true, but lock_type is "{profile.lock_type}"; a desk opens nothing: say lock_type = "none"'
     if profile.verifies_passes and not profile.rtc:
         yield (
             "rtc: false, but verifies_passes is true; after a power cut passes are refused until the time is known: "

@@ -1,0 +1,123 @@
+"""`doorstile hardware`: what the profile names and what is there, what it says, and whether it works.
+
+Nothing here needs the agent, and what needs a line that the agent holds says so. Exits with 5 where hardware is at
+fault.
+"""
+
+import logging
+import sys
+import textwrap
+from pathlib import Path
+from typing import Final
+
+import click
+import msgspec
+
+from agent.commands.trying import HardwareFault, built, line_of, notice, run, test
+from agent.config import load_config
+from hardware import trial
+from hardware.base import InputChange, ReaderEvent
+from hardware.discover import Found, look
+from hardware.errors import HardwareError
+from hardware.presence import Presence, Row, rows
+from hardware.profiles import Profile, load_profile, sensing_only
+from hardware.proposal import Proposal, propose
+
+_COLUMNS: Final = 80
+_INDENT: Final = " " * 23
+
+
+class Listing(msgspec.Struct, frozen=True):
+    """What `list --json` prints."""
+
+    profile: str
+    parts: list[Row]
+    found: Found
+    proposal: Proposal
+
+
+@click.group()
+@click.option("--config", "config_path", type=click.Path(path_type=Path), help="The agent's configuration.")
+@click.option("--profile", help="Hardware profile, instead of the configuration's.")
+@click.pass_context
+def hardware(ctx: click.Context, config_path: Path | None, profile: str | None) -> None:
+    """Show and try out this door's hardware."""
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s", stream=sys.stderr)
+    try:
+        ctx.obj = load_profile(profile or load_config(config_path).named_profile)
+    except HardwareError as error:
+        raise HardwareFault(str(error)) from error
+
+
+@hardware.command("list")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@click.pass_obj
+def list_parts(profile: Profile, as_json: bool) -> None:
+    """List what the profile names and whether it is there, what is plugged in, and which profile would fit."""
+    found = look()
+    parts = rows(profile, found)
+    proposal = propose(found)
+    if as_json:
+        click.echo(msgspec.json.encode(Listing(profile.name, parts, found, proposal)).decode())
+    else:
+        click.echo(f"profile {profile.name}: {profile.description}")
+        for row in parts:
+            _print_row(row)
+        _print_found(found, proposal)
+    if any(row.presence is Presence.MISSING for row in parts):
+        sys.exit(HardwareFault.exit_code)
+
+
+def _print_row(row: Row) -> None:
+    click.echo(f"  {row.key:<20} {row.presence:<8} {row.driver} {row.where}".rstrip())
+    if row.note:
+        _print_note(row.note)
+
+
+def _print_note(note: str) -> None:
+    click.echo(textwrap.fill(note, _COLUMNS, initial_indent=_INDENT, subsequent_indent=_INDENT))
+
+
+def _print_found(found: Found, proposal: Proposal) -> None:
+    click.echo("plugged in")
+    for usb in found.usb:
+        click.echo(f"  usb {usb.port:<16} {usb.usb_id}  {usb.name}")
+    for keyboard in found.keyboards:
+        click.echo(f"  types {keyboard.event:<14} {keyboard.usb_id}  {keyboard.name}, {keyboard.port}")
+    for name in found.pcsc:
+        click.echo(f"  pcsc {'':<15} {name}")
+    if found.pcsc_problem:
+        click.echo("  pcsc")
+        _print_note(found.pcsc_problem)
+    for port in found.serial:
+        click.echo(f"  serial {'':<13} {port}")
+    for chip in found.gpio:
+        click.echo(f"  gpio {chip.path:<15} {chip.label}, {chip.lines} lines")
+    if found.rtc:
+        click.echo(f"  clock {'/dev/rtc0':<14} {found.rtc}")
+    click.echo(textwrap.fill(f"fits: {proposal.profile} ({proposal.why})", _COLUMNS, subsequent_indent="  "))
+    for setting in proposal.settings:
+        click.echo(f"  in a copy of it: {setting}")
+
+
+@hardware.command()
+@click.option("--seconds", type=click.FloatRange(min=0), help="Stop after so long [when interrupted].")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per line.")
+@click.pass_obj
+def watch(profile: Profile, seconds: float | None, as_json: bool) -> None:
+    """Print what readers and inputs say, as it happens. Cards and codes are masked; no output is touched."""
+
+    def report(event: ReaderEvent | InputChange) -> None:
+        noticed = notice(event)
+        click.echo(msgspec.json.encode(noticed).decode() if as_json else line_of(noticed))
+
+    things = built(sensing_only(profile))
+    try:
+        run(trial.watch(things, report, for_s=seconds))
+    except KeyboardInterrupt:
+        click.echo("", err=True)
+    finally:
+        things.close()
+
+
+hardware.add_command(test)

@@ -1,0 +1,221 @@
+"""`doorstile hardware test`: does it read, does it open, is every contact seen."""
+
+import asyncio
+import sys
+from collections.abc import Awaitable
+from typing import Final, NoReturn, TypeVar
+
+import click
+import msgspec
+
+from hardware import factory, trial
+from hardware.base import Hardware, InputChange, ReaderEvent, ReaderFault, Removed, Scan, Way
+from hardware.errors import HardwareError
+from hardware.profiles import Profile, outputs_only, sensing_only
+
+Answer = TypeVar("Answer")
+
+_AGENT_HINT: Final = "; a running agent holds its hardware: systemctl stop doorstile-agent"
+
+
+class HardwareFault(click.ClickException):
+    """Hardware is at fault."""
+
+    exit_code = 5
+
+
+class Noticed(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One event of `watch --json`; `read` is masked."""
+
+    at_mono_ms: int
+    source: str
+    read: str = ""
+    length: int = 0
+    fault: str = ""
+    role: str = ""
+    is_active: bool | None = None
+    detail: str = ""
+
+
+class Result(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What `test ... --json` prints."""
+
+    test: str
+    passed: bool
+    detail: str
+    seen: dict[str, list[str]] = {}
+
+
+@click.group()
+def test() -> None:
+    """Try one kind of hardware out; stop the agent first. Exits with 0 where it works, with 5 where it does not."""
+
+
+@test.command("reader")
+@click.argument("name", required=False)
+@click.option("--timeout-s", type=click.FloatRange(min=0), default=30.0, show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@click.pass_obj
+def test_reader(profile: Profile, name: str | None, timeout_s: float, as_json: bool) -> None:
+    """Wait for a card or a code at a reader (any reader, without NAME)."""
+    if name is not None:
+        _known(name, [part.name for part in profile.readers], "reader")
+    _say(as_json, f"Tap any card or show a code at {name or 'any reader'}…")
+    faults: list[str] = []
+
+    def note(event: ReaderEvent) -> None:
+        if isinstance(event, ReaderFault):
+            faults.append(event.reason)
+            _say(as_json, line_of(notice(event)))
+
+    things = built(sensing_only(profile))
+    try:
+        scan = run(trial.first_read(things, name, timeout_s=timeout_s, heard=note))
+    finally:
+        things.close()
+    if scan is None:
+        said = f"; it said {', '.join(faults)}" if faults else ""
+        _end(as_json, Result("reader", passed=False, detail=f"no read within {timeout_s:g} s{said}"))
+    else:
+        detail = f"{scan.reader} read {trial.masked(scan)}" + (f" ({scan.detail})" if scan.detail else "")
+        _end(as_json, Result("reader", passed=True, detail=detail))
+
+
+@test.command("relay")
+@click.option("--way", type=click.Choice([way.value for way in Way]), default=Way.IN.value, help="Of a turnstile.")
+@click.option("--pulse-s", type=click.FloatRange(min=0, min_open=True), help="For how long [as the profile says].")
+@click.option("--yes", "is_agreed", is_flag=True, help="Open the door without asking first.")
+@click.option("--heard", type=click.Choice(["yes", "no"]), help="Whether it clicked and opened, instead of asking.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@click.pass_obj
+def test_relay(
+    profile: Profile, way: str, pulse_s: float | None, is_agreed: bool, heard: str | None, as_json: bool
+) -> None:
+    """Open the door once, for as long as a grant would, and ask whether it did."""
+    section = profile.strike or profile.turnstile
+    if section is None:
+        raise HardwareFault(f"profile {profile.name!r} has no lock; nothing can be opened")
+    duration_s = pulse_s or section.pulse_s
+    if not is_agreed:
+        click.confirm(f"This opens the door for {duration_s:g} s. Go on?", abort=True, err=True)
+    things = built(outputs_only(profile))
+    try:
+        pulse = run(_opened(things, Way(way), duration_s))
+    finally:
+        things.close()
+    told = heard or ("yes" if click.confirm("Did it click, and open?", err=True) else "no")
+    _end(as_json, Result("relay", passed=told == "yes", detail=f"{pulse}, heard: {told}"))
+
+
+async def _opened(things: Hardware, way: Way, duration_s: float) -> str:
+    if things.turnstile is not None:
+        done, what = await things.turnstile.release(way, duration_s), f"turnstile {way}"
+    else:
+        assert things.strike is not None
+        done, what = await things.strike.pulse(duration_s), "strike"
+    return f"{what} was on for {done.length_ms} ms"
+
+
+@test.command("inputs")
+@click.option("--input", "names", multiple=True, help="Only this one; may be given more than once.")
+@click.option("--timeout-s", type=click.FloatRange(min=0), default=60.0, show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@click.pass_obj
+def test_inputs(profile: Profile, names: tuple[str, ...], timeout_s: float, as_json: bool) -> None:
+    """See every input become active and inactive: open the door, press the button. Both edges have to be seen."""
+    known = [part.name for part in profile.inputs]
+    for name in names:
+        _known(name, known, "input")
+    wanted = names or tuple(known)
+    if not wanted:
+        raise HardwareFault(f"profile {profile.name!r} has no inputs; there is nothing to try")
+    _say(as_json, f"Work each of {', '.join(wanted)}: on and off again…")
+    things = built(sensing_only(profile))
+    try:
+        edges = run(
+            trial.both_edges(
+                things, wanted, timeout_s=timeout_s, heard=lambda change: _say(as_json, line_of(notice(change)))
+            )
+        )
+    finally:
+        things.close()
+    short = [name for name in wanted if len(edges[name]) < 2]
+    detail = f"not seen both ways within {timeout_s:g} s: {', '.join(short)}" if short else "all seen both ways"
+    seen = {name: ["active" if edge else "inactive" for edge in sorted(edges[name])] for name in wanted}
+    _end(as_json, Result("inputs", passed=not short, detail=detail, seen=seen))
+
+
+def _known(name: str, known: list[str], kind: str) -> None:
+    if name not in known:
+        raise click.UsageError(f"no {kind} {name!r}; the profile has {', '.join(known) or 'none'}")
+
+
+def _say(as_json: bool, text: str) -> None:
+    if not as_json:
+        click.echo(text)
+
+
+def _end(as_json: bool, result: Result) -> None:
+    if as_json:
+        click.echo(msgspec.json.encode(result).decode())
+    else:
+        click.echo(f"{result.test}: {'ok' if result.passed else 'failed'}, {result.detail}")
+    if not result.passed:
+        sys.exit(HardwareFault.exit_code)
+
+
+def built(profile: Profile) -> Hardware:
+    """Construct what a profile names; a fault becomes one line."""
+    try:
+        return factory.build(profile)
+    except HardwareError as error:
+        _fail(error)
+
+
+def run(work: "Awaitable[Answer]") -> Answer:
+    """Run to the end; a driver's fault becomes one line."""
+
+    async def whole() -> Answer:
+        return await work
+
+    try:
+        return asyncio.run(whole())
+    except HardwareError as error:
+        _fail(error)
+    except BaseExceptionGroup as group:
+        faults = group.subgroup(HardwareError)
+        if faults is None:
+            raise
+        _fail(_first(faults))
+
+
+def _first(error: BaseException) -> BaseException:
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
+def _fail(error: BaseException) -> NoReturn:
+    raise HardwareFault(f"{error}{_AGENT_HINT}") from error
+
+
+def notice(event: ReaderEvent | InputChange) -> Noticed:
+    """Put an event into one line of JSON, masked."""
+    match event:
+        case Scan():
+            read, length = trial.masked(event), len(event.data)
+            return Noticed(event.at_mono_ms, event.reader, read=read, length=length, detail=event.detail)
+        case Removed():
+            return Noticed(event.at_mono_ms, event.reader, detail="lifted")
+        case ReaderFault():
+            return Noticed(event.at_mono_ms, event.reader, fault=event.reason, detail=event.detail)
+        case InputChange():
+            return Noticed(event.at_mono_ms, event.input, role=event.role, is_active=event.is_active)
+
+
+def line_of(noticed: Noticed) -> str:
+    """Put it into one line of text."""
+    what = noticed.read or noticed.fault
+    if noticed.is_active is not None:
+        what = f"{noticed.role} {'active' if noticed.is_active else 'inactive'}"
+    return f"{noticed.at_mono_ms / 1000:12.3f}  {noticed.source:<16} {' '.join(filter(None, (what, noticed.detail)))}"

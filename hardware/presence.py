@@ -1,0 +1,122 @@
+"""What a profile names, and whether it is there: asked of the system, without claiming a line or grabbing a reader."""
+
+from collections.abc import Callable, Iterator
+from enum import StrEnum
+
+from msgspec import Struct
+
+from hardware import profiles
+from hardware.discover import Found
+from hardware.gpiochips import GpioChip, GpioLineState, read_line
+from hardware.profiles import Part, Profile
+
+ReadLine = Callable[[GpioChip, int], GpioLineState | None]
+
+_OUR_NAMES = ("lg",)
+"""How lgpio names itself as the holder of a line."""
+
+
+class Presence(StrEnum):
+    THERE = "there"
+    MISSING = "missing"
+    UNKNOWN = "unknown"
+    """Only use would tell: try ``doorstile hardware test``."""
+
+
+class Row(Struct, frozen=True):
+    """One thing that a profile names. ``where`` is how it is found, ``note`` what was found, or the remedy."""
+
+    key: str
+    driver: str
+    where: str
+    presence: Presence
+    note: str = ""
+
+
+def rows(profile: Profile, found: Found, *, read_line: ReadLine = read_line) -> list[Row]:
+    """Return a row for each part of the profile, in the order of the file."""
+    every = [*_readers(profile, found), *_outputs(profile, found, read_line), *_inputs(profile, found, read_line)]
+    return [*every, *_clock(profile, found)]
+
+
+def _readers(profile: Profile, found: Found) -> Iterator[Row]:
+    for part in profile.readers:
+        key, driver = f"readers.{part.name}", _driver(part)
+        match part:
+            case profiles.SimulatedReader():
+                yield Row(key, driver, "", Presence.THERE)
+            case profiles.PcscReader():
+                yield _pcsc(key, part, found)
+            case _:
+                yield Row(key, driver, "", Presence.UNKNOWN, "doorstile hardware test reader")
+
+
+def _pcsc(key: str, part: profiles.PcscReader, found: Found) -> Row:
+    names = [name for name in found.pcsc if part.match in name]
+    where = f"{part.match!r}" if part.slots == "all" else f"{part.match!r} number {part.index}"
+    if found.pcsc_problem:
+        return Row(key, "pcsc", where, Presence.UNKNOWN, found.pcsc_problem)
+    if len(names) > (0 if part.slots == "all" else part.index):
+        return Row(key, "pcsc", where, Presence.THERE, ", ".join(names) if part.slots == "all" else names[part.index])
+    others = f"; there is {', '.join(found.pcsc)}" if found.pcsc else ""
+    return Row(key, "pcsc", where, Presence.MISSING, f"plug it in, or correct match{others}")
+
+
+def _outputs(profile: Profile, found: Found, read_line: ReadLine) -> Iterator[Row]:
+    lines = profile.gpio_lines
+    for section in ("strike", "turnstile", "interlock", "light", "buzzer", "display"):
+        part: Part | None = getattr(profile, section)
+        keys = [key for key in lines if key.partition(".")[0] == section]
+        if part is None or _driver(part) == "none":
+            continue
+        if isinstance(part, profiles.CharacterLcd):
+            yield _lcd(part, found)
+        elif keys:
+            yield from (_line(key, lines[key].line, found, read_line) for key in keys)
+        else:
+            yield Row(section, _driver(part), "", Presence.THERE)
+
+
+def _inputs(profile: Profile, found: Found, read_line: ReadLine) -> Iterator[Row]:
+    for part in profile.inputs:
+        key = f"inputs.{part.name}"
+        if isinstance(part, profiles.GpioInput):
+            yield _line(key, part.line, found, read_line)
+        else:
+            yield Row(key, _driver(part), "", Presence.THERE)
+
+
+def _line(key: str, number: int, found: Found, read_line: ReadLine) -> Row:
+    where = f"GPIO{number}"
+    if found.header is None:
+        remedy = "no GPIO header that we may open; run on a Raspberry Pi, as a member of group gpio"
+        return Row(key, "gpio", where, Presence.MISSING, remedy)
+    state = read_line(found.header, number)
+    if state is None:
+        return Row(key, "gpio", where, Presence.MISSING, f"{found.header.label} has no line {number}")
+    if state.is_used and state.consumer not in _OUR_NAMES:
+        holder = state.consumer or "the kernel"
+        return Row(key, "gpio", where, Presence.MISSING, f"held by {holder}; use another line, or free this one")
+    return Row(key, "gpio", where, Presence.THERE, "held by a running agent" if state.is_used else "")
+
+
+def _lcd(part: profiles.CharacterLcd, found: Found) -> Row:
+    where = f"I2C {part.bus}, address 0x{part.address:02x}"
+    if f"/dev/i2c-{part.bus}" in found.i2c:
+        return Row("display", "hd44780", where, Presence.UNKNOWN, f"the bus is there; see: i2cdetect -y {part.bus}")
+    return Row("display", "hd44780", where, Presence.MISSING, "no such bus; switch it on: raspi-config nonint do_i2c 0")
+
+
+def _clock(profile: Profile, found: Found) -> Iterator[Row]:
+    if not profile.rtc:
+        return
+    if found.rtc:
+        yield Row("rtc", "", "/dev/rtc0", Presence.THERE, found.rtc)
+    else:
+        yield Row(
+            "rtc", "", "/dev/rtc0", Presence.MISSING, "fit a battery-backed clock and its overlay: dtoverlay=i2c-rtc"
+        )
+
+
+def _driver(part: Part) -> str:
+    return str(part.__struct_config__.tag)

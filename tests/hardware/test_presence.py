@@ -1,0 +1,91 @@
+"""Each part of a profile is there, missing with a remedy, or honestly unknown."""
+
+import pytest
+
+from hardware.discover import Found
+from hardware.gpiochips import GpioChip, GpioLineState
+from hardware.presence import Presence, Row, rows
+from hardware.profiles import load_profile, parse_profile
+from tests.hardware.test_profile_rules import INTERLOCK, input_of
+from tests.hardware.test_profiles import RELAY
+
+pytestmark = pytest.mark.unit
+
+HEADER = GpioChip("/dev/gpiochip0", "pinctrl-bcm2711", 58)
+ACR122U = "ACS ACR122U PICC Interface 00 00"
+
+
+def line(*, consumer: str = "", is_used: bool = False) -> GpioLineState:
+    return GpioLineState("", consumer, is_used)
+
+
+def found_rows(text: str, found: Found, state: GpioLineState | None = line()) -> dict[str, Row]:  # noqa: B008
+    return {row.key: row for row in rows(parse_profile(text), found, read_line=lambda chip, number: state)}
+
+
+def test_simulated_parts_are_there() -> None:
+    found = rows(load_profile("simulated"), Found())
+    assert {row.presence for row in found} == {Presence.THERE}
+    assert [row.key for row in found][:3] == ["readers.in", "readers.out", "strike"]
+
+
+def test_every_output_and_input_has_its_line() -> None:
+    found = found_rows(RELAY + INTERLOCK + input_of("rex"), Found(gpio=(HEADER,), pcsc=(ACR122U,)))
+    assert list(found) == [
+        "readers.in", "readers.out", "strike", "interlock", "light.red", "light.green", "buzzer", "inputs.one",
+    ]  # fmt: skip
+    assert {row.presence for row in found.values()} == {Presence.THERE}
+    assert (found["strike"].where, found["readers.in"].note) == ("GPIO17", ACR122U)
+
+
+@pytest.mark.parametrize(
+    ("pcsc", "note"),
+    [((), "plug it in, or correct match"), (("Other Reader",), "correct match; there is Other Reader")],
+)
+def test_missing_card_reader_says_what_there_is(pcsc: tuple[str, ...], note: str) -> None:
+    row = found_rows(RELAY, Found(pcsc=pcsc))["readers.in"]
+    assert row.presence is Presence.MISSING
+    assert note in row.note
+
+
+def test_second_card_reader_of_two_is_counted() -> None:
+    text = RELAY.replace('match = "ACR122"', 'match = "ACR122"\nindex = 1')
+    assert found_rows(text, Found(pcsc=(ACR122U,)))["readers.in"].presence is Presence.MISSING
+    every = RELAY.replace('match = "ACR122"', 'match = "ACR122"\nslots = "all"')
+    row = found_rows(every, Found(pcsc=(ACR122U, ACR122U.replace("00 00", "01 00"))))["readers.in"]
+    assert (row.presence, row.note.count("ACR122U")) == (Presence.THERE, 2)
+
+
+def test_daemon_that_is_down_leaves_it_unknown() -> None:
+    row = found_rows(RELAY, Found(pcsc_problem="no service; start it"))["readers.in"]
+    assert (row.presence, row.note) == (Presence.UNKNOWN, "no service; start it")
+
+
+@pytest.mark.parametrize(
+    ("found", "state", "presence", "note"),
+    [
+        (Found(), None, Presence.MISSING, "no GPIO header that we may open; run on a Raspberry Pi"),
+        (Found(gpio=(HEADER,)), None, Presence.MISSING, "pinctrl-bcm2711 has no line 17"),
+        (Found(gpio=(HEADER,)), line(consumer="spi", is_used=True), Presence.MISSING, "held by spi; use another line"),
+        (Found(gpio=(HEADER,)), line(is_used=True), Presence.MISSING, "held by the kernel"),
+        (Found(gpio=(HEADER,)), line(consumer="lg", is_used=True), Presence.THERE, "held by a running agent"),
+    ],
+)
+def test_line_says_who_holds_it(found: Found, state: GpioLineState | None, presence: Presence, note: str) -> None:
+    row = found_rows(RELAY, found, state)["strike"]
+    assert row.presence is presence
+    assert note in row.note
+
+
+def test_display_is_known_by_its_bus() -> None:
+    text = RELAY + '\n[display]\ndriver = "hd44780"\naddress = 0x27\n'
+    assert "raspi-config" in found_rows(text, Found())["display"].note
+    there = found_rows(text, Found(i2c=("/dev/i2c-1",)))["display"]
+    assert (there.presence, there.where) == (Presence.UNKNOWN, "I2C 1, address 0x27")
+
+
+def test_clock_is_asked_for_where_the_profile_needs_it() -> None:
+    text = f"rtc = true\n{RELAY}"
+    assert "rtc" not in found_rows(RELAY, Found())
+    assert found_rows(text, Found())["rtc"].presence is Presence.MISSING
+    assert found_rows(text, Found(rtc="rtc-ds1307"))["rtc"] == Row("rtc", "", "/dev/rtc0", Presence.THERE, "rtc-ds1307")
