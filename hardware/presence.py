@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from enum import StrEnum
+from typing import assert_never
 
 from msgspec import Struct
 
@@ -9,6 +10,7 @@ from hardware import profiles
 from hardware.discover import Found
 from hardware.gpiochips import GpioChip, GpioLineState, read_line
 from hardware.profiles import Part, Profile
+from hardware.readers.input_devices import of_scanner
 
 ReadLine = Callable[[GpioChip, int], GpioLineState | None]
 
@@ -47,8 +49,12 @@ def _readers(profile: Profile, found: Found) -> Iterator[Row]:
                 yield Row(key, driver, "", Presence.THERE)
             case profiles.PcscReader():
                 yield _pcsc(key, part, found)
-            case _:
-                yield Row(key, driver, "", Presence.UNKNOWN, "doorstile hardware test reader")
+            case profiles.EvdevReader():
+                yield _typing(key, part, found)
+            case profiles.SerialReader():
+                yield _serial(key, part, found)
+            case other:
+                assert_never(other)
 
 
 def _pcsc(key: str, part: profiles.PcscReader, found: Found) -> Row:
@@ -60,6 +66,25 @@ def _pcsc(key: str, part: profiles.PcscReader, found: Found) -> Row:
         return Row(key, "pcsc", where, Presence.THERE, ", ".join(names) if part.slots == "all" else names[part.index])
     others = f"; there is {', '.join(found.pcsc)}" if found.pcsc else ""
     return Row(key, "pcsc", where, Presence.MISSING, f"plug it in, or correct match{others}")
+
+
+def _typing(key: str, part: profiles.EvdevReader, found: Found) -> Row:
+    where = part.usb_id if part.usb_port is None else f"{part.usb_id} at {part.usb_port}"
+    nodes = of_scanner(found.keyboards, part.usb_id, part.usb_port)
+    if nodes:
+        return Row(key, "evdev", where, Presence.THERE, ", ".join(f"{node.event} {node.name}" for node in nodes))
+    alike = [device.port for device in found.keyboards if device.usb_id == part.usb_id]
+    others = f"; there is one at {', '.join(dict.fromkeys(alike))}" if alike else ""
+    return Row(key, "evdev", where, Presence.MISSING, f"plug it in, or correct usb_id and usb_port{others}")
+
+
+def _serial(key: str, part: profiles.SerialReader, found: Found) -> Row:
+    if part.device in found.serial:
+        return Row(key, "serial", part.device, Presence.THERE)
+    if not part.device.startswith("/dev/serial/by-id/"):
+        return Row(key, "serial", part.device, Presence.UNKNOWN, "doorstile hardware test reader")
+    others = f"; there is {', '.join(found.serial)}" if found.serial else ""
+    return Row(key, "serial", part.device, Presence.MISSING, f"plug it in, or correct device{others}")
 
 
 def _outputs(profile: Profile, found: Found, read_line: ReadLine) -> Iterator[Row]:

@@ -49,10 +49,11 @@ class Panel:
         return self
 
     def write(self, rows: tuple[str, ...]) -> None:
-        if not self.is_broken:
+        is_broken = self.is_broken
+        if not is_broken:
             self.shown.append(tuple(row.rstrip() for row in rows))
         self.tried.release()
-        if self.is_broken:
+        if is_broken:
             raise OSError(121, "Remote I/O error")
 
     def darken(self) -> None:

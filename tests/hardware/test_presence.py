@@ -1,11 +1,15 @@
 """Each part of a profile is there, missing with a remedy, or honestly unknown."""
 
+from typing import Any
+
 import pytest
+from msgspec import structs
 
 from hardware.discover import Found
 from hardware.gpiochips import GpioChip, GpioLineState
 from hardware.presence import Presence, Row, rows
 from hardware.profiles import load_profile, parse_profile
+from hardware.readers.input_devices import InputDevice
 from tests.hardware.test_profile_rules import INTERLOCK, input_of
 from tests.hardware.test_profiles import RELAY
 
@@ -54,6 +58,44 @@ def test_second_card_reader_of_two_is_counted() -> None:
     every = RELAY.replace('match = "ACR122"', 'match = "ACR122"\nslots = "all"')
     row = found_rows(every, Found(pcsc=(ACR122U, ACR122U.replace("00 00", "01 00"))))["readers.in"]
     assert (row.presence, row.note.count("ACR122U")) == (Presence.THERE, 2)
+
+
+SCANNER = InputDevice("event3", "0c2e:0b61", "usb-0000:01:00.0-1.2", "Honeywell Scanner", has_keys=True)
+
+
+def wedge(**found: Any) -> Row:
+    return rows(load_profile("usb-scanner-kiosk"), Found(**found))[0]
+
+
+def test_scanner_that_types_is_known_by_its_model() -> None:
+    row = wedge(keyboards=(SCANNER,))
+    assert (row.presence, row.where, row.note) == (Presence.THERE, "0c2e:0b61", "event3 Honeywell Scanner")
+    assert "correct usb_id and usb_port" in wedge().note
+
+
+def test_scanner_in_another_socket_is_missing_and_named() -> None:
+    row, _, *_ = rows(load_profile("usb-turnstile"), Found(keyboards=(structs.replace(SCANNER, usb_id="ffff:0035"),)))
+    assert row.presence is Presence.MISSING
+    assert "there is one at usb-0000:01:00.0-1.2" in row.note
+
+
+@pytest.mark.parametrize(
+    ("device", "serial", "presence", "note"),
+    [
+        ("by-id/one", ("/dev/serial/by-id/one",), Presence.THERE, ""),
+        ("by-id/one", ("/dev/serial/by-id/two",), Presence.MISSING, "there is /dev/serial/by-id/two"),
+        ("by-id/one", (), Presence.MISSING, "plug it in, or correct device"),
+        ("by-path/one", (), Presence.UNKNOWN, "doorstile hardware test reader"),
+    ],
+)
+def test_serial_scanner_is_known_by_its_name(
+    device: str, serial: tuple[str, ...], presence: Presence, note: str
+) -> None:
+    profile = load_profile("serial-scanner-kiosk")
+    part = structs.replace(profile.readers[0], device=f"/dev/serial/{device}")
+    row = rows(structs.replace(profile, readers=(part,)), Found(serial=serial))[0]
+    assert row.presence is presence
+    assert note in row.note
 
 
 def test_daemon_that_is_down_leaves_it_unknown() -> None:

@@ -71,16 +71,16 @@ def changed(*replacements: tuple[str, str]) -> str:
 
 
 def test_shipped_profiles_load_under_their_own_name() -> None:
-    assert shipped_profiles() == (
-        "acr122u-kiosk",
-        "acr122u-relay",
-        "simulated",
-        "simulated-turnstile",
-        "usb-scanner-kiosk",
-        "wiegand-door",
-    )
+    assert {"acr122u-kiosk", "acr122u-relay", "desk", "simulated", "usb-turnstile"} <= set(shipped_profiles())
     for name in shipped_profiles():
         assert load_profile(name).name == name
+
+
+def test_desk_has_no_door() -> None:
+    desk = load_profile("desk")
+    assert (desk.desk, desk.lock_type, desk.strike) == (True, LockType.NONE, None)
+    with pytest.raises(ProfileError, match='desk: true, but lock_type is "fail_secure"; a desk opens nothing'):
+        parse_profile(f"desk = true\n{RELAY}")
 
 
 def test_relay_profile_says_what_it_drives() -> None:
@@ -255,7 +255,9 @@ def test_relay_energised_at_reset_is_refused(line: int, active_high: bool, resis
 
 
 def test_unknown_name_lists_the_shipped_ones() -> None:
-    with pytest.raises(ProfileError, match="'nonesuch' is not shipped; use one of acr122u-kiosk, acr122u-relay, simul"):
+    with pytest.raises(
+        ProfileError, match="'nonesuch' is not shipped; use one of acr122u-door, acr122u-kiosk, acr"
+    ):
         load_profile("nonesuch")
 
 
