@@ -13,7 +13,9 @@ import msgspec
 from hardware import profiles
 from hardware.base import Hardware, MonoClock, monotonic_ms
 from hardware.errors import HardwareError
+from hardware.outputs.absent import NoBuzzer, NoLight
 from hardware.profiles import Profile
+from hardware.readers.absent import AbsentReader
 
 
 class Driver(msgspec.Struct, frozen=True):
@@ -94,6 +96,12 @@ def build(profile: Profile, *, mono_ms: MonoClock = monotonic_ms) -> Hardware:
         )
         undo.pop_all()
     return hardware
+
+
+def out_of_service(profile: Profile, why: str, *, mono_ms: MonoClock = monotonic_ms) -> Hardware:
+    """Return what a door has whose hardware could not be built: readers that say why, and nothing that moves."""
+    readers = tuple(AbsentReader(part.name, why, mono_ms=mono_ms) for part in profile.readers)
+    return Hardware(readers, None, NoLight(), NoBuzzer())
 
 
 def drive_safe(profile: Profile) -> None:

@@ -1,10 +1,11 @@
 """A simulated input: a program opens the door, presses the button, pulls the fire alarm."""
 
 import asyncio
+from collections.abc import Iterable
 from typing import Protocol
 
 from hardware import profiles
-from hardware.base import EmitChange, InputChange, InputRole, MonoClock, monotonic_ms
+from hardware.base import EmitChange, Input, InputChange, InputRole, MonoClock, monotonic_ms
 from hardware.errors import HardwareError
 
 
@@ -59,6 +60,32 @@ class SimInput:
     def _report(self) -> None:
         assert self._emit is not None
         self._emit(InputChange(self._name, self._role, self._is_active, self._mono_ms()))
+
+
+class SimInputs:
+    """The simulated inputs of a door, by name or by role."""
+
+    def __init__(self, parts: Iterable[Input]) -> None:
+        self._parts = [part for part in parts if isinstance(part, SimInput)]
+
+    @property
+    def roles(self) -> tuple[InputRole, ...]:
+        """What can be worked, in the order of the profile."""
+        return tuple(dict.fromkeys(part.role for part in self._parts))
+
+    def work(self, which: str, state: str) -> None:
+        """Switch one ``on`` or ``off``, or ``touch`` it; ValueError says what would be right."""
+        part = next((part for part in self._parts if which in (part.name, part.role)), None)
+        if part is None:
+            known = ", ".join(part.name for part in self._parts) or "none"
+            raise ValueError(f"no simulated input {which[:40]!r}; the profile has {known}")
+        match state:
+            case "on" | "off":
+                part.become(is_active=state == "on")
+            case "touch":
+                part.touch()
+            case other:
+                raise ValueError(f"state {other[:40]!r}; say on, off or touch")
 
 
 class _Clocked(Protocol):

@@ -1,5 +1,6 @@
 """The factory: every driver by name, late imports, and nothing left half built."""
 
+import asyncio
 import importlib
 import subprocess
 import sys
@@ -9,7 +10,7 @@ import pytest
 from gpiozero import OutputDevice
 
 from hardware import factory, profiles
-from hardware.base import PulseEnd, Signal, Tone, Way
+from hardware.base import FaultReason, PulseEnd, ReaderEvent, ReaderFault, ReaderState, Signal, Tone, Way
 from hardware.errors import HardwareError
 from hardware.outputs.absent import NoBuzzer, NoLight
 from hardware.outputs.gpio import GpioBuzzer, GpioLight
@@ -18,6 +19,7 @@ from hardware.pins import mock
 from hardware.pins.factory import Pins
 from hardware.profiles import load_profile, parse_profile
 from hardware.sim import SimBuzzer, SimLight, SimReader, SimStrike
+from tests.fakes.manual_time import settle
 from tests.hardware.test_profile_rules import INTERLOCK, TURNSTILE
 from tests.hardware.test_profiles import RELAY
 
@@ -75,6 +77,21 @@ def test_every_pin_factory_of_a_profile_has_a_row() -> None:
     annotation = profiles.Profile.__annotations__["pin_factory"]
     literal = next(choice for choice in get_args(annotation) if choice is not type(None))
     assert set(get_args(literal)) == set(factory.PIN_FACTORIES)
+
+
+async def test_door_out_of_service_reads_nothing_and_says_why() -> None:
+    hardware = factory.out_of_service(parse_profile(RELAY), "strike on GPIO17 cannot be claimed", mono_ms=lambda: 7)
+    events: list[ReaderEvent] = []
+    assert (hardware.strike, [reader.state for reader in hardware.readers]) == (None, [ReaderState.MISSING] * 2)
+    async with asyncio.TaskGroup() as tasks:
+        running = [tasks.create_task(reader.run(events.append)) for reader in hardware.readers]
+        await settle()
+        for task in running:
+            task.cancel()
+    assert events == [
+        ReaderFault(name, FaultReason.READER_MISSING, 7, "strike on GPIO17 cannot be claimed") for name in ("in", "out")
+    ]
+    hardware.close()
 
 
 def test_missing_library_names_driver_and_remedy(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -255,9 +255,7 @@ def test_relay_energised_at_reset_is_refused(line: int, active_high: bool, resis
 
 
 def test_unknown_name_lists_the_shipped_ones() -> None:
-    with pytest.raises(
-        ProfileError, match="'nonesuch' is not shipped; use one of acr122u-door, acr122u-kiosk, acr"
-    ):
+    with pytest.raises(ProfileError, match="'nonesuch' is not shipped; use one of acr122u-door, acr122u-kiosk, acr"):
         load_profile("nonesuch")
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from hardware.base import InputChange, InputRole
 from hardware.errors import HardwareError
-from hardware.inputs.simulated import SimInput
+from hardware.inputs.simulated import SimInput, SimInputs
 from tests.fakes.manual_time import settle
 
 pytestmark = pytest.mark.unit
@@ -66,3 +66,25 @@ async def test_input_runs_once() -> None:
     async with running(part):
         with pytest.raises(HardwareError, match="already running"):
             await part.run(lambda event: None)
+
+
+async def test_inputs_are_worked_by_name_or_by_role() -> None:
+    front = SimInput("front", InputRole.CONTACT, mono_ms=lambda: 5)
+    inputs = SimInputs([front, SimInput("bell", InputRole.ASSIST)])
+    async with running(front) as events:
+        inputs.work("front", "on")
+        inputs.work("contact", "off")
+        inputs.work("contact", "touch")
+    assert [event.is_active for event in events] == [False, True, False, True, False]
+    assert inputs.roles == (InputRole.CONTACT, InputRole.ASSIST)
+
+
+@pytest.mark.parametrize(
+    ("which", "state", "message"),
+    [("fire", "on", "no simulated input 'fire'; the profile has contact"), ("contact", "ajar", "say on, off or touch")],
+)
+async def test_wrong_request_says_what_would_be_right(which: str, state: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        SimInputs([contact()]).work(which, state)
+    with pytest.raises(ValueError, match="the profile has none"):
+        SimInputs([]).work("contact", "on")
