@@ -37,11 +37,15 @@ class Row(Struct, frozen=True):
 
 def rows(profile: Profile, found: Found, *, read_line: ReadLine = read_line) -> list[Row]:
     """Return a row for each part of the profile, in the order of the file."""
-    every = [*_readers(profile, found), *_outputs(profile, found, read_line), *_inputs(profile, found, read_line)]
+    every = [
+        *_readers(profile, found, read_line),
+        *_outputs(profile, found, read_line),
+        *_inputs(profile, found, read_line),
+    ]
     return [*every, *_clock(profile, found)]
 
 
-def _readers(profile: Profile, found: Found) -> Iterator[Row]:
+def _readers(profile: Profile, found: Found, read_line: ReadLine) -> Iterator[Row]:
     for part in profile.readers:
         key, driver = f"readers.{part.name}", _driver(part)
         match part:
@@ -53,6 +57,9 @@ def _readers(profile: Profile, found: Found) -> Iterator[Row]:
                 yield _typing(key, part, found)
             case profiles.SerialReader():
                 yield _serial(key, part, found)
+            case profiles.WiegandReader():
+                for wire, number in (("d0", part.d0), ("d1", part.d1)):
+                    yield _line(f"{key}.{wire}", number, found, read_line)
             case other:
                 assert_never(other)
 

@@ -80,8 +80,10 @@ def _table(struct: type, fields: list[msgspec.structs.FieldInfo]) -> str:
 def _default(field: msgspec.structs.FieldInfo) -> str:
     if field.required:
         return "required"
-    if field.default is None or field.default == ():
+    if field.default is None or field.default in ((), ""):
         return "none"
+    if isinstance(field.default, tuple):
+        return f"`{list(field.default)}`"
     return f"`{str(field.default).lower()}`" if isinstance(field.default, bool) else f"`{field.default}`"
 
 
@@ -90,6 +92,8 @@ def _value(kind: Any) -> str:
         return f"{_value(get_args(kind)[0])}{_bounds(kind.__metadata__[0])}"
     if get_origin(kind) is Literal:
         return ", ".join(f"`{choice}`" for choice in get_args(kind))
+    if get_origin(kind) is tuple:
+        return f"list of {_value(get_args(kind)[0])}"
     if get_args(kind):
         return " or ".join(_value(one) for one in get_args(kind) if one is not NoneType)
     if isinstance(kind, type) and issubclass(kind, StrEnum):
