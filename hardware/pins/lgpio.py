@@ -49,6 +49,12 @@ class BoardPin(LGPIOPin):  # type: ignore[misc]  # gpiozero is untyped
         super()._set_function(value)
         self._is_input = value == "input"
 
+    def _get_pull(self) -> str:
+        """Tell "no pull" from "as the reset left it", which gpiozero takes for the same and leaves as it is."""
+        mode = lgpio.gpio_get_mode(self.factory._handle, self._number)  # noqa: SLF001
+        pull: str = super()._get_pull()
+        return pull if pull != "floating" or mode & self.GPIO_IS_BIAS_DISABLE else ""
+
     def _call_when_changed(self, chip: int, line: int, level: int, stamp_ns: int) -> None:
         """From lgpio's thread, which serves every line: gpiozero's own ends it when nobody listens any more."""
         with self._when_changed_lock:

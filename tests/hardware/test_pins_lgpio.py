@@ -139,17 +139,23 @@ def test_board_without_a_chip_is_an_error_and_not_another_factory(lgpio: FakeLgp
         open_pins()
 
 
-def input_on(pins: Pins) -> GpioInputLine:
-    part = GpioInput(
-        name="contact", role=InputRole.CONTACT, line=22, pull=InputPull.UP, active_high=False, contact=Contact.NO
-    )
+def input_on(pins: Pins, pull: InputPull = InputPull.UP) -> GpioInputLine:
+    part = GpioInput(name="contact", role=InputRole.CONTACT, line=22, pull=pull, active_high=False, contact=Contact.NO)
     return GpioInputLine("inputs.contact", part, pins, lambda: 2_000)
 
 
-def test_input_is_claimed_with_its_pull_and_never_as_an_output(lgpio: FakeLgpio) -> None:
-    line = input_on(open_pins())
+@pytest.mark.parametrize(
+    ("pull", "flag"),
+    [
+        (InputPull.UP, FakeLgpio.SET_PULL_UP),
+        (InputPull.DOWN, FakeLgpio.SET_PULL_DOWN),
+        (InputPull.NONE, FakeLgpio.SET_PULL_NONE),
+    ],
+)
+def test_input_is_claimed_with_its_pull_and_never_as_an_output(lgpio: FakeLgpio, pull: InputPull, flag: int) -> None:
+    line = input_on(open_pins(), pull)
     assert not line.is_active
-    assert lgpio.pulls[22] == lgpio.SET_PULL_UP
+    assert lgpio.pulls[22] == flag
     assert not [call for call in lgpio.calls if call[0] in {"output", "write"}]
 
 
