@@ -8,6 +8,7 @@ from typing import get_args
 
 import pytest
 from gpiozero import OutputDevice
+from msgspec import structs
 
 from hardware import factory, profiles
 from hardware.base import FaultReason, PulseEnd, ReaderEvent, ReaderFault, ReaderState, Signal, Tone, Way
@@ -17,7 +18,7 @@ from hardware.outputs.gpio import GpioBuzzer, GpioLight
 from hardware.outputs.simulated import SimDisplay, SimInterlock
 from hardware.pins import mock
 from hardware.pins.factory import Pins
-from hardware.profiles import load_profile, parse_profile
+from hardware.profiles import Pull, load_profile, parse_profile, shipped_profiles
 from hardware.sim import SimBuzzer, SimLight, SimReader, SimStrike
 from tests.fakes.manual_time import settle
 from tests.hardware.test_profile_rules import INTERLOCK, TURNSTILE
@@ -176,6 +177,20 @@ def test_no_line_moves_from_start_to_end(pins: Pins, text: str) -> None:
     hardware.close()
     for line in profile.gpio_lines.values():
         assert [state.state for state in pins.factory.pin(f"GPIO{line.line}").states] == [False]
+
+
+@pytest.mark.parametrize("name", shipped_profiles())
+def test_shipped_profile_moves_nothing_from_power_on_to_the_end(pins: Pins, name: str) -> None:
+    """Each line begins where its reset pull holds it; LEDs alone may leave that when they are claimed."""
+    profile = structs.replace(load_profile(name), readers=(), pin_factory="mock", display=None)
+    lines = {key: line for key, line in profile.gpio_lines.items() if not key.startswith("light.")}
+    for line in lines.values():
+        pin = pins.factory.pin(f"GPIO{line.line}")
+        pin.pull = "up" if line.reset_pull is Pull.UP else "down"
+        pin.clear_states()
+    factory.build(profile).close()
+    moved = {key: pins.factory.pin(f"GPIO{line.line}").states[1:] for key, line in lines.items()}
+    assert not any(moved.values()), moved
 
 
 @pytest.mark.parametrize("text", EVERY_OUTPUT)
