@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
 from typing import Final
 
-from hardware.base import Emit, EmitChange, Hardware, InputChange, Medium, ReaderEvent, Scan
+from hardware.base import Emit, EmitChange, Hardware, InputChange, Medium, ReaderEvent, Scan, Signal, Tone
 
 _SHOWN_HEAD: Final = 2
 
@@ -78,6 +78,23 @@ async def both_edges(
         with suppress(TimeoutError):
             await asyncio.wait_for(is_complete.wait(), timeout_s)
     return {name: frozenset(edges) for name, edges in seen.items()}
+
+
+async def parade(hardware: Hardware, *, each_s: float, announce: Callable[[str], None]) -> None:
+    """Show every signal and play every tone, one after the other, and say which; dark at the end."""
+    for signal in Signal:
+        announce(f"light {signal}")
+        hardware.light.show(signal)
+        if hardware.display is not None:
+            hardware.display.show("Light", signal)
+        await asyncio.sleep(each_s)
+    hardware.light.show(Signal.OFF)
+    for tone in Tone:
+        announce(f"buzzer {tone}")
+        hardware.buzzer.play(tone)
+        if hardware.display is not None:
+            hardware.display.show("Buzzer", tone)
+        await asyncio.sleep(each_s)
 
 
 Report = Callable[[ReaderEvent | InputChange], None]

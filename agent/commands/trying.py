@@ -116,6 +116,22 @@ async def _opened(things: Hardware, way: Way, duration_s: float) -> str:
     return f"{what} was on for {done.length_ms} ms"
 
 
+@test.command("signals")
+@click.option("--each-s", type=click.FloatRange(min=0), default=1.0, show_default=True, help="For how long each.")
+@click.option("--seen", type=click.Choice(["yes", "no"]), help="Whether they came as named, instead of asking.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@click.pass_obj
+def test_signals(profile: Profile, each_s: float, seen: str | None, as_json: bool) -> None:
+    """Show every light, play every tone, and ask whether they came as named. The lock is left alone."""
+    things = built(msgspec.structs.replace(outputs_only(profile), strike=None, turnstile=None, interlock=None))
+    try:
+        run(trial.parade(things, each_s=each_s, announce=lambda what: _say(as_json, what)))
+    finally:
+        things.close()
+    told = seen or ("yes" if click.confirm("Did each come as it was named?", err=True) else "no")
+    _end(as_json, Result("signals", passed=told == "yes", detail=f"seen: {told}"))
+
+
 @test.command("inputs")
 @click.option("--input", "names", multiple=True, help="Only this one; may be given more than once.")
 @click.option("--timeout-s", type=click.FloatRange(min=0), default=60.0, show_default=True)

@@ -160,6 +160,15 @@ def test_kiosk_has_no_relay_and_no_inputs() -> None:
     assert "has no inputs" in run("test", "inputs", profile="acr122u-kiosk").stderr
 
 
+def test_signals_are_named_as_they_come_and_pass_when_somebody_saw_them() -> None:
+    result = run("test", "signals", "--each-s", "0", typed="y\n")
+    assert result.exit_code == 0
+    assert result.stdout.splitlines()[:3] == ["light off", "light ready", "light granted"]
+    assert "buzzer denied" in result.stdout
+    status, (told,) = run_json("test", "signals", "--each-s", "0", "--seen", "no")
+    assert (status, told["detail"]) == (5, "seen: no")
+
+
 def test_inputs_pass_when_both_edges_were_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     live(monkeypatch, reader=nobody, part=SimInput.touch)
     result = run("test", "inputs", "--timeout-s", "5")

@@ -5,11 +5,12 @@ import asyncio
 import pytest
 
 from hardware import factory
-from hardware.base import Hardware, InputChange, Medium, ReaderEvent, Scan
+from hardware.base import Hardware, InputChange, Medium, ReaderEvent, Scan, Signal, Tone
 from hardware.inputs.simulated import SimInput
+from hardware.outputs.simulated import SimDisplay
 from hardware.profiles import load_profile, sensing_only
-from hardware.sim import SimReader
-from hardware.trial import both_edges, first_read, masked, watch
+from hardware.sim import SimBuzzer, SimLight, SimReader
+from hardware.trial import both_edges, first_read, masked, parade, watch
 from tests.fakes.manual_time import settle
 
 pytestmark = pytest.mark.unit
@@ -90,6 +91,15 @@ async def test_input_that_moved_one_way_only_is_short(door: Hardware) -> None:
         await settle()
         contact(door).become(is_active=True)
     assert edges.result() == {"contact": {True}, "rex": frozenset()}
+
+
+async def test_parade_shows_everything_and_ends_dark() -> None:
+    light, buzzer, display = SimLight(), SimBuzzer(), SimDisplay()
+    said: list[str] = []
+    await parade(Hardware((), None, light, buzzer, display=display), each_s=0, announce=said.append)
+    assert [shown.signal for shown in light.history] == [*Signal, Signal.OFF]
+    assert [played.tone for played in buzzer.history] == list(Tone)
+    assert len(said) == len(display.history) == len(Signal) + len(Tone)
 
 
 async def test_watch_reports_both_kinds_until_it_is_stopped(door: Hardware) -> None:
