@@ -43,6 +43,8 @@ DRIVERS: Mapping[type[msgspec.Struct], Driver] = {
     profiles.NoLight: Driver("hardware.outputs.absent:build_light"),
     profiles.SimulatedLight: Driver("hardware.sim:build_light"),
     profiles.GpioLight: Driver("hardware.outputs.gpio:build_light", _GPIO),
+    profiles.Acr122uLight: Driver("hardware.outputs.reader_panel:build_light", _PCSC),
+    profiles.Acr122uBuzzer: Driver("hardware.outputs.reader_panel:build_buzzer", _PCSC),
     profiles.NoBuzzer: Driver("hardware.outputs.absent:build_buzzer"),
     profiles.SimulatedBuzzer: Driver("hardware.sim:build_buzzer"),
     profiles.GpioBuzzer: Driver("hardware.outputs.gpio:build_buzzer", _GPIO),

@@ -16,6 +16,8 @@ from hardware.explain import NotTomlError, explain, read_toml
 from hardware.sections.door import Profile
 from hardware.sections.inputs import GpioInput, InputPart, InputPull, SimulatedInput
 from hardware.sections.outputs import (
+    Acr122uBuzzer,
+    Acr122uLight,
     BuzzerPart,
     CharacterLcd,
     DisplayPart,
@@ -60,6 +62,8 @@ from hardware.sections.rules import problems
 
 __all__ = [
     "SHIPPED",
+    "Acr122uBuzzer",
+    "Acr122uLight",
     "BuzzerPart",
     "CharacterLcd",
     "Contact",

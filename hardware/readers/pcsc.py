@@ -58,6 +58,11 @@ class PcscReader:
             return ReaderState.STOPPED
         return ReaderState.MISSING if self._is_stalled else self._watch.state
 
+    @property
+    def beeping(self) -> frozenset[str]:
+        """Those of its slots that beep at cards by themselves, before anybody has decided anything."""
+        return frozenset() if self._watch is None else self._watch.beeping
+
     async def run(self, emit: Emit) -> None:
         if self._watch is not None:
             raise HardwareError(f"reader {self._name!r} is already running; run it once")

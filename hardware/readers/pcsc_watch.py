@@ -13,6 +13,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from hardware.base import Emit, FaultReason, MonoClock, ReaderEvent, ReaderFault, ReaderState, Removed
+from hardware.readers.acr122u import NO_BEEP_ON_CARDS, is_obeyed
 from hardware.readers.scard import GET_UID, LOST, PRESENT, Context, ReaderGoneError, ScardError
 from hardware.readers.slots import Selector, Slot, read_answer
 
@@ -24,6 +25,9 @@ PAUSE_S = 0.02
 """Least time between two looks: a daemon that answers at once for ever costs at most 50 looks a second."""
 BACKOFF_FIRST_S = 0.1
 BACKOFF_MOST_S = 0.5
+OWN_BEEP = "ACR122"
+"""Readers whose name holds this beep at every card unless they are told not to."""
+_BEEPS = "set ifdDriverOptions to 0x0001 in libccid's Info.plist and restart pcscd"
 MAX_READ_MS = 2000
 """Whoever waited longer has stepped back; a door must not open for them then."""
 
@@ -54,6 +58,8 @@ class PcscWatch:
         self.beat_mono_ms = mono_ms()
         """When the thread last showed a sign of life."""
         self.state = ReaderState.STARTING
+        self.beeping: frozenset[str] = frozenset()
+        """Slots that beep at cards by themselves."""
         self.finished: asyncio.Future[None] = loop.create_future()
 
     def stop(self) -> None:
@@ -90,6 +96,9 @@ class PcscWatch:
             names = context.reader_names()
             self._note_service_up()
             self._bind(names)
+            for slot in self._slots.values():
+                if slot.beeps is None:
+                    self._hush(context.control, slot)
             if not self._slots:
                 self._stop.wait(POLL_MS / 1000)
                 continue
@@ -143,7 +152,26 @@ class PcscWatch:
         if is_present:
             slot.is_reported = True
             self._send(self._read(context, slot) if slot.is_settled else self._already_present(slot))
+            if slot.beeps:
+                self._hush(context.transmit, slot)
         slot.is_settled = True
+
+    def _hush(self, send: Callable[[str, bytes], bytes], slot: Slot) -> None:
+        """Forbid a reader its own beep: none may come before the decision. Some drivers need a card there for it."""
+        if OWN_BEEP not in slot.pcsc_name:
+            slot.beeps = False
+            return
+        was = slot.beeps
+        try:
+            slot.beeps = not is_obeyed(send(slot.pcsc_name, NO_BEEP_ON_CARDS))
+        except ScardError as error:
+            slot.beeps = True
+            log.debug("reader %s: beep: %s", slot.name, error)
+        if slot.beeps and was is None:
+            log.warning("reader %s beeps at every card by itself, and cannot be told not to yet: %s", slot.name, _BEEPS)
+        elif was and not slot.beeps:
+            log.info("reader %s no longer beeps by itself", slot.name)
+        self.beeping = frozenset(slot.name for slot in self._slots.values() if slot.beeps)
 
     def _read(self, context: Context, slot: Slot) -> ReaderEvent:
         at_mono_ms = self._mono_ms()
@@ -154,7 +182,7 @@ class PcscWatch:
         took_ms = self._mono_ms() - at_mono_ms
         if took_ms > MAX_READ_MS:
             return ReaderFault(slot.name, FaultReason.TORN_READ, at_mono_ms, f"answered after {took_ms} ms")
-        return read_answer(slot.name, answer, at_mono_ms)
+        return read_answer(slot.name, answer, at_mono_ms, context.atr(slot.pcsc_name))
 
     def _already_present(self, slot: Slot) -> ReaderFault:
         return ReaderFault(slot.name, FaultReason.ALREADY_PRESENT, self._mono_ms(), "lift the card and show it again")

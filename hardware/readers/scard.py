@@ -15,6 +15,9 @@ LOST: Final[int] = scard.SCARD_STATE_UNKNOWN | scard.SCARD_STATE_UNAVAILABLE | s
 GET_UID: Final = bytes.fromhex("FFCA000000")
 """GET DATA, UID, full length (PC/SC part 3, section 3.2.2.1.3)."""
 
+ESCAPE: Final[int] = scard.SCARD_CTL_CODE(3500)
+"""CM_IOCTL_CCID_ESCAPE: to the reader itself, card or not (CCID 1.1, section 6.1.8; libccid's SCARDGETATTRIB.txt)."""
+
 _SUCCESS: Final[int] = scard.SCARD_S_SUCCESS
 _ANY_PROTOCOL: Final[int] = scard.SCARD_PROTOCOL_T0 | scard.SCARD_PROTOCOL_T1
 _READER_GONE: Final = frozenset(
@@ -38,6 +41,7 @@ class Context:
     """A session with the PC/SC daemon. Use it in one thread and within a ``with``."""
 
     def __init__(self) -> None:
+        self._atrs: dict[str, bytes] = {}
         code, self._handle = scard.SCardEstablishContext(scard.SCARD_SCOPE_USER)
         _check("SCardEstablishContext", code)
 
@@ -64,7 +68,24 @@ class Context:
         code, states = scard.SCardGetStatusChange(self._handle, timeout_ms, list(known.items()))
         if code != scard.SCARD_E_TIMEOUT:
             _check("SCardGetStatusChange", code)
+        self._atrs = {name: bytes(atr) for name, _, atr in states}
         return {name: state & ~scard.SCARD_STATE_CHANGED for name, state, _ in states}
+
+    def atr(self, reader: str) -> bytes:
+        """The answer to reset of the card that the last look saw on a reader; empty without one."""
+        return self._atrs.get(reader, b"")
+
+    def control(self, reader: str, command: bytes) -> bytes:
+        """Send one command to the reader itself, by an escape where there is no card, else as a pseudo-APDU."""
+        code, handle, _ = scard.SCardConnect(self._handle, reader, scard.SCARD_SHARE_DIRECT, 0)
+        if code != _SUCCESS:
+            return self.transmit(reader, command)
+        try:
+            code, answer = scard.SCardControl(handle, ESCAPE, list(command))
+            _check("SCardControl", code)
+            return bytes(answer)
+        finally:
+            scard.SCardDisconnect(handle, scard.SCARD_LEAVE_CARD)
 
     def transmit(self, reader: str, command: bytes) -> bytes:
         """Connect to the card, send one command, leave the card as it is. Returns data and the two status bytes."""

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from hardware.base import UID_LENGTHS, FaultReason, Medium, ReaderEvent, ReaderFault, Scan
+from hardware.readers.cards import card_name, uid_trouble
 
 _OK = b"\x90\x00"
 _NOT_SUPPORTED = b"\x6a\x81"
@@ -26,6 +27,8 @@ class Slot:
     is_present: bool = False
     is_reported: bool = False
     """The card on it was reported, so its removal will be."""
+    beeps: bool | None = None
+    """Whether it beeps at cards by itself; None where it was never asked not to."""
 
 
 @dataclass(slots=True)
@@ -55,14 +58,20 @@ class Selector:
         return {self._bound: self.name} if self._bound in matches else {}
 
 
-def read_answer(reader: str, answer: bytes, at_mono_ms: int) -> ReaderEvent:
-    """Judge the answer to GET DATA: a UID only with status 9000 and 4, 7 or 10 bytes (PC/SC part 3, 3.2.2.1.3)."""
+def read_answer(reader: str, answer: bytes, at_mono_ms: int, atr: bytes = b"") -> ReaderEvent:
+    """Judge the answer to GET DATA: a UID only with status 9000 and 4, 7 or 10 bytes (PC/SC part 3, 3.2.2.1.3).
+
+    A random or truncated UID names no card; both are told by the UID and the card's answer to reset.
+    """
     uid, status = answer[:-2], answer[-2:]
     if status == _NOT_SUPPORTED:
         return ReaderFault(reader, FaultReason.UNSUPPORTED_CARD, at_mono_ms, "the card has no UID (6A81)")
     if status != _OK:
         return ReaderFault(reader, FaultReason.TORN_READ, at_mono_ms, f"status {status.hex().upper() or 'missing'}")
     if len(uid) in UID_LENGTHS:
-        return Scan(reader, Medium.CARD_UID, uid, at_mono_ms)
+        trouble = uid_trouble(uid, atr)
+        if trouble is not None:
+            return ReaderFault(reader, FaultReason.UNSUPPORTED_CARD, at_mono_ms, trouble)
+        return Scan(reader, Medium.CARD_UID, uid, at_mono_ms, card_name(atr))
     reason = FaultReason.OVERSIZE if len(uid) > max(UID_LENGTHS) else FaultReason.UNSUPPORTED_CARD
     return ReaderFault(reader, reason, at_mono_ms, f"UID of {len(uid)} bytes")

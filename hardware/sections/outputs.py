@@ -108,6 +108,21 @@ class GpioLight(Part, frozen=True, tag="gpio"):
         return {colour: line for colour, line in every.items() if line is not None}
 
 
+class OfReader(Part, frozen=True, kw_only=True):
+    """The lamps or the buzzer of a PC/SC reader of the kind ``acr122u``, chosen as ``readers`` of ``pcsc`` are."""
+
+    match: Annotated[str, msgspec.Meta(min_length=1)]
+    index: Annotated[int, msgspec.Meta(ge=0, le=15)] = 0
+
+
+class Acr122uLight(OfReader, frozen=True, tag="acr122u"):
+    """Its red and green LED."""
+
+
+class Acr122uBuzzer(OfReader, frozen=True, tag="acr122u"):
+    """Its buzzer."""
+
+
 class NoBuzzer(Part, frozen=True, tag="none"):
     """This door has no buzzer of ours."""
 
@@ -152,7 +167,7 @@ class CharacterLcd(Part, frozen=True, kw_only=True, tag="hd44780"):
 
 StrikePart = SimulatedStrike | GpioStrike
 TurnstilePart = SimulatedTurnstile | GpioTurnstile
-LightPart = NoLight | SimulatedLight | GpioLight
-BuzzerPart = NoBuzzer | SimulatedBuzzer | GpioBuzzer
+LightPart = NoLight | SimulatedLight | GpioLight | Acr122uLight
+BuzzerPart = NoBuzzer | SimulatedBuzzer | GpioBuzzer | Acr122uBuzzer
 InterlockPart = SimulatedInterlock | GpioInterlock
 DisplayPart = SimulatedDisplay | CharacterLcd

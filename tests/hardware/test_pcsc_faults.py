@@ -15,6 +15,7 @@ if os.environ.get("CI") != "true":
 from hardware.base import FaultReason, ReaderEvent, ReaderFault, ReaderState, Removed, Scan
 from hardware.errors import HardwareError
 from hardware.readers import pcsc_watch
+from hardware.readers.acr122u import NO_BEEP_ON_CARDS
 from hardware.readers.pcsc import PcscReader
 from hardware.readers.scard import PRESENT, ReaderGoneError, ScardError
 
@@ -24,6 +25,7 @@ NAME = "ACS ACR122U 00 00"
 UID_ANSWER = bytes.fromhex("04A1B2C39000")
 EMPTY, UNKNOWN_STATE = 0x10, 0x4
 NO_SERVICE, UNKNOWN_READER, REMOVED = 0x8010001D, 0x80100009, 0x80100069
+UNSUPPORTED_FEATURE = 0x8010001F
 
 
 class ScriptedDaemon:
@@ -37,6 +39,10 @@ class ScriptedDaemon:
         self.looks = 0
         self.contexts = 0
         self.script_ended = threading.Event()
+        self.hushed: list[str] = []
+        self.obeys = b"\x90\x00"
+        self.refuses_escapes = False
+        self.card_atr = b""
 
     def context(self) -> "ScriptedDaemon":
         self.contexts += 1
@@ -63,7 +69,20 @@ class ScriptedDaemon:
         return dict.fromkeys(known, state)
 
     def transmit(self, reader: str, command: bytes) -> bytes:
+        if command == NO_BEEP_ON_CARDS:
+            self.hushed.append("with a card")
+            return self.obeys
         return self.answer()
+
+    def control(self, reader: str, command: bytes) -> bytes:
+        assert command == NO_BEEP_ON_CARDS
+        self.hushed.append(reader)
+        if self.refuses_escapes:
+            raise ScardError("SCardControl", UNSUPPORTED_FEATURE)
+        return self.obeys
+
+    def atr(self, reader: str) -> bytes:
+        return self.card_atr
 
 
 @pytest.fixture
@@ -298,3 +317,54 @@ def test_loop_that_closed_meanwhile_is_survived(daemon: ScriptedDaemon) -> None:
     daemon.states = [EMPTY, present(1), ZeroDivisionError("ends the thread")]
     watch.run()
     assert not watch.finished.done()
+
+
+async def test_own_beep_is_forbidden_at_the_start_and_after_each_replug(daemon: ScriptedDaemon) -> None:
+    reader = PcscReader("in", "ACR122")
+    async with running(reader) as log:
+        await asyncio.to_thread(daemon.script_ended.wait, 5)
+        assert daemon.hushed == [NAME]
+        daemon.names = []
+        await log.until(lambda log: log.reasons == [FaultReason.READER_MISSING])
+        daemon.names = [NAME]
+        await log.until(lambda log: len(log.reasons) > 1)
+        daemon.script_ended.clear()
+        await asyncio.to_thread(daemon.script_ended.wait, 5)
+        assert reader.beeping == frozenset()
+    assert daemon.hushed == [NAME, NAME]
+
+
+async def test_reader_whose_driver_refuses_is_asked_again_while_a_card_is_there(daemon: ScriptedDaemon) -> None:
+    daemon.refuses_escapes = True
+    daemon.states = [EMPTY, present(1), 2 << 16 | EMPTY]
+    reader = PcscReader("in", "ACR122")
+    async with running(reader) as log:
+        await log.until(lambda log: Removed in log.kinds)
+        assert daemon.hushed == [NAME, "with a card"]
+        assert reader.beeping == frozenset()
+
+
+async def test_reader_that_goes_on_beeping_is_known_for_it(daemon: ScriptedDaemon) -> None:
+    daemon.obeys = b"\x63\x00"
+    reader = PcscReader("in", "ACR122")
+    assert reader.beeping == frozenset()
+    async with running(reader):
+        await asyncio.to_thread(daemon.script_ended.wait, 5)
+        assert reader.beeping == {"in"}
+
+
+async def test_reader_without_a_beep_of_its_own_is_left_alone(daemon: ScriptedDaemon) -> None:
+    daemon.names = ["Identiv uTrust 3700 F"]
+    async with running(PcscReader("in", "uTrust")):
+        await asyncio.to_thread(daemon.script_ended.wait, 5)
+    assert daemon.hushed == []
+
+
+async def test_scan_names_the_kind_of_card(daemon: ScriptedDaemon) -> None:
+    daemon.card_atr = bytes.fromhex("3B8F8001804F0CA000000306030001000000006A")
+    daemon.states = [EMPTY, present(1)]
+    async with running(PcscReader("in", "ACR122")) as log:
+        await log.until(lambda log: Scan in log.kinds)
+    (scan,) = log.events
+    assert isinstance(scan, Scan)
+    assert scan.detail == "MIFARE Classic 1K"

@@ -147,7 +147,7 @@ def test_event_of_an_unknown_reader_is_an_error() -> None:
         pytest.param(
             '[buzzer]\ndriver = "gpio"',
             '[buzzer]\ndriver = "horn"',
-            "buzzer.driver: no driver 'horn'; use one of gpio, none, simulated",
+            "buzzer.driver: no driver 'horn'; use one of acr122u, gpio, none, simulated",
             id="unknown buzzer driver",
         ),
         pytest.param('"mock"', '"auto"', "pin_factory: Invalid enum value 'auto'", id="unknown pin factory"),

@@ -145,6 +145,12 @@ class PlayedDaemon:
     def wait_for_change(self, known: Mapping[str, int], _timeout_ms: int) -> dict[str, int]:
         return dict.fromkeys(known, self._states.pop(0) if len(self._states) > 1 else self._states[0])
 
+    def control(self, _reader: str, _command: bytes) -> bytes:
+        return b"\x90\x00"
+
+    def atr(self, _reader: str) -> bytes:
+        return b""
+
     def transmit(self, _reader: str, _command: bytes) -> bytes:
         step = self._answers.pop(0)
         if step.what == "torn":
@@ -158,7 +164,7 @@ async def test_pcsc_trace_replays_through_the_driver_and_is_recorded_again(monke
     monkeypatch.setattr(Context, "__init__", lambda self: None)
     monkeypatch.setattr(Context, "__enter__", lambda self: self)
     monkeypatch.setattr(Context, "__exit__", lambda self, *_: None)
-    for name in ("reader_names", "wait_for_change", "transmit"):
+    for name in ("reader_names", "wait_for_change", "transmit", "control", "atr"):
         monkeypatch.setattr(Context, name, lambda _, *how, _name=name: getattr(daemon, _name)(*how))
     reader = PcscReader("in", "ACR122", open_context=lambda: RecordingContext(notes.note, monotonic_ms))
     async with running(reader) as emitted:
