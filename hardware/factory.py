@@ -26,6 +26,7 @@ class Driver(msgspec.Struct, frozen=True):
 
 
 _PCSC = "apt install python3-pyscard, or pip install 'doorstile[pcsc]'"
+_OSDP = "pip install 'doorstile[osdp]'"
 _HID = "apt install python3-evdev, or pip install 'doorstile[hid]'"
 _GPIO = "apt install python3-lgpio, or pip install 'doorstile[gpio]'; let LG_WD name a folder that can be written"
 _LCD = "pip install 'doorstile[lcd]'"
@@ -36,6 +37,9 @@ DRIVERS: Mapping[type[msgspec.Struct], Driver] = {
     profiles.EvdevReader: Driver("hardware.readers.keyboard:build_reader", _HID),
     profiles.SerialReader: Driver("hardware.readers.serial_line:build_reader"),
     profiles.WiegandReader: Driver("hardware.readers.wiegand:build_reader", _GPIO),
+    profiles.OsdpReader: Driver("hardware.readers.osdp_reader:build_reader", _OSDP),
+    profiles.OsdpLight: Driver("hardware.readers.osdp_reader:build_light", _OSDP),
+    profiles.OsdpBuzzer: Driver("hardware.readers.osdp_reader:build_buzzer", _OSDP),
     profiles.SimulatedStrike: Driver("hardware.sim:build_strike"),
     profiles.GpioStrike: Driver("hardware.outputs.gpio:build_strike", _GPIO),
     profiles.SimulatedTurnstile: Driver("hardware.outputs.simulated:build_turnstile"),
@@ -64,10 +68,14 @@ PIN_FACTORIES: Mapping[str, Driver] = {
 
 
 class Bench(msgspec.Struct, frozen=True):
-    """What drivers share: the clock, and the one pin factory that the profile names (None without GPIO)."""
+    """What drivers share: the clock, and the one pin factory that the profile names (None without GPIO).
+
+    ``mailboxes`` are those by which outputs reach the reader that they are part of, by its name.
+    """
 
     mono_ms: MonoClock
     pins: Any = None
+    mailboxes: dict[str, Any] = {}
 
 
 def build(profile: Profile, *, mono_ms: MonoClock = monotonic_ms) -> Hardware:

@@ -30,6 +30,8 @@ from hardware.sections.outputs import (
     LightPart,
     NoBuzzer,
     NoLight,
+    OsdpBuzzer,
+    OsdpLight,
     SimulatedBuzzer,
     SimulatedDisplay,
     SimulatedInterlock,
@@ -52,6 +54,7 @@ from hardware.sections.parts import (
 )
 from hardware.sections.readers import (
     EvdevReader,
+    OsdpReader,
     PcscReader,
     ReaderPart,
     SerialReader,
@@ -86,6 +89,9 @@ __all__ = [
     "LockType",
     "NoBuzzer",
     "NoLight",
+    "OsdpBuzzer",
+    "OsdpLight",
+    "OsdpReader",
     "Part",
     "PcscReader",
     "Profile",

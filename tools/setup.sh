@@ -8,7 +8,7 @@ level=${1:?usage: tools/setup.sh demo|dev|test}
 case $level in
     demo) extras=central implied="dev test" ;;
     dev) extras=central,dev implied=test ;;
-    test) extras=central,dev,pcsc,hid implied= ;;
+    test) extras=central,dev,pcsc,hid,osdp implied= ;;
     *) echo "setup.sh: level '$level' is not known; use demo, dev or test" >&2; exit 2 ;;
 esac
 

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from hardware.sections.parts import Contact, GpioLine, HangGuard, LineNumber, Part, Pull, SafeState, Seconds
+from hardware.sections.parts import Contact, GpioLine, HangGuard, LineNumber, Name, Part, Pull, SafeState, Seconds
 
 
 class _OneLine(Part, frozen=True, kw_only=True):
@@ -123,6 +123,18 @@ class Acr122uBuzzer(OfReader, frozen=True, tag="acr122u"):
     """Its buzzer."""
 
 
+class OsdpLight(Part, frozen=True, kw_only=True, tag="osdp"):
+    """The lamp of an OSDP reader of this profile, by the reader's name."""
+
+    reader: Name
+
+
+class OsdpBuzzer(Part, frozen=True, kw_only=True, tag="osdp"):
+    """The buzzer of an OSDP reader of this profile, by the reader's name."""
+
+    reader: Name
+
+
 class NoBuzzer(Part, frozen=True, tag="none"):
     """This door has no buzzer of ours."""
 
@@ -167,7 +179,7 @@ class CharacterLcd(Part, frozen=True, kw_only=True, tag="hd44780"):
 
 StrikePart = SimulatedStrike | GpioStrike
 TurnstilePart = SimulatedTurnstile | GpioTurnstile
-LightPart = NoLight | SimulatedLight | GpioLight | Acr122uLight
-BuzzerPart = NoBuzzer | SimulatedBuzzer | GpioBuzzer | Acr122uBuzzer
+LightPart = NoLight | SimulatedLight | GpioLight | Acr122uLight | OsdpLight
+BuzzerPart = NoBuzzer | SimulatedBuzzer | GpioBuzzer | Acr122uBuzzer | OsdpBuzzer
 InterlockPart = SimulatedInterlock | GpioInterlock
 DisplayPart = SimulatedDisplay | CharacterLcd

@@ -4,7 +4,8 @@ from collections.abc import Iterator, Sequence
 
 from hardware.base import Medium
 from hardware.readers.framing import Terminator
-from hardware.sections.readers import CodeSection, EvdevReader, ReaderPart, SerialReader, SpellingSection
+from hardware.sections.outputs import BuzzerPart, LightPart, OsdpBuzzer, OsdpLight
+from hardware.sections.readers import CodeSection, EvdevReader, OsdpReader, ReaderPart, SerialReader, SpellingSection
 
 
 def reader_problems(parts: Sequence[ReaderPart]) -> Iterator[str]:
@@ -22,7 +23,9 @@ def reader_problems(parts: Sequence[ReaderPart]) -> Iterator[str]:
             if other is not None:
                 yield f"{key}.usb_id: {part.usb_id} is also {other.name!r}; give each of the two its own usb_port"
             scanners.append(part)
-        if isinstance(part, SerialReader):
+        if isinstance(part, OsdpReader):
+            yield from _osdp_problems(key, part)
+        if isinstance(part, SerialReader | OsdpReader):
             if part.device in lines:
                 yield f"{key}.device: {part.device} is also {lines[part.device]!r}; give each reader its own line"
             lines[part.device] = part.name
@@ -41,3 +44,18 @@ def _code_problems(key: str, part: CodeSection) -> Iterator[str]:
             f'{key}.terminator: "none" with codes of {part.min_length} to {part.max_length} characters takes a torn '
             "code for a whole one; set the reader to send a terminator, or make min_length and max_length equal"
         )
+
+
+def _osdp_problems(key: str, part: OsdpReader) -> Iterator[str]:
+    allowed = {Medium.QR: ("",), Medium.HID: ("wiegand", "hex")}.get(part.medium, ("hex",))
+    if part.form not in allowed:
+        yield f'{key}.form: "{part.form}" is none that OSDP readers have for a {part.medium}; use "{allowed[0]}"'
+
+
+def panel_problems(readers: Sequence[ReaderPart], light: LightPart, buzzer: BuzzerPart) -> Iterator[str]:
+    """Say which lamp or buzzer is of a reader that there is not."""
+    names = [part.name for part in readers if isinstance(part, OsdpReader)]
+    for key, part in (("light", light), ("buzzer", buzzer)):
+        if isinstance(part, OsdpLight | OsdpBuzzer) and part.reader not in names:
+            known = ", ".join(names) or "none"
+            yield f"{key}.reader: {part.reader!r} is no OSDP reader of this profile; it has: {known}"

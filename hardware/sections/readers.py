@@ -116,4 +116,19 @@ class WiegandReader(SpellingSection, frozen=True, kw_only=True, tag="wiegand"):
         return Pulses(min_us=self.min_pulse_us, max_us=self.max_pulse_us, gap_ms=self.gap_ms, bits=self.bits)
 
 
-ReaderPart = SimulatedReader | PcscReader | EvdevReader | SerialReader | WiegandReader
+class OsdpReader(SpellingSection, frozen=True, kw_only=True, tag="osdp"):
+    """A reader on an RS-485 line. Its key is in a file of its own, never here; without a secure channel it is not read.
+
+    ``form`` is ``wiegand`` (of the lengths in ``bits``) or ``hex``; codes have none.
+    """
+
+    device: Annotated[str, msgspec.Meta(pattern=_STABLE_TTY, max_length=200)]
+    key_file: Annotated[str, msgspec.Meta(pattern=r"^/.+", max_length=200)]
+    address: Annotated[int, msgspec.Meta(ge=0, le=126)] = 0
+    baud: Literal[9600, 19200, 38400, 57600, 115200] = 9600
+    medium: Medium = Medium.HID
+    form: _Form = "wiegand"
+    bits: Annotated[tuple[Literal[26, 34, 37], ...], msgspec.Meta(min_length=1)] = (26,)
+
+
+ReaderPart = SimulatedReader | PcscReader | EvdevReader | SerialReader | WiegandReader | OsdpReader

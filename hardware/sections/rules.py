@@ -18,7 +18,7 @@ from hardware.sections.door import Profile
 from hardware.sections.inputs import GpioInput, InputPull
 from hardware.sections.outputs import CharacterLcd, GpioLight, GpioStrike, GpioTurnstile
 from hardware.sections.parts import Contact, Direction, Egress, GpioLine, LockType, Pull, SafeState
-from hardware.sections.reader_rules import reader_problems
+from hardware.sections.reader_rules import panel_problems, reader_problems
 
 I2C_LINES = (2, 3)
 """SDA and SCL of bus 1, with pull-ups on the board."""
@@ -32,6 +32,7 @@ def problems(profile: Profile) -> Iterator[str]:
     yield from _name_problems("readers", [part.name for part in profile.readers])
     yield from _name_problems("inputs", [part.name for part in profile.inputs])
     yield from reader_problems(profile.readers)
+    yield from panel_problems(profile.readers, profile.light, profile.buzzer)
     yield from _lock_problems(profile)
     yield from _egress_problems(profile)
     yield from _input_problems(profile)
