@@ -55,5 +55,6 @@ class PresenceFacts(Struct, frozen=True, omit_defaults=True):
     """Visits used of the holder's pack; None where only the directory's count is known."""
     inside: Whole | None = None
     """How many people are in the zone that the door leads into."""
-    is_companion_inside: bool = False
-    """One of the holder's guardians, or the host, is inside."""
+    is_guardian_inside: bool = False
+    """One of the holder's guardians is inside."""
+    is_host_inside: bool = False

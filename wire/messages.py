@@ -215,9 +215,9 @@ class DirectoryRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     plan: str = ""
     groups: list[str] = []
     schedules: list[str] = []
-    """Hours beyond those of the plan."""
+    """Hours beyond those of the plan; without a plan the only ones, where there are any."""
     zones: list[str] = []
-    """Zones beyond those of the plan."""
+    """Zones beyond those of the plan; without a plan the only ones, where there are any."""
     paid_to_ms: Moment | None = None
     grace_days: Whole = 0
     """Days of 24 hours after `paid_to_ms` in which staff are told and the holder is let in."""

@@ -70,7 +70,7 @@ class Notice(StrEnum):
     """What staff, and nobody else, are told beside a grant."""
 
     PAYMENT_GRACE = "payment_grace"  # the payment lapsed and the days of grace run
-    ANTI_PASSBACK_SOFT = "anti_passback_soft"  # by the record this person is inside already, or never came in
+    ANTI_PASSBACK_SOFT = "anti_passback_soft"  # by the record this person is inside already
     PRESENCE_UNCERTAIN = "presence_uncertain"  # hard anti-passback did not hold, as a crash swallowed the last passage
     OVERRIDE = "override"  # a rule objected and the holder's right to override lifted it
 

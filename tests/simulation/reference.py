@@ -1,15 +1,15 @@
 """The site as it truly is, and a second opinion on every decision, written without a look at the agent's rules.
 
 `judge` works from the published order of denials: no directory, unknown, revoked, inactive, clock unknown, not yet
-valid, expired.
+valid, expired. The last four are asked of those who come in only.
 """
 
 from dataclasses import dataclass, field
 
 from wire.directory import directory_digest
-from wire.events import Receipt, Stamp
+from wire.events import DecisionBody, Stamp
 from wire.messages import DirectoryRef, DirectoryRow
-from wire.vocabulary import ClockQuality, Outcome, Reason
+from wire.vocabulary import ClockQuality, Direction, Outcome, Reason
 
 Verdict = tuple[Outcome, Reason]
 
@@ -37,15 +37,20 @@ class Site:
         return self.booted[boot] + mono_ms
 
 
-def judge(site: Site, device: str, receipt: Receipt, credential: str, at: Stamp) -> Verdict:
-    """Return what has to be decided about a credential with the directory that the receipt names."""
+def judge(site: Site, device: str, decided: DecisionBody, at: Stamp) -> Verdict:
+    """Return what has to be decided about a presentation with the directory that its receipt names."""
+    receipt, credential = decided.receipt, decided.credential
     if not receipt.dir_epoch:
         return Outcome.DENY, Reason.NO_DIRECTORY
     held = site.versions[device, receipt.dir_epoch, receipt.dir_ver].get(credential)
     if held is None:
         return Outcome.DENY, Reason.UNKNOWN_CREDENTIAL
-    if held.is_revoked or not held.is_active:
-        return Outcome.DENY, Reason.CREDENTIAL_REVOKED if held.is_revoked else Reason.MEMBER_INACTIVE
+    if held.is_revoked:
+        return Outcome.DENY, Reason.CREDENTIAL_REVOKED
+    if decided.direction is Direction.OUT:
+        return Outcome.GRANT, Reason.MEMBER_VALID
+    if not held.is_active:
+        return Outcome.DENY, Reason.MEMBER_INACTIVE
     begins, ends = held.valid_from_ms, held.valid_to_ms
     if begins is None and ends is None:
         return Outcome.GRANT, Reason.MEMBER_VALID

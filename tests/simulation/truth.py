@@ -122,7 +122,7 @@ class Truth:
         seen = (card, draft.at.boot, draft.at.mono_ms, f"{body.reader} {body.credential}")
         self.require(seen not in self.decided, f"one presentation was decided twice: {seen}")
         self.decided.add(seen)
-        ours = judge(self.site, device, body.receipt, body.credential, draft.at)
+        ours = judge(self.site, device, body, draft.at)
         self.require(
             ours == (body.outcome, body.reason),
             f"{card} decided {body.outcome}/{body.reason}, the reference says {ours[0]}/{ours[1]}",
