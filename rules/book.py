@@ -37,7 +37,7 @@ class BookError(DoorstileError):
 
     def __init__(self, problems: Iterable[str]) -> None:
         self.problems = tuple(problems)
-        super().__init__("the site's book is refused: " + "; ".join(self.problems))
+        super().__init__("; ".join(self.problems))
 
 
 class Book(Struct, frozen=True):
