@@ -29,6 +29,7 @@ from agent.identity import Identity, load_identity
 from agent.kiosk.server import Kiosk
 from agent.presenting import Presenter
 from agent.reading import places_of
+from agent.staleness import KEEP_EVERY_S, Staleness
 from agent.station import Station
 from agent.store.directory import Directory
 from agent.store.journal import Journal
@@ -66,6 +67,8 @@ class Agent:
     clock: Clock
     journal: Journal
     directory: Directory
+    presenter: Presenter
+    staleness: Staleness
     station: Station
     link: Link
     kiosk: Kiosk
@@ -115,13 +118,20 @@ def _assemble(
     clock = Clock(time, boot=boot_id(), has_rtc=has_rtc())
     lock = lock_of(hardware.strike, hardware.turnstile)
     acting = Acting(lock, hardware.light, hardware.buzzer, clock=clock, tasks=tasks)
+    staleness = Staleness(directory, clock)
+    presenter = Presenter(
+        directory,
+        journal,
+        clock,
+        identity.credential_key_bytes,
+        age_s=staleness.age_s,
+        is_doubtful=bool(journal.report.found),
+    )
     station = Station(
         door_of(profile, config.door, name=identity.name, run=journal.run),
         places_of(profile),
         journal=journal,
-        presenter=Presenter(
-            directory, journal, clock, identity.credential_key_bytes, is_doubtful=bool(journal.report.found)
-        ),
+        presenter=presenter,
         acting=acting,
         clock=clock,
     )
@@ -145,13 +155,16 @@ def _assemble(
         gate=gate,
     )
     link.on_server_time.append(lambda told: clock.learn_server(told.asked_ms, told.answered_ms, told.server_ms))
+    link.on_server_time.append(lambda _: staleness.heard())
     play = _simulation(profile, hardware, time, gate, lambda: _describe(hardware, station, journal, directory, link))
     panel = play.press if play is not None else None
     kiosk = Kiosk(door=identity.name, port=config.kiosk.port, own_text=config.door.own_text, panel=panel)
     acting.listeners.append(kiosk.show)
     if play is not None:
         acting.listeners.append(play.visitors.look)
-    return Agent(config, identity, hardware, time, clock, journal, directory, station, link, kiosk, play)
+    return Agent(
+        config, identity, hardware, time, clock, journal, directory, presenter, staleness, station, link, kiosk, play
+    )
 
 
 def _simulation(
@@ -199,6 +212,7 @@ def _start(agent: Agent, tasks: asyncio.TaskGroup) -> None:
     tasks.create_task(_show_link(agent, notifier), name="link-state")
     tasks.create_task(_anchor_time(agent), name="anchor")
     tasks.create_task(_scrub(agent), name="scrubber")
+    tasks.create_task(_keep_ready(agent), name="upkeep")
     tasks.create_task(notifier.feed_watchdog(), name="watchdog")
     if agent.simulation is not None:
         from agent.simulation import serve
@@ -235,6 +249,14 @@ async def _anchor_time(agent: Agent) -> None:
             break
         await asyncio.sleep(_FIGURES_EVERY_S)
     agent.link.anchor(Anchor(boot=stamp.boot, mono_ms=stamp.mono_ms, wall_ms=stamp.wall_ms, err_ms=stamp.err_ms))
+
+
+async def _keep_ready(agent: Agent) -> None:
+    """Keep how old the directory is, and work out the hours of these days before somebody waits for them."""
+    while True:
+        agent.presenter.prepare()
+        await agent.staleness.keep()
+        await asyncio.sleep(KEEP_EVERY_S)
 
 
 async def _scrub(agent: Agent) -> None:

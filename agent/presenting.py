@@ -13,6 +13,7 @@ from hardware.base import Scan
 from rules.book import Book
 from rules.passes import Check, Moment, Register, check, row_of
 from wire.credentials import credential_key
+from wire.facts import DoorFacts
 from wire.messages import DirectoryRef, DirectoryRow
 from wire.passes import step_at
 from wire.vocabulary import ClockQuality, CredentialKind, Direction, WhenUnsure
@@ -37,7 +38,7 @@ class StepMemory(Protocol):
 
 
 class Presenter:
-    """Collects the facts for one door.
+    """Collects the facts for one door; `age_s` says how long ago central was last heard of.
 
     `is_doubtful` says that the memory of used steps lost something: rotating codes of the time before it was noticed
     then count as used, as nobody knows better.
@@ -51,6 +52,7 @@ class Presenter:
         credential_key: bytes,
         *,
         book: Callable[[], Book | None] = lambda: None,
+        age_s: Callable[[], int] = lambda: 0,
         is_doubtful: bool = False,
     ) -> None:
         self._directory = directory
@@ -58,6 +60,7 @@ class Presenter:
         self._clock = clock
         self._key = credential_key
         self._book = book
+        self._age_s = age_s
         self._is_doubtful = is_doubtful
         self._doubted_step = 0
 
@@ -67,10 +70,24 @@ class Presenter:
         checked = self._check(scan, place, now, book) if is_shown_pass(scan) else None
         read = read_of(scan, place, self._key, checked)
         row = self._directory.find(read.credential.key)
-        if checked is None:
-            return Facts(read, now, self._directory.ref, row, book)
-        row = row or row_of(checked.passed, read.credential.key)
-        return Facts(read, now, self._directory.ref, row, book, passed=checked.passed)
+        if checked is not None:
+            row = row or row_of(checked.passed, read.credential.key)
+        return Facts(
+            read=read,
+            now=now,
+            directory=self._directory.ref,
+            row=row,
+            book=book,
+            door=DoorFacts("" if book is None else book.here),
+            stale_s=self._age_s(),
+            passed=None if checked is None else checked.passed,
+        )
+
+    def prepare(self) -> None:
+        """Work out today's and tomorrow's hours, so that nobody has to wait for that at the door."""
+        book = self._book()
+        if book is not None:
+            book.calendar.prepare(self._clock.now().wall_ms)
 
     def _check(self, scan: Scan, place: ReaderPlace, now: Now, book: Book | None) -> Check:
         if self._is_doubtful and now.q is not ClockQuality.NONE:

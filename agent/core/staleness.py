@@ -1,0 +1,75 @@
+"""How long ago central was last heard of, counted so that neither a wrong clock nor a power cut can shorten it. Pure.
+
+Within a boot monotonic time counts. Across boots the wall clock does, where it could be trusted on both sides; else a
+boot counts as an hour, so that pulling the plug again and again does not keep an old directory young.
+"""
+
+from typing import Final
+
+from msgspec import Struct
+
+from rules.facts import Now
+from wire.vocabulary import ClockQuality
+
+BOOT_PENALTY_MS: Final = 3_600_000
+"""What a boot adds where nobody knows how long the power was off."""
+
+
+class Mark(Struct, frozen=True, omit_defaults=True):
+    """At this monotonic moment of a boot central had last been heard of `age_ms` ago.
+
+    `wall_ms` is the wall clock then, None where it could not be trusted.
+    """
+
+    boot: str
+    mono_ms: int
+    age_ms: int
+    wall_ms: int | None = None
+
+
+class Count(Struct, frozen=True):
+    """The age that accumulates: from `mark`, which is of this boot, and `before`, the mark that an older boot left.
+
+    `before` is kept until the wall clock can be trusted: then the time without power is known after all.
+    """
+
+    mark: Mark
+    before: Mark | None = None
+
+
+def begin(kept: Mark | None, boot: str, now: Now) -> Count:
+    """Return the count at a start of the agent; `kept` is what was last made durable, None where nothing was."""
+    if kept is None:
+        return Count(_mark(boot, now, BOOT_PENALTY_MS))
+    if kept.boot == boot:
+        return Count(kept)
+    return settled(Count(_mark(boot, now, kept.age_ms + BOOT_PENALTY_MS), before=kept), now)
+
+
+def settled(count: Count, now: Now) -> Count:
+    """Return the count with the time without power in place of the penalty, once the clock says how long it was."""
+    before = count.before
+    if before is None or now.q is ClockQuality.NONE:
+        return count
+    if before.wall_ms is None or now.wall_ms < before.wall_ms:
+        return Count(count.mark)
+    return Count(_mark(count.mark.boot, now, before.age_ms + now.wall_ms - before.wall_ms))
+
+
+def age_ms(count: Count, now: Now) -> int:
+    """Return how long ago central was last heard of."""
+    return count.mark.age_ms + max(0, now.mono_ms - count.mark.mono_ms)
+
+
+def heard(count: Count, now: Now) -> Count:
+    """Central was heard of just now."""
+    return Count(_mark(count.mark.boot, now, 0))
+
+
+def mark(count: Count, now: Now) -> Mark:
+    """Return what to make durable."""
+    return _mark(count.mark.boot, now, age_ms(count, now))
+
+
+def _mark(boot: str, now: Now, age: int) -> Mark:
+    return Mark(boot, now.mono_ms, age, None if now.q is ClockQuality.NONE else now.wall_ms)

@@ -1,0 +1,70 @@
+"""How old the directory has become: counts since the last contact with central, durably every ten minutes."""
+
+import logging
+from collections.abc import Callable
+from typing import Final, Protocol
+
+import msgspec
+
+from agent.clock import Clock
+from agent.core import staleness as core
+from agent.errors import StoreError
+
+log = logging.getLogger(__name__)
+
+KEEP_EVERY_S: Final = 600.0
+_NAME: Final = "contact"
+_decode = msgspec.json.Decoder(core.Mark).decode
+
+
+class Keeper(Protocol):
+    """Where small values survive a restart."""
+
+    def get(self, name: str) -> str | None:
+        """Return a value, or None."""
+
+    async def put(self, name: str, value: str) -> None:
+        """Keep a value durably; raise StoreError where it cannot be written."""
+
+
+class Staleness:
+    """The time since central was last heard of. A value that cannot be read counts as a boot after an unknown time."""
+
+    def __init__(self, keeper: Keeper, clock: Clock) -> None:
+        self._keeper = keeper
+        self._clock = clock
+        self._count = core.begin(_kept(keeper.get), clock.boot, clock.now())
+
+    def age_s(self) -> int:
+        """Return the age in whole seconds."""
+        now = self._clock.now()
+        self._count = core.settled(self._count, now)
+        return core.age_ms(self._count, now) // 1000
+
+    def heard(self) -> None:
+        """Central answered: what the device has is what central wants it to have."""
+        self._count = core.heard(self._count, self._clock.now())
+
+    async def keep(self) -> None:
+        """Make the age durable; a disk that cannot take it is tried again the next time."""
+        self.age_s()
+        mark = core.mark(self._count, self._clock.now())
+        try:
+            await self._keeper.put(_NAME, msgspec.json.encode(mark).decode())
+        except StoreError as fault:
+            log.warning("how old the directory is cannot be kept: %s", fault)
+
+
+def kept_age_s(get: Callable[[str], str | None]) -> int:
+    """Return the age as it was last made durable, 0 where none was; for looking in from outside."""
+    mark = _kept(get)
+    return 0 if mark is None else mark.age_ms // 1000
+
+
+def _kept(get: Callable[[str], str | None]) -> core.Mark | None:
+    text = get(_NAME)
+    try:
+        return None if text is None else _decode(text)
+    except msgspec.DecodeError as fault:
+        log.warning("how old the directory is was kept as no such thing (%s)", fault)
+        return None
