@@ -15,6 +15,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "run": ("agent.commands.run:run", "Work the door: what the service starts."),
     "join": ("provisioning.join:join", "Make this device a member of a site."),
     "hardware": ("agent.commands.hardware:hardware", "Show and try out this door's hardware: list, watch, test."),
+    "why": ("agent.commands.why:why", "Explain a decision rule by rule, from the device's directory."),
     "journal": ("agent.commands.journal:journal", "Look into the device's journal: tail, export, verify."),
     "demo": ("demo.command:demo", "Play a minute at a simulated door with a central of its own."),
     "sim": ("agent.commands.sim:sim", "Work the simulated hardware of a running agent."),

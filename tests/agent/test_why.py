@@ -1,0 +1,152 @@
+"""`doorstile why`: what a person reads, and that a card's number goes no further than the command."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from agent.cli import doorstile
+from agent.commands import why
+from agent.identity import save_identity
+from rules.book import Book
+from tests.fakes.link_parts import identity_for
+from tests.rules.builders import BOOK, NOON, row
+from wire.credentials import credential_key
+from wire.messages import DirectoryRef, DirectoryRow
+from wire.vocabulary import CredentialKind
+
+pytestmark = pytest.mark.unit
+
+UID = "04A1B2C3D4E5E6"
+IDENTITY = identity_for("https://central.example.org")
+KEY = credential_key(IDENTITY.credential_key_bytes, CredentialKind.HF_UID, bytes.fromhex(UID))
+CODE = credential_key(IDENTITY.credential_key_bytes, CredentialKind.QR_STATIC, b"summer")
+
+
+class Kept:
+    def get(self, name: str) -> str | None:
+        return '{"boot":"b","mono_ms":0,"age_ms":10800000}' if name == "contact" else None
+
+
+class FakeLook:
+    def __init__(self, book: Book | None, *rows: DirectoryRow) -> None:
+        self.ref = DirectoryRef("e1", 7, "d")
+        self.book, self.kept = book, Kept()
+        self._rows = {row.key: row for row in rows}
+
+    def find(self, key: str) -> DirectoryRow | None:
+        return self._rows.get(key)
+
+    def rows(self) -> Iterator[DirectoryRow]:
+        yield from self._rows.values()
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    save_identity(tmp_path, IDENTITY)
+    _put(monkeypatch, FakeLook(BOOK, row(key=KEY, plan="day"), row(key=CODE, cls="trusted")))
+    return tmp_path
+
+
+def _put(monkeypatch: pytest.MonkeyPatch, seen: FakeLook) -> None:
+    @contextmanager
+    def look(_: Path) -> Iterator[FakeLook]:
+        yield seen
+
+    monkeypatch.setattr(why, "look", look)
+
+
+def ask(folder: Path, *words: str, stdin: str | None = None) -> tuple[int, str]:
+    result = CliRunner().invoke(doorstile, ["why", *words, "--state", str(folder)], input=stdin)
+    return result.exit_code, result.output
+
+
+def asked(folder: Path, *words: str) -> dict[str, Any]:
+    code, out = ask(folder, *words, "--door", "north", "--json")
+    assert code == 0, out
+    found: dict[str, Any] = json.loads(out)
+    return found
+
+
+def test_a_grant_is_explained_rule_by_rule(folder: Path) -> None:
+    code, out = ask(folder, UID, "--at", "2027-01-13T12:00", "--door", "north")
+    assert code == 0
+    assert out.splitlines()[:4] == [
+        "GRANT: member_valid",
+        "north, in, Wed 2027-01-13 12:00:00 Europe/Madrid, clock synced",
+        "directory e1 version 7 with the site's book, central last heard of 3 h ago",
+        "held by member m1",
+    ]
+    assert "  outside_hours         passes" in out
+    assert UID not in out
+    assert max(map(len, out.splitlines())) <= 100
+
+
+def test_a_denial_names_the_rule_that_decided(folder: Path) -> None:
+    _, out = ask(folder, UID, "--at", "2027-01-13T23:00", "--door", "north")
+    assert out.startswith("DENY: outside_hours\n")
+    assert "> outside_hours         objects    outside the hours of the plan and of the holder" in out
+
+
+def test_the_journals_index_and_other_kinds_and_standard_input_name_a_credential_too(folder: Path) -> None:
+    assert asked(folder, KEY, "--at", "2027-01-13T12:00")["reason"] == "member_valid"
+    assert asked(folder, "qr_static:summer", "--at", "2027-01-13T12:00", "--offline-h", "0")["reason"] == "member_valid"
+    assert ask(folder, "-", "--door", "north", stdin=f"{UID}\n")[0] == 0
+    assert asked(folder, "04FFFFFFFFFFFF")["reason"] == "unknown_credential"
+
+
+def test_the_circumstances_can_be_chosen(folder: Path) -> None:
+    at = ("--at", "2027-01-13T12:00")
+    assert asked(folder, UID, *at, "--lockdown", "1")["reason"] == "lockdown"
+    assert asked(folder, UID, *at, "--clock-unknown")["reason"] == "clock_unknown"
+    assert asked(folder, UID, *at, "--offline-h", "2000")["reason"] == "directory_stale"
+    assert asked(folder, UID, "--at", "2027-01-13T23:00", "--direction", "out")["reason"] == "member_valid"
+    assert asked(folder, UID, "--at", "2027-01-13T11:00:00+00:00")["wall_ms"] == NOON
+    assert asked(folder, UID)["wall_ms"] > 1_700_000_000_000
+
+
+def test_what_staff_would_be_told_is_said(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _put(monkeypatch, FakeLook(BOOK, row(key=KEY, paid_to_ms=NOON, grace_days=3)))
+    assert "staff are told: payment_grace" in ask(folder, UID, "--at", "2027-01-14T12:00", "--door", "north")[1]
+
+
+def test_without_a_book_the_credential_alone_is_explained(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = FakeLook(None, row(key=KEY, plan=""))
+    _put(monkeypatch, seen)
+    code, out = ask(folder, UID)
+    assert code == 0
+    assert "this door, in, " in out
+    assert "without a book" in out
+    seen.ref = None  # type: ignore[assignment]
+    assert "no directory yet" in ask(folder, UID)[1]
+
+
+def test_what_still_opens_without_the_link_is_counted(folder: Path) -> None:
+    words = ("--if-link-dies", "--at", "2027-01-13T12:00", "--door", "north", "--offline-h", "1")
+    code, out = ask(folder, *words)
+    assert code == 0
+    assert out.splitlines() == [
+        "2 credentials: 2 open this door now, 1 without the link",
+        "       1 would be denied: directory_stale",
+    ]
+    assert json.loads(ask(folder, *words, "--json")[1])["lost"] == {"directory_stale": 1}
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ((), "name a CREDENTIAL, or ask with --if-link-dies"),
+        ((UID, "--if-link-dies"), "name a CREDENTIAL, or ask with --if-link-dies"),
+        (("04A1",), "CREDENTIAL: '04A1' is not"),
+        ((UID, "--door", "south"), "no door 'south'; it has north, office, pool"),
+        ((UID, "--at", "tomorrow"), "'tomorrow' is no time"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(folder: Path, words: tuple[str, ...], said: str) -> None:
+    code, out = ask(folder, *words)
+    assert code == 2
+    assert said in " ".join(out.replace("│", " ").split())
