@@ -8,6 +8,7 @@ from tools.configuration_page import configuration_page
 from tools.credentials_page import credentials_page
 from tools.profiles_page import profiles_page
 from tools.protocol_page import protocol_page, schema
+from tools.rules_page import rules_page
 
 
 def pages(root: Path) -> dict[Path, str]:
@@ -19,6 +20,7 @@ def pages(root: Path) -> dict[Path, str]:
         docs / "configuration.md": configuration_page(),
         docs / "profiles.md": profiles_page(),
         docs / "credentials.md": credentials_page(root),
+        docs / "rules.md": rules_page(),
     }
 
 

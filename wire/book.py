@@ -229,6 +229,8 @@ def read_item(text: bytes | msgspec.Raw) -> BookItem:
         return _decoder.decode(text)
     except UnicodeDecodeError as fault:
         raise msgspec.DecodeError(f"not UTF-8: {fault}") from fault
+    except RecursionError as fault:
+        raise msgspec.DecodeError("nests too deep") from fault
 
 
 def features_of(rows: Iterable[DirectoryRow], items: Iterable[BookItem]) -> frozenset[str]:

@@ -3,6 +3,7 @@
 from typing import Final
 
 from tests.fuzz import (
+    booking,
     frames,
     importing,
     joining,
@@ -18,7 +19,19 @@ from tests.fuzz.target import Target
 
 TARGETS: Final[dict[str, Target]] = {
     target.name: target
-    for module in (frames, sessions, settings, joining, presenting, passing, panel, ledger, importing, typing_readers)
+    for module in (
+        booking,
+        frames,
+        sessions,
+        settings,
+        joining,
+        presenting,
+        passing,
+        panel,
+        ledger,
+        importing,
+        typing_readers,
+    )
     for target in module.TARGETS
 }
 """By name."""

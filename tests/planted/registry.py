@@ -41,6 +41,7 @@ MODULES: Final[tuple[str, ...]] = (
     "tests.planted.journaling",
     "tests.planted.ledger",
     "tests.planted.storage",
+    "tests.planted.rules",
     "tests.planted.passes",
 )
 _OF_OTHER_LAYERS: Final = ("tests.simulation.planted", "tests.processes.planted")

@@ -66,6 +66,7 @@ def test_every_kind_of_item_is_tried_here() -> None:
         b'{"name":"gym"}',
         b'{"item":"site","id":"\xff","tz":"UTC"}',
         b"[",
+        b'{"item":' * 5_000,
     ],
 )
 def test_an_item_that_is_not_wholly_understood_is_refused(text: bytes) -> None:
