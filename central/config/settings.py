@@ -41,6 +41,7 @@ INSTALLED_APPS = [
     "central.directory",
     "central.passes",
     "central.checkins",
+    "central.api",
     "central.dashboard",
 ]
 MIDDLEWARE = [

@@ -13,6 +13,7 @@ admin.site.index_title = "Administration"
 urlpatterns = [
     path("health", health, name="health"),
     path(ENROL_PATH.lstrip("/"), enrol, name="enrol"),
+    path("api/v1/", include("central.api.urls")),
     path("admin/", admin.site.urls),
     path("", include("central.checkins.urls")),
     path("", include("central.passes.urls")),

@@ -12,6 +12,7 @@ from tests.services.postgres import running_postgres
 pytestmark = [pytest.mark.service, pytest.mark.slow, pytest.mark.timeout(240)]
 
 HERE = Path(__file__).parent
+OFFICE = [HERE.parent / "central_office", HERE.parent / "central_api"]
 SAME = [
     "test_ingest.py", "test_bad_events.py", "test_order.py", "test_runs.py", "test_letters.py", "test_directory.py",
     "test_stats.py", "test_views.py", "test_concurrency.py",
@@ -21,6 +22,14 @@ SAME = [
 def test_ledger_keeps_its_promises_on_postgresql(tmp_path: Path) -> None:
     with running_postgres() as url:
         environment = {**os.environ, "DOORSTILE_DATABASE_URL": url, "DOORSTILE_DATA": str(tmp_path)}
-        command = [sys.executable, "-m", "pytest", "-x", "--no-header", *(str(HERE / name) for name in SAME)]
+        command = [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-x",
+            "--no-header",
+            *(str(HERE / name) for name in SAME),
+            *map(str, OFFICE),
+        ]
         done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=220, check=False)
     assert done.returncode == 0, done.stdout[-6000:]

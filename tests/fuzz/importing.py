@@ -1,9 +1,14 @@
-"""Files of members and credentials, up to what they ask for; no database."""
+"""Members and credentials that come as files, up to what they ask for, and as bodies of requests; no database."""
 
 from collections.abc import Iterator
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+import msgspec
+
+from central.api import serving
+from central.api.problems import ProblemError
+from central.api.resources import RESOURCES
 from central.directory.importing.sheet import Fault, SheetError, read_sheet
 from central.directory.importing.wanted import COLUMNS, REQUIRED, KnownSite, read_wanted
 from tests.fuzz.target import Target, holds
@@ -52,4 +57,37 @@ def _seeds() -> Iterator[bytes]:
     yield b"external_id,valid_to\n1,9999-12-31\n2,0001-01-01T00:00:00-23:59\n3,2026-W01-1\n"
 
 
-TARGETS = (Target("import", "files of members and credentials", _import, _seeds),)
+_BODIES = tuple(
+    operation.takes for resource in RESOURCES for operation in resource.operations if operation.takes is not None
+)
+
+
+def _body(data: bytes) -> None:
+    """The first byte chooses the operation."""
+    takes = _BODIES[data[0] % len(_BODIES)] if data else _BODIES[0]
+    try:
+        body = serving._decoded(data[1:], takes)
+    except ProblemError as refusal:
+        holds(refusal.problem.status in (400, 422), "a bad body is the caller's fault")
+        holds(len(refusal.problem.detail) <= _MAX_FAULT_CHARS, "a refusal is short")
+        holds(all(len(error.field) <= _MAX_FAULT_CHARS for error in refusal.problem.errors), "a field's name is short")
+        return
+    holds(isinstance(body, takes), "what is accepted is what the operation takes")
+
+
+def _bodies() -> Iterator[bytes]:
+    nobody = str(UUID(int=0))
+    for at, body in enumerate((
+        {"full_name": "Ann", "valid_to": "2027-01-01T00:00:00Z", "memberships": [{"site": nobody, "plan": "basic"}]},
+        {"is_active": False, "rights": ["override"], "guardians": [nobody], "host": None, "grace_days": 5},
+        {"member": nobody, "kind": "hf_uid", "value": "04A15BC2D3E4E6", "form": "hex"},
+        {"is_revoked": True},
+        {"kind": "lf_hid", "value": "118-01603"},
+    )):  # fmt: skip
+        yield bytes([at]) + msgspec.json.encode(body)
+
+
+TARGETS = (
+    Target("api_body", "bodies of the API's requests", _body, _bodies),
+    Target("import", "files of members and credentials", _import, _seeds),
+)
