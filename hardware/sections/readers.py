@@ -57,7 +57,7 @@ class CodeSection(SpellingSection, frozen=True, kw_only=True):
     terminator: Terminator = Terminator.ENTER
     gap_ms: Annotated[int, msgspec.Meta(ge=5, le=500)] = 100
     min_length: _Length = 4
-    max_length: _Length = 128
+    max_length: _Length = 1024
     characters: Characters = Characters.PRINTABLE
     per_second: Annotated[int, msgspec.Meta(ge=1, le=50)] = 10
 
