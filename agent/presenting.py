@@ -3,12 +3,13 @@
 A pass is verified here; its text goes no further than this module and `agent.reading`.
 """
 
+import logging
 from collections.abc import Callable
 from typing import Protocol
 
 from agent.clock import Clock
-from agent.core.types import Facts, Now
-from agent.reading import ReaderPlace, is_shown_pass, read_of
+from agent.core.types import Facts, Now, Read
+from agent.reading import ReaderPlace, credentials_of, is_shown_pass, read_of
 from hardware.base import Scan
 from rules.book import Book
 from rules.passes import Check, Moment, Register, check, row_of
@@ -17,6 +18,8 @@ from wire.facts import DoorFacts
 from wire.messages import DirectoryRef, DirectoryRow
 from wire.passes import step_at
 from wire.vocabulary import ClockQuality, CredentialKind, Direction, WhenUnsure
+
+log = logging.getLogger(__name__)
 
 
 class MemberDirectory(Protocol):
@@ -67,6 +70,9 @@ class Presenter:
     def facts(self, scan: Scan, place: ReaderPlace) -> Facts:
         """Return the facts about what a reader saw."""
         now, book = self._clock.now(), self._book()
+        if scan.form:
+            read, row = self._spelled(scan, place)
+            return Facts(read, now, self._directory.ref, row, book)
         checked = self._check(scan, place, now, book) if is_shown_pass(scan) else None
         read = read_of(scan, place, self._key, checked)
         row = self._directory.find(read.credential.key)
@@ -88,6 +94,17 @@ class Presenter:
         book = self._book()
         if book is not None:
             book.calendar.prepare(self._clock.now().wall_ms)
+
+    def _spelled(self, scan: Scan, place: ReaderPlace) -> tuple[Read, DirectoryRow | None]:
+        """Return what a reading is that may be several things; what two members share is nobody's."""
+        possible = credentials_of(scan, place.also, self._key)
+        rows = {one: row for one in possible if (row := self._directory.find(one.key)) is not None}
+        known = next(iter(rows), possible[0])
+        read = Read(scan.reader, place.direction, known, scan.at_mono_ms)
+        if len({row.member for row in rows.values()}) > 1:
+            log.warning("%s: a reading is the credential of two members; give its reader a whole form", scan.reader)
+            return read, None
+        return read, rows.get(known)
 
     def _check(self, scan: Scan, place: ReaderPlace, now: Now, book: Book | None) -> Check:
         if self._is_doubtful and now.q is not ClockQuality.NONE:

@@ -3,6 +3,7 @@
 The raw bytes of a credential end here: everything behind this module knows the keyed index only.
 """
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from agent.core.effects import Misread, ReaderChanged
@@ -10,10 +11,10 @@ from agent.core.types import Credential, Now, Read
 from agent.errors import ConfigError
 from hardware.base import FaultReason, Medium, ReaderEvent, ReaderFault, Removed, Scan
 from hardware.profiles import Profile
-from hardware.sections.readers import SpellingSection
+from hardware.sections.readers import ReaderPart, SpellingSection
 from rules.passes import Check
-from wire.credentials import CredentialError, check_canonical, credential_key
-from wire.forms import FORMS, read_form
+from wire.credentials import CredentialError, check_canonical, credential_key, partial_key
+from wire.forms import form_of, is_partial, read_form
 from wire.passes import is_pass
 from wire.vocabulary import CredentialKind, Direction
 
@@ -23,6 +24,7 @@ _KINDS = {
     Medium.EM4100: CredentialKind.LF_EM4100,
     Medium.HID: CredentialKind.LF_HID,
 }
+_PARTIAL_CHARS = 64
 _MISREADS = frozenset(
     {
         FaultReason.TORN_READ,
@@ -42,32 +44,64 @@ class ReaderPlace:
 
     name: str
     direction: Direction
+    also: tuple[tuple[CredentialKind, str], ...] = ()
+    """What else a reading may be where one reader reads several families: kinds and forms."""
 
 
 def places_of(profile: Profile) -> dict[str, ReaderPlace]:
-    """Return the place of each reader by its name; raise ConfigError for a spelling that names no single card."""
-    for at, part in enumerate(profile.readers):
-        if isinstance(part, SpellingSection) and part.form:
-            kind = _KINDS[part.medium]
-            whole = [form.name for form in FORMS[kind] if form.read is not None]
-            if part.form not in whole:
-                raise ConfigError(
-                    f"profile {profile.name}: readers[{at}].form: {part.form!r} does not name one {part.medium}; "
-                    f"set the reader to one of {', '.join(whole)}"
-                )
-    return {part.name: ReaderPlace(part.name, Direction(part.direction.value)) for part in profile.readers}
+    """Return the place of each reader by its name; raise ConfigError for a spelling that there is not."""
+    return {part.name: _place(profile, at, part) for at, part in enumerate(profile.readers)}
 
 
-def plain_of(scan: Scan, now: Now) -> Scan | Misread:
-    """Return the scan with canonical bytes, however its reader spelled them, or why it shows no credential."""
+def _place(profile: Profile, at: int, part: ReaderPart) -> ReaderPlace:
+    also: tuple[tuple[CredentialKind, str], ...] = ()
+    if isinstance(part, SpellingSection):
+        also = tuple((_KINDS[Medium(medium)], form) for medium, _, form in (name.partition("/") for name in part.also))
+        own = [("form", _KINDS[part.medium], part.form)] if part.form else []
+        for field, kind, form in (*own, *(("also", *each) for each in also)):
+            try:
+                form_of(kind, form)
+            except CredentialError as fault:
+                raise ConfigError(f"profile {profile.name}: readers[{at}].{field}: {fault}") from fault
+    return ReaderPlace(part.name, Direction(part.direction.value), also)
+
+
+def plain_of(scan: Scan, now: Now, also: tuple[tuple[CredentialKind, str], ...] = ()) -> Scan | Misread:
+    """Return the scan with canonical bytes, however its reader spelled them, or why it shows no credential.
+
+    What may be several things, or only a part of one, stays as it was spelled; `credentials_of` tells them.
+    """
     kind = _KINDS[scan.medium]
     try:
+        if scan.form and (also or is_partial(kind, scan.form)):
+            if not credentials_of(scan, also, b""):
+                return _garbled(scan, now)
+            return scan
         canonical = read_form(kind, scan.form, scan.data.decode(errors="replace")) if scan.form else scan.data
         if not is_shown_pass(scan):
             check_canonical(kind, canonical)
     except CredentialError:  # it quotes what was read, so it goes no further
-        return Misread(scan.reader, FaultReason.GARBLED, f"no {kind} in {scan.form or 'its bytes'}", now)
+        return _garbled(scan, now)
     return replace(scan, data=canonical, form="")
+
+
+def credentials_of(scan: Scan, also: tuple[tuple[CredentialKind, str], ...], key: bytes) -> list[Credential]:
+    """Return everything that a spelled reading may be, the reader's own family first; empty for garbage."""
+    found: list[Credential] = []
+    text = scan.data.decode(errors="replace")
+    for kind, form in ((_KINDS[scan.medium], scan.form), *also):
+        if is_partial(kind, form):
+            if 0 < len(text) <= _PARTIAL_CHARS and text.isascii() and text.isprintable():
+                found.append(Credential(kind, partial_key(key, kind, form, text)))
+            continue
+        with suppress(CredentialError):
+            found.append(Credential(kind, credential_key(key, kind, read_form(kind, form, text))))
+    return found
+
+
+def _garbled(scan: Scan, now: Now) -> Misread:
+    kind = _KINDS[scan.medium]
+    return Misread(scan.reader, FaultReason.GARBLED, f"no {kind} in {scan.form or 'its bytes'}", now)
 
 
 def is_shown_pass(scan: Scan) -> bool:

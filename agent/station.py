@@ -146,10 +146,11 @@ class Station:
     def _input_of(self, happened: Input | ReaderEvent | InputChange) -> Input | None:
         match happened:
             case Scan():
-                shown = plain_of(happened, self._clock.now())
+                place = self._places[happened.reader.partition(".")[0]]
+                shown = plain_of(happened, self._clock.now(), place.also)
                 if isinstance(shown, Misread):
                     return shown
-                return Presented(self._presenter.facts(shown, self._places[shown.reader.partition(".")[0]]))
+                return Presented(self._presenter.facts(shown, place))
             case ReaderFault():
                 return fault_of(happened, self._places[happened.reader.partition(".")[0]], self._clock.now())
             case Removed():

@@ -29,6 +29,8 @@ EM4100_BYTES: Final = 5
 HID_DATA_BITS: Final = {26: 24, 34: 32, 37: 35}
 """Data bits by frame bits: every frame spends two on parity."""
 PASS_BYTES: Final = {CredentialKind.PASS_SIGNED: 16, CredentialKind.PASS_ROTATING: PUBLIC_KEY_BYTES}
+_BETWEEN: Final = str.maketrans("", "", " :-")
+"""What stands between digits and does not count."""
 MAX_TEXT_BYTES: Final = 2953
 """What the largest QR code holds: version 40-L in byte mode (ISO/IEC 18004, table 7)."""
 
@@ -43,6 +45,15 @@ def credential_key(key: bytes, kind: CredentialKind, canonical: bytes) -> str:
     `key` is the device's own; without it the 2^32 short UIDs could be tried in minutes.
     """
     return hmac.digest(key, b"v1|" + kind.value.encode() + b"|" + canonical, "sha256")[:16].hex()
+
+
+def partial_key(key: bytes, kind: CredentialKind, form: str, text: str) -> str:
+    """Return the index of a credential as a reader spells it that drops bits: 32 hex digits.
+
+    It is another than any whole credential's, and another for each form.
+    """
+    bare = text.translate(_BETWEEN).upper()
+    return hmac.digest(key, b"v1|" + f"{kind.value}/{form}|{bare}".encode(), "sha256")[:16].hex()
 
 
 def check_canonical(kind: CredentialKind, canonical: bytes) -> None:

@@ -1,8 +1,9 @@
 """The forms in which readers spell a credential: hex, decimal, reversed, Wiegand, and truncated ones.
 
 A form that holds the whole credential, whatever its size, is read back to canonical bytes. One that drops bits is only
-written: several cards share it, so it names none of them, and a door with such a reader has to be told so. Numbers keep
-their leading zeros; their width tells the size.
+written: several cards may share it, so it is no identity. A door with such a reader is told how each card of its site
+looks in that form, and a card that looks like another one is refused at enrolment. Numbers keep their leading zeros;
+their width tells the size.
 
 Sources: ISO/IEC 14443-3 clause 6.5.4 (UID), the EM4100 data sheet (40 data bits), HID's "Understanding Card Data
 Formats" (H10301, H10302, H10304, H10306).
@@ -45,14 +46,25 @@ def forms(kind: CredentialKind, canonical: bytes) -> dict[str, str]:
     return {form.name: form.write(canonical) for form in FORMS[kind]}
 
 
+def is_partial(kind: CredentialKind, name: str) -> bool:
+    """True for a form that drops bits; raise CredentialError where there is no such form."""
+    return form_of(kind, name).read is None
+
+
+def form_of(kind: CredentialKind, name: str) -> Form:
+    """Return a form by its name; raise CredentialError where there is none."""
+    form = next((form for form in FORMS[kind] if form.name == name), None)
+    if form is None:
+        raise CredentialError(f"{kind} has no form {name!a}; it has {', '.join(form.name for form in FORMS[kind])}")
+    return form
+
+
 def read_form(kind: CredentialKind, name: str, text: str) -> bytes:
     """Return the canonical bytes of a credential spelled in a form.
 
     Raise CredentialError where the form is unknown or drops bits, or where the text is not in it.
     """
-    form = next((form for form in FORMS[kind] if form.name == name), None)
-    if form is None:
-        raise CredentialError(f"{kind} has no form {name!a}; it has {', '.join(form.name for form in FORMS[kind])}")
+    form = form_of(kind, name)
     if form.read is None:
         raise CredentialError(f"{text[:40]!a}: the form {name} drops bits and names no single card; read the whole one")
     canonical = form.read(text)

@@ -14,6 +14,7 @@ from hardware.sections.parts import Direction, LineNumber, Name, Part
 _STABLE_TTY = r"^/dev/(serial/by-(id|path)/[^/]+|serial[0-9]|ttyAMA[0-9]+|ttyS[0-9]+)$"
 _Length = Annotated[int, msgspec.Meta(ge=1, le=2953)]
 _Form = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9_]*$", max_length=40)]
+_Spelling = Annotated[str, msgspec.Meta(pattern=r"^(card_uid|em4100|hid)/[a-z0-9_]{1,40}$")]
 
 
 class ReaderSection(Part, frozen=True, kw_only=True):
@@ -41,10 +42,12 @@ class SpellingSection(ReaderSection, frozen=True, kw_only=True):
     """A reader that spells out what it reads, ``medium`` in ``form``.
 
     ``form`` is one of those in the table of credentials (``decimal``, ``hex``, ``facility_number``); a code needs none.
+    A reader of several families spells them all alike: ``also`` names what else a reading may be, as ``medium/form``.
     """
 
     medium: Medium = Medium.QR
     form: _Form = ""
+    also: Annotated[tuple[_Spelling, ...], msgspec.Meta(max_length=8)] = ()
 
     @property
     def identity(self) -> Identity:

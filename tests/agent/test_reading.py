@@ -1,14 +1,21 @@
+from dataclasses import replace
+
 import pytest
 
 from agent.core.effects import Misread, ReaderChanged
-from agent.core.types import Read
+from agent.core.types import Credential, Read
 from agent.errors import ConfigError
-from agent.reading import ReaderPlace, fault_of, is_presentation, places_of, plain_of, read_of
+from agent.presenting import Presenter
+from agent.reading import ReaderPlace, credentials_of, fault_of, is_presentation, places_of, plain_of, read_of
 from hardware.base import FaultReason, Medium, ReaderFault, Removed, Scan
 from hardware.profiles import Profile, parse_profile
-from tests.core.builders import now
-from wire.credentials import credential_key
-from wire.forms import FORMS
+from tests.core.builders import DIRECTORY, now, row
+from tests.fakes.memory_directory import MemoryDirectory
+from tests.fakes.memory_journal import MemoryJournal
+from tests.passes.making import PassClock
+from wire.credentials import credential_key, partial_key
+from wire.forms import FORMS, forms
+from wire.messages import DirectoryRow
 from wire.vocabulary import CredentialKind, Direction
 
 pytestmark = pytest.mark.unit
@@ -86,10 +93,56 @@ def test_places_come_from_the_profile() -> None:
     assert places_of(scanner("em4100", "decimal")) == {"in": PLACE}
 
 
-@pytest.mark.parametrize(("medium", "form"), [("em4100", "decimal10"), ("hid", "number"), ("card_uid", "octal")])
-def test_spelling_that_names_no_single_card_is_refused_with_those_that_do(medium: str, form: str) -> None:
-    with pytest.raises(ConfigError, match=rf"readers\[0\]\.form: '{form}' .* set the reader to one of "):
+@pytest.mark.parametrize(("medium", "form"), [("em4100", "octal"), ("hid", "hexagonal"), ("card_uid", "wiegand99")])
+def test_spelling_that_there_is_not_is_refused_with_those_that_there_are(medium: str, form: str) -> None:
+    with pytest.raises(ConfigError, match=rf"readers\[0\]\.form: .* has no form '{form}'; it has (hex|wiegand), "):
         places_of(scanner(medium, form))
+
+
+def test_reader_of_several_families_is_told_what_else_it_reads() -> None:
+    place = places_of(scanner("hid", 'wiegand"\nalso = ["em4100/wiegand26", "card_uid/wiegand34_first"]\n#"'))["in"]
+    assert place.also == (
+        (CredentialKind.LF_EM4100, "wiegand26"), (CredentialKind.HF_UID, "wiegand34_first"),
+    )  # fmt: skip
+    with pytest.raises(ConfigError, match=r"readers\[0\]\.also: lf_em4100 has no form 'octal'"):
+        places_of(scanner("hid", 'wiegand"\nalso = ["em4100/octal"]\n#"'))
+
+
+CARD = bytes.fromhex("04A15BC2D3E4E6")
+PART = Scan("in", Medium.CARD_UID, b"04 a1:5b-c2", 5, form="hex4_first")
+
+
+def test_part_of_a_card_is_known_by_another_index_than_any_whole_one() -> None:
+    assert plain_of(PART, now()) == PART
+    (found,) = credentials_of(PART, (), KEY)
+    text = forms(CredentialKind.HF_UID, CARD)["hex4_first"]
+    assert found == Credential(CredentialKind.HF_UID, partial_key(KEY, CredentialKind.HF_UID, "hex4_first", text))
+    whole = credential_key(KEY, CredentialKind.HF_UID, bytes.fromhex("04A15BC2"))
+    assert found.key not in (whole, partial_key(KEY, CredentialKind.HF_UID, "hex4_last", text))
+
+
+@pytest.mark.parametrize("data", [b"", b"x" * 65, b"\x00", "\N{CYRILLIC SMALL LETTER A}".encode(), b"\xff"])
+def test_garbage_is_no_part_of_a_card(data: bytes) -> None:
+    assert isinstance(plain_of(replace(PART, data=data), now()), Misread)
+
+
+def test_reading_is_whatever_the_directory_knows_it_as() -> None:
+    frame = forms(CredentialKind.LF_EM4100, bytes.fromhex("0110185C5B"))["wiegand26"].encode()
+    also = ((CredentialKind.LF_EM4100, "wiegand26"),)
+    scan = Scan("in", Medium.HID, frame, 5, form="wiegand")
+    as_hid, as_em = credentials_of(scan, also, KEY)
+    place = ReaderPlace("in", Direction.IN, also)
+
+    def read_with(*rows: DirectoryRow) -> tuple[CredentialKind, str | None]:
+        presenter = Presenter(MemoryDirectory(*rows, ref=DIRECTORY), MemoryJournal(), PassClock(), KEY)
+        facts = presenter.facts(scan, place)
+        return facts.read.credential.kind, facts.row.member if facts.row else None
+
+    em, hid = row("ann", key=as_em.key), row("ben", key=as_hid.key)
+    assert read_with(em) == (CredentialKind.LF_EM4100, "ann")
+    assert read_with(hid) == (CredentialKind.LF_HID, "ben")
+    assert read_with() == (CredentialKind.LF_HID, None)
+    assert read_with(em, hid) == (CredentialKind.LF_HID, None), "what two members share is nobody's"
 
 
 def test_leading_zeros_are_part_of_a_uid() -> None:

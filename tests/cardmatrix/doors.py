@@ -38,6 +38,13 @@ class DoorKind(Struct, frozen=True):
     name: str
     reads: dict[CredentialKind, str]
     hear: Callable[[Identity, str, bytes], Iterable[ReaderEvent]]
+    first: CredentialKind | None = None
+    """What the one reader of several families takes everything for."""
+
+    @property
+    def also(self) -> tuple[tuple[CredentialKind, str], ...]:
+        """What else a reading of that reader may be."""
+        return tuple(each for each in self.reads.items() if each[0] is not self.first) if self.first else ()
 
     def scan(self, kind: CredentialKind, canonical: bytes, text: str) -> Scan | None:
         """Return what a reader of this door makes of a credential; None where no reader reads the kind.
@@ -48,7 +55,8 @@ class DoorKind(Struct, frozen=True):
         if form is None:
             return None
         spelled = text if MEDIA[kind] is Medium.QR else forms(kind, canonical)[form]
-        identity = Identity("in", MEDIA[kind], "" if MEDIA[kind] is Medium.QR else form)
+        taken_for, said = (kind, form) if self.first is None else (self.first, self.reads[self.first])
+        identity = Identity("in", MEDIA[taken_for], "" if MEDIA[kind] is Medium.QR else said)
         heard = list(self.hear(identity, spelled, canonical))
         assert len(heard) == 1, f"{self.name} made {heard} of one {kind}"
         assert isinstance(heard[0], Scan), f"{self.name} made {heard[0]} of a {kind}"
@@ -116,5 +124,14 @@ DOORS: Final = (
         },
         _serial,
     ),
-    DoorKind("Wiegand", {CredentialKind.LF_HID: "wiegand"}, _wiegand),
+    DoorKind(
+        "Wiegand",
+        {
+            CredentialKind.LF_HID: "wiegand",
+            CredentialKind.LF_EM4100: "wiegand26",
+            CredentialKind.HF_UID: "wiegand34_first",
+        },
+        _wiegand,
+        first=CredentialKind.LF_HID,
+    ),
 )

@@ -1,5 +1,6 @@
 """The matrix itself, and strangers: whole credentials that nobody enrolled, many of them neighbours of one that is."""
 
+from dataclasses import replace
 from random import Random
 from typing import Final
 
@@ -12,8 +13,8 @@ from tests.cardmatrix.doors import DOORS, MEDIA, DoorKind
 from tests.cardmatrix.formats import FORMATS, PHONE, Format
 from tests.core.builders import now
 from tests.passes.making import KEY, PassDoor
-from wire.credentials import CredentialError, check_canonical, credential_key, hid_canonical
-from wire.forms import read_form
+from wire.credentials import CredentialError, check_canonical, credential_key, hid_canonical, partial_key
+from wire.forms import forms, is_partial, read_form
 from wire.messages import DirectoryRow
 from wire.vocabulary import CredentialKind, Direction
 
@@ -46,9 +47,17 @@ def directory() -> list[DirectoryRow]:
     rows = [PHONE.row(f"m{len(FORMATS) - 1}")]
     for number, format_ in enumerate(FORMATS):
         if format_.typed is not None:
-            key = credential_key(KEY, format_.kind, canonical_of(format_))
-            rows.append(DirectoryRow(key=key, kind=format_.kind, member=f"m{number}"))
+            keys = [credential_key(KEY, format_.kind, canonical_of(format_)), *_parts(format_)]
+            rows += [DirectoryRow(key=key, kind=format_.kind, member=f"m{number}") for key in keys]
     return rows
+
+
+def _parts(format_: Format) -> list[str]:
+    """Return the indexes of a card in the forms that drop bits and that one of the doors has."""
+    canonical, names = canonical_of(format_), {door.reads.get(format_.kind) for door in DOORS}
+    spelled = forms(format_.kind, canonical)
+    partial = [name for name in spelled if name in names and is_partial(format_.kind, name)]
+    return [partial_key(KEY, format_.kind, name, spelled[name]) for name in partial]
 
 
 def cells() -> list[Cell]:
@@ -64,12 +73,13 @@ def _cell(number: int, format_: Format, kind_of_door: DoorKind) -> Cell:
     member = f"m{number}" if expected is None else expected.member
     if scan is None:
         return Cell(format_.name, kind_of_door.name, None, None, member)
-    decision = decide(door.presenter.facts(_plain(scan), PLACE))
+    place = replace(PLACE, also=kind_of_door.also)
+    decision = decide(door.presenter.facts(_plain(scan, place), place))
     return Cell(format_.name, kind_of_door.name, decision.member, decision.reason, member)
 
 
-def _plain(scan: Scan) -> Scan:
-    plain = plain_of(scan, now())
+def _plain(scan: Scan, place: ReaderPlace) -> Scan:
+    plain = plain_of(scan, now(), place.also)
     assert isinstance(plain, Scan), f"{scan.medium} in {scan.form} is garbled"
     return plain
 
