@@ -3,10 +3,10 @@
 SHELL := /bin/bash
 export PYTHON
 BIN := .venv/bin
-PLANNED := device-test package
+PLANNED := package
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench docs simulate crash faults $(PLANNED) clean
+.PHONY: help demo test check bench docs simulate crash faults device-test $(PLANNED) clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{printf "%-20s %s\n", $$1, $$2}'
@@ -43,7 +43,10 @@ faults:  ## the fault table against the real programs, then the planted bugs (AR
 	@tools/setup.sh test
 	@$(BIN)/python -m tests.processes.faults $(ARGS)
 
-device-test:  ## not filled yet: a booted device in QEMU
+device-test:  ## the agent on an emulated device: card, relay, restarts, reboot (ARGS=--long)
+	@tools/setup.sh device
+	@$(BIN)/python -m tests.device $(ARGS)
+
 package:  ## not filled yet: what is installed on a device
 $(PLANNED):
 	@echo "make $@ is not filled yet: nothing was run" >&2; exit 2

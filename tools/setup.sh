@@ -1,15 +1,17 @@
 #!/bin/bash
-# Make .venv ready for a level: demo (run the product), dev (also lint, types, docs) or test (also real services).
+# Make .venv ready for a level: demo (run the product), dev (also lint, types, docs), test (also real services) or
+# device (dev, and what builds and runs the emulated device).
 # The first line of output per installed thing says what it is for; a second run finds its stamp and does nothing.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-level=${1:?usage: tools/setup.sh demo|dev|test}
+level=${1:?usage: tools/setup.sh demo|dev|test|device}
 case $level in
     demo) extras=central implied="dev test" ;;
     dev) extras=central,dev implied=test ;;
     test) extras=central,dev,pcsc,hid,osdp implied= ;;
-    *) echo "setup.sh: level '$level' is not known; use demo, dev or test" >&2; exit 2 ;;
+    device) extras=central,dev implied= ;;
+    *) echo "setup.sh: level '$level' is not known; use demo, dev, test or device" >&2; exit 2 ;;
 esac
 
 fail() { printf 'set-up: %s\n' "$@" >&2; exit 1; }
@@ -67,7 +69,20 @@ find_missing() {
         package=$(venv_package "$python")
         need "$package" "makes the virtual environment .venv" false
     fi
-    [[ $level == test ]] || return 0
+    case $level in
+        test) find_missing_for_tests ;;
+        device) find_missing_for_device ;;
+    esac
+}
+
+find_missing_for_device() {
+    need qemu-system-x86 "runs the device, in software" has_command qemu-system-x86_64
+    need qemu-utils "keeps the device's disk" has_command qemu-img
+    need mmdebstrap "puts the device's Debian together" has_command mmdebstrap
+    need e2fsprogs "makes the device's file systems" has_command mkfs.ext4
+}
+
+find_missing_for_tests() {
     need pcscd "smart card daemon, for the tests of the card reader" has_command pcscd
     need vsmartcard-vpcd "virtual card reader behind pcscd" has_file '/usr/lib/pcsc/drivers/serial/libifdvpcd*'
     need libpcsclite-dev "headers to build pyscard" has_file '/usr/include/PCSC/winscard.h'
