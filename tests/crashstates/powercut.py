@@ -20,7 +20,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Final
 
-from tests.crashstates.checks import CHECKS
+from tests.crashstates.checks import CHECKS, Check
 from tests.crashstates.claims import Claims
 from tests.crashstates.explore import Tally
 from tests.crashstates.fusedisk import ENTRY, KIND_FLUSH
@@ -32,7 +32,7 @@ STYLES: Final = ("none", "all", "writes", "sectors")
 _SECTOR: Final = 512
 _IMAGE_BYTES: Final = 20 << 20
 _EAGER: Final = "lazy_itable_init=0,lazy_journal_init=0"
-_TOOLS: Final = ("mkfs.ext4", "losetup", "mount", "umount")
+_TOOLS: Final = ("mkfs.ext4", "e2fsck", "losetup", "mount", "umount")
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,10 +101,11 @@ def log_workload(name: str, *, bug: str = "") -> Logged:
         return Logged(name, content, list(_entries(log.read_bytes())), _said(said.read_text()))
 
 
-def cut_power(logged: Logged, cuts: int, seed: int) -> Tally:
-    """Build that many images, mount each and check what is on it."""
+def cut_power(logged: Logged, cuts: int, seed: int, *, check: Check | None = None, first: int = 1) -> Tally:
+    """Build that many images, cut after the `first` entry or later, mount each and check what is on it."""
     chance, tally, began = random.Random(seed), Tally(), perf_counter()
-    places = sorted(chance.choices(range(1, len(logged.entries) + 1), k=cuts))
+    check = check or CHECKS[logged.name]
+    places = sorted(chance.choices(range(first, len(logged.entries) + 1), k=cuts))
     positions = [position for position, _ in logged.said]
     disk, done, noted, claims = bytearray(logged.base), 0, 0, Claims()
     with tempfile.TemporaryDirectory(prefix="doorstile-cut-", dir=working_folder()) as scratch:
@@ -118,13 +119,14 @@ def cut_power(logged: Logged, cuts: int, seed: int) -> Tally:
                 claims.note(words)
             noted = max(noted, upto)
             style = chance.choice(STYLES)
-            image = _survivors(disk, logged.entries[done:place], style, chance)
-            _check(logged.name, image, claims, Path(scratch), f"{logged.name}:{place}:{style}", tally)
+            image = survivors(disk, logged.entries[done:place], style, chance)
+            _check(check, image, claims, Path(scratch), f"{logged.name}:{place}:{style}", tally)
     tally.seconds = perf_counter() - began
     return tally
 
 
-def _survivors(disk: bytearray, pending: list[Entry], style: str, chance: random.Random) -> bytearray:
+def survivors(disk: bytearray, pending: list[Entry], style: str, chance: random.Random) -> bytearray:
+    """Return a disk on which of its pending writes none, all, some or some sectors survived."""
     image = bytearray(disk)
     for entry in pending:
         is_kept = style == "all" or (style == "writes" and chance.random() < 0.5)
@@ -135,19 +137,20 @@ def _survivors(disk: bytearray, pending: list[Entry], style: str, chance: random
     return image
 
 
-def _check(name: str, image: bytearray, claims: Claims, scratch: Path, where: str, tally: Tally) -> None:
+def _check(check: Check, image: bytearray, claims: Claims, scratch: Path, where: str, tally: Tally) -> None:
     file, mounted = scratch / "cut.img", scratch / "mounted"
     file.write_bytes(image)
     mounted.mkdir(exist_ok=True)
     tally.states += 1
-    done = subprocess.run(
-        ["mount", "-o", "loop,noatime", str(file), str(mounted)], capture_output=True, text=True, check=False
-    )
-    wrong = [f"the file system cannot be mounted: {done.stderr.strip()}"] if done.returncode else []
+    wrong = _mount(file, mounted)
+    if wrong and not subprocess.run(["e2fsck", "-y", str(file)], capture_output=True, check=False).returncode & ~1:
+        # Its superblock was torn, whose checksum ext4 reads before its journal; a boot runs e2fsck before it mounts.
+        tally.told["e2fsck had to mend the file system"] += 1
+        wrong = _mount(file, mounted)
     if not wrong:
         try:
             (mounted / "state").mkdir(exist_ok=True)
-            outcome = CHECKS[name](mounted / "state", claims, tally.states % 4 == 0)
+            outcome = check(mounted / "state", claims, tally.states % 4 == 0)
             wrong = outcome.wrong
             tally.told += Counter(outcome.told)
         finally:
@@ -155,6 +158,13 @@ def _check(name: str, image: bytearray, claims: Claims, scratch: Path, where: st
     if wrong:
         tally.violations += 1
         tally.wrong = [*tally.wrong, f"{where}  {wrong[0]}"][:20]
+
+
+def _mount(image: Path, mounted: Path) -> list[str]:
+    """Mount an image; return what is wrong with it."""
+    command = ["mount", "-o", "loop,noatime", str(image), str(mounted)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return [f"the file system cannot be mounted: {done.stderr.strip()}"] if done.returncode else []
 
 
 @contextmanager

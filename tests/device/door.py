@@ -93,6 +93,7 @@ class GuestDoor(World):
     edges: list[Edge] = field(default_factory=list)
     ends_ms: list[float] = field(default_factory=list)
     card_port: int = 0
+    inner_state: str = STATE
     _next_card: Iterator[Card] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -100,17 +101,26 @@ class GuestDoor(World):
         self.page = Page(self)
 
     async def settle_in(self, profile: str) -> None:
-        """Reach central, join, and leave everything as an installer would; the agent is not started."""
-        port = self.central_url.rpartition(":")[2]
+        """Reach central and leave the files that an installer would leave."""
         await self.guest.sh("hwclock --hctosys --utc")
         await self.heal_link()
         await self.guest.put("/etc/doorstile/door.toml", profile)
-        await self.guest.put("/etc/doorstile/agent.toml", CONFIG)
-        self.seed = msgspec.json.decode(await output_of(manage("demo_seed", "--json"), env=self.central_env), type=Seed)
-        self._next_card = cycle(self.seed.cards)
+        await self.guest.put("/etc/doorstile/agent.toml", f'state = "{self.inner_state}"\n{CONFIG}')
+
+    async def join(self) -> None:
+        """Make members at central and let the door join."""
+        printed = await output_of(manage("demo_seed", "--json"), env=self.central_env)
+        self.know(msgspec.json.decode(printed, type=Seed))
+        port = self.central_url.rpartition(":")[2]
         await self.guest.sh(
-            f"/opt/doorstile/bin/doorstile join --central http://127.0.0.1:{port} --code {self.seed.code} --yes"
+            f"/opt/doorstile/bin/doorstile join --central http://127.0.0.1:{port} --code {self.seed.code} --yes "
+            f"--state {self.inner_state}"
         )
+
+    def know(self, seed: Seed) -> None:
+        """Take over the members that exist."""
+        self.seed = seed
+        self._next_card = cycle(seed.cards)
 
     async def start(self) -> None:
         """Start the unit and return once the agent has said that it reads cards."""
@@ -184,16 +194,27 @@ class GuestDoor(World):
         """
         uid = self.card()
         for _ in range(_SHOWN_TIMES):
-            after = len(self.page.seen)
             async with self.card_on_reader(uid):
-                with contextlib.suppress(ShortError):
-                    await self.page.next_of(_MOVED, after=after, within_s=_NOTICED_WITHIN_S)
-                    await self.page.next_of(GREEN, after=after, within_s=ANSWERS_WITHIN_S)
+                if await self._is_answered():
                     need(await self.guest.level(RELAY) == 1, "green is shown and the relay's line is low")
                     return
             await asyncio.sleep(_LIFTED_S)
         shown = [view["state"] for view in self.page.seen[-6:]]
         raise ShortError(f"no green for a card that was shown {_SHOWN_TIMES} times; the page showed {shown}")
+
+    async def _is_answered(self) -> bool:
+        """Wait for a green that was not shown before; False where nothing moves. A picture may be sent twice."""
+        known = {view.get("support") for view in self.page.seen}
+        after, within_s = len(self.page.seen), _NOTICED_WITHIN_S
+        while True:
+            try:
+                view = await self.page.next_of(_MOVED, after=after, within_s=within_s)
+            except ShortError:
+                return False
+            if view["state"] in GREEN and view.get("support") not in known:
+                return True
+            after = self.page.seen.index(view, after) + 1
+            within_s = ANSWERS_WITHIN_S if view["state"] == "reading" else within_s
 
     async def rests(self, *, within_s: float = 15.0) -> None:
         """Wait until the relay's line is low; raise ShortError."""
@@ -225,7 +246,7 @@ class GuestDoor(World):
         """Copy the state and the record of the lines to the host; return the journal."""
         self.edges += await self.guest.new_edges()
         await self.guest.sh(
-            f"tar -C {STATE} --exclude='*.sock' --warning=no-file-changed -cf /tmp/state.tar . || [ $? = 1 ]"
+            f"tar -C {self.inner_state} --exclude='*.sock' --warning=no-file-changed -cf /tmp/state.tar . || [ $? = 1 ]"
         )
         packed = await self.guest.get("/tmp/state.tar")
         shutil.rmtree(self.state, ignore_errors=True)
@@ -268,8 +289,11 @@ class Bench:
                 await guest.close()
 
     @contextlib.asynccontextmanager
-    async def door(self, name: str, profile: str) -> AsyncIterator[GuestDoor]:
-        """Wake the guest up, join and configure; the agent is not started. The page is watched."""
+    async def door(self, name: str, profile: str, *, disk: "DataDisk | None" = None) -> AsyncIterator[GuestDoor]:
+        """Wake the guest up and configure it; the agent is not started. The page is watched.
+
+        It joins, unless the disk of its state has an identity already.
+        """
         async with self.guest(name) as (guest, ports), asyncio.TaskGroup() as tasks:
             door = GuestDoor(
                 folder=self.folder / name,
@@ -281,9 +305,29 @@ class Bench:
                 card_port=ports["card"],
                 guest=guest,
             )
+            if disk is not None:
+                door.inner_state = f"{STATE}/state"
+                await disk.mount(guest)
             await door.settle_in(profile)
+            if disk is None or not disk.is_used:
+                await door.join()
             watching = tasks.create_task(door.page.watch())
             try:
                 yield door
             finally:
                 watching.cancel()
+
+
+@dataclass(frozen=True, slots=True)
+class DataDisk:
+    """A disk of its own for the agent's state; with a log, all that it is told is written down."""
+
+    image: Path
+    log: Path | None = None
+    is_used: bool = False
+
+    async def mount(self, guest: Guest) -> None:
+        """Plug it in and mount it where the agent keeps its state."""
+        await guest.machine.attach(self.image, self.log)
+        await guest.until("test -b /dev/vdb", within_s=30)
+        await guest.sh(f"mkdir -p {STATE} && mount -o noatime /dev/vdb {STATE}")

@@ -145,6 +145,19 @@ class Machine:
             raise
         raise ShortError(f"QEMU ended with {process.returncode}: {log.read_text()[-400:]}")
 
+    async def attach(self, disk: Path, log: Path | None = None) -> None:
+        """Plug a raw disk in; with a log, every write and flush is written down in it. The guest names it /dev/vdb."""
+        attach = self.monitor.do
+        await attach("blockdev-add", driver="file", filename=str(disk), node_name="disk-file")
+        node = "disk-file"
+        if log is not None:
+            await asyncio.to_thread(log.touch)
+            await attach("blockdev-add", driver="file", filename=str(log), node_name="log-file")
+            await attach("blockdev-add", driver="raw", file="log-file", node_name="log")
+            await attach("blockdev-add", driver="blklogwrites", file="disk-file", log="log", node_name="disk")
+            node = "disk"
+        await attach("device_add", driver="virtio-blk-pci", drive=node, id="data")
+
     @property
     def is_running(self) -> bool:
         """False once QEMU has ended."""

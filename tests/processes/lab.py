@@ -46,6 +46,7 @@ class Page:
     def __init__(self, door: World) -> None:
         self._url = f"ws://127.0.0.1:{door.kiosk_port}/ws"
         self.seen: list[dict[str, Any]] = []
+        self.on_seen: Callable[[dict[str, Any]], None] = lambda _view: None
         self._moved = asyncio.Event()
 
     async def watch(self) -> None:
@@ -59,7 +60,9 @@ class Page:
 
     async def _follow(self, page: ClientConnection) -> None:
         async for text in page:
-            self.seen.append(json.loads(text))
+            view = json.loads(text)
+            self.on_seen(view)
+            self.seen.append(view)
             self._moved.set()
 
     def count(self, states: frozenset[str]) -> int:
