@@ -35,6 +35,7 @@ class PlantedBug:
 
 MODULES: Final[tuple[str, ...]] = (
     "tests.planted.door",
+    "tests.planted.doorway",
     "tests.planted.wiring",
     "tests.planted.readers",
     "tests.planted.linking",

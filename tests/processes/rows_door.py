@@ -147,6 +147,11 @@ async def gpio_missing(lab: Lab) -> str | None:
     return f"the agent says: {said[:160]}; {tests}"
 
 
-TABLE.not_run(
-    "F38-F40", "never fights a release; fire input; line busy", "inputs (fire, REX, contact) do not exist yet"
+@TABLE.row(
+    "F38-F40",
+    "nobody is invited; the line rests and nothing is commanded; busy arms wait, then out of service",
+    "fire, busy and exit inputs at the door's own machine and at the agent on simulated lines",
+    is_quick=True,
 )
+async def fire_and_busy(_lab: Lab) -> str | None:
+    return await component("tests/core/test_doorway.py", "tests/core/test_turnstile.py", "tests/agent/test_door.py")
