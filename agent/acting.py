@@ -9,7 +9,7 @@ from agent.clock import Clock
 from agent.core.effects import HoldEnded, Opened, Opening, PulseEnded
 from agent.core.screen import Screen
 from agent.core.screen import Tone as CoreTone
-from hardware.base import Buzzer, Light, Pulse, PulseEnd, Signal, Strike, Tone, Turnstile, Way
+from hardware.base import Buzzer, Interlock, Light, Pulse, PulseEnd, Signal, Strike, Tone, Turnstile, Way
 from hardware.errors import HardwareError
 from wire.vocabulary import Direction, PassageOutcome
 
@@ -100,11 +100,19 @@ class Acting:
     """The door's outputs. At most one pulse or hold runs; a new grant ends the one before and starts its own, whole."""
 
     def __init__(
-        self, lock: Lock | None, light: Light, buzzer: Buzzer, *, clock: Clock, tasks: asyncio.TaskGroup
+        self,
+        lock: Lock | None,
+        light: Light,
+        buzzer: Buzzer,
+        *,
+        clock: Clock,
+        tasks: asyncio.TaskGroup,
+        interlock: Interlock | None = None,
     ) -> None:
         self._lock = lock
         self._light = light
         self._buzzer = buzzer
+        self._interlock = interlock
         self._clock = clock
         self._tasks = tasks
         self._pulse: asyncio.Task[None] | None = None
@@ -130,6 +138,14 @@ class Acting:
         self._is_letting_go = True
         if self._lock is not None:
             self._lock.off()
+
+    def occupy(self, *, is_busy: bool) -> None:
+        """Tell the other door of the pair; a line that fails is logged and keeps nobody out."""
+        try:
+            if self._interlock is not None:
+                self._interlock.tell(is_busy=is_busy)
+        except HardwareError as error:
+            log.warning("interlock: %s", error)
 
     def show(self, screen: Screen) -> None:
         """Put a picture on light, buzzer and page; an output that fails is logged and keeps nobody out."""

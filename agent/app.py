@@ -27,6 +27,7 @@ from agent.fitting import door_of, mode_words, passage_sense
 from agent.health import disk_free_bytes, rss_bytes
 from agent.identity import Identity, load_identity
 from agent.kiosk.server import Kiosk
+from agent.kiosk.words import words_of
 from agent.presenting import Presenter
 from agent.reading import places_of
 from agent.staleness import KEEP_EVERY_S, Staleness
@@ -117,7 +118,7 @@ def _assemble(
     time = SimulatedTime(SystemTime())
     clock = Clock(time, boot=boot_id(), has_rtc=has_rtc())
     lock = lock_of(hardware.strike, hardware.turnstile)
-    acting = Acting(lock, hardware.light, hardware.buzzer, clock=clock, tasks=tasks)
+    acting = Acting(lock, hardware.light, hardware.buzzer, clock=clock, tasks=tasks, interlock=hardware.interlock)
     staleness = Staleness(directory, clock)
     presenter = Presenter(
         directory,
@@ -160,6 +161,9 @@ def _assemble(
     panel = play.press if play is not None else None
     kiosk = Kiosk(door=identity.name, port=config.kiosk.port, own_text=config.door.own_text, panel=panel)
     acting.listeners.append(kiosk.show)
+    if hardware.display is not None:
+        display, own_text = hardware.display, config.door.own_text
+        acting.listeners.append(lambda screen: display.show(*words_of(screen, own_text)))
     if play is not None:
         acting.listeners.append(play.visitors.look)
     return Agent(

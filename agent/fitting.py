@@ -26,7 +26,15 @@ def door_of(profile: Profile, config: DoorConfig, *, name: str, run: str) -> Doo
         senses = frozenset(way for role, way in _SENSORS.items() if role in roles)
         arms = ArmsSetup(senses, passage_ms=round(profile.turnstile.passage_s * 1000))
     pulse_ms = round(lock.pulse_s * 1000) if lock is not None else None
-    return Door(name, run, pulse_ms, hold_off_ms=round(config.hold_off_s * 1000), leaf=leaf, arms=arms)
+    return Door(
+        name,
+        run,
+        pulse_ms,
+        hold_off_ms=round(config.hold_off_s * 1000),
+        leaf=leaf,
+        arms=arms,
+        has_interlock=profile.interlock is not None,
+    )
 
 
 def passage_sense(door: Door) -> PassageSense:

@@ -24,6 +24,7 @@ from agent.core.effects import (
     Input,
     Misread,
     ModeChanged,
+    Occupy,
     Opened,
     Presented,
     PulseEnded,
@@ -187,6 +188,8 @@ class Station:
                 return await self._hold()
             case Relock():
                 self._acting.relock()
+            case Occupy(is_busy):
+                self._acting.occupy(is_busy=is_busy)
             case Show(screen):
                 self._acting.show(screen)
             case Answer(id, _, state, code):

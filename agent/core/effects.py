@@ -243,6 +243,12 @@ class Relock(Struct, frozen=True):
     """End the pulse, or the hold, that runs. Nothing is left on."""
 
 
+class Occupy(Struct, frozen=True):
+    """Tell the other door of the pair that this one is open or released, or is not any more."""
+
+    is_busy: bool
+
+
 class Show(Struct, frozen=True):
     """Show this at the door: page, light and buzzer."""
 
@@ -270,4 +276,4 @@ class Stop(Struct, frozen=True):
     why: str
 
 
-Effect = Record | Unlock | Hold | Relock | Show | Answer | WakeAt | Stop
+Effect = Record | Unlock | Hold | Relock | Occupy | Show | Answer | WakeAt | Stop

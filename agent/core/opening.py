@@ -56,11 +56,13 @@ def refuse(state: Station, grant: Grant, reason: Reason, now: Now) -> Step:
 
 def opened(state: Station, opening: Opening, now: Now) -> Step:
     """The line is on: now, and not before, it may be shown."""
-    state = replace(state, lock_failed=False, leaf=leaf.unlocked(state.leaf, opening))
+    state = replace(state, lock_failed=False)
     open_ms = state.door.pulse_ms
-    if state.arms is not None and open_ms is not None:
-        state = replace(state, arms=turnstile.unlocked(state.arms, opening))
-        open_ms = max(open_ms, state.door.arms.passage_ms if state.door.arms is not None else 0)
+    if state.arms is None:
+        state = replace(state, leaf=leaf.unlocked(state.leaf, opening))
+    else:
+        arms = turnstile.unlocked(state.arms, opening)
+        state, open_ms = replace(state, arms=arms), arms.setup.passage_ms
     match opening:
         case Grant(read=read, event=event):
             return show(state, screen.granted(read.direction, open_ms=open_ms, support=support(event)), now)

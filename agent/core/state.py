@@ -18,7 +18,7 @@ from wire.vocabulary import DoorMode
 class Door(Struct, frozen=True):
     """What never changes while the agent runs. `pulse_ms` is None at a kiosk without a lock.
 
-    `arms` is set where a turnstile takes the place of a door.
+    `arms` is set where a turnstile takes the place of a door, `has_interlock` where another door is to be told.
     """
 
     name: str
@@ -27,6 +27,7 @@ class Door(Struct, frozen=True):
     hold_off_ms: int = 3_000
     leaf: DoorSetup = DoorSetup()
     arms: ArmsSetup | None = None
+    has_interlock: bool = False
 
 
 class Presence(Struct, frozen=True):
@@ -54,7 +55,7 @@ class Station(Struct, frozen=True):
     """The door's state. `missing` readers are gone; `storage_failed` and `lock_failed` last until a success.
 
     `arms` is None but for a turnstile, where `leaf` says nothing. `hold_order` waits for the way to stand open.
-    `asked_ms` is when the shell was asked to wake it.
+    `asked_ms` is when the shell was asked to wake it, `is_busy` what the other door of the pair was told.
     """
 
     door: Door
@@ -74,6 +75,7 @@ class Station(Struct, frozen=True):
     holding: Holding = Holding.NOT
     hold_order: Order | None = None
     asked_ms: int | None = None
+    is_busy: bool = False
 
     @property
     def has_lock(self) -> bool:

@@ -27,11 +27,13 @@ from agent.core.effects import (
     FireEnded,
     Grant,
     Held,
+    Hold,
     HoldEnded,
     Input,
     Misread,
     Misreading,
     ModeChanged,
+    Occupy,
     Opened,
     Order,
     Presented,
@@ -47,12 +49,13 @@ from agent.core.effects import (
     Stood,
     Stop,
     Then,
+    Unlock,
     WakeAt,
     Woke,
 )
 from agent.core.modes import Lockdown, Scheduled
 from agent.core.opening import obstacle
-from agent.core.state import Door, Presence, Station, Step, rest, show, start, support
+from agent.core.state import Door, Holding, Presence, Station, Step, rest, show, start, support
 from agent.core.surroundings import FIRE_PROMISE
 from agent.core.types import Decision, EventId, Facts, Now, OpenPromise, Read, Use
 from rules.policy import decide
@@ -85,7 +88,8 @@ def step(state: Station, event: Input) -> Step:
     now = event.facts.now if isinstance(event, Presented) else event.now
     state, effects = _react(state, event)
     state, relock = standing.relocked(state, now)
-    return _wake(state, [*relock, *effects], now)
+    state, occupy = _occupy(state, effects)
+    return _wake(state, [*occupy, *relock, *effects], now)
 
 
 def _react(state: Station, event: Input) -> Step:
@@ -371,6 +375,18 @@ def _woke(state: Station, now: Now) -> Step:
         state, more = rest(state, now)
         effects = [*effects, *more]
     return state, effects
+
+
+def _occupy(state: Station, effects: list[Effect]) -> Step:
+    """Tell the other door of the pair before this one is freed, and when it is shut again."""
+    if not state.door.has_interlock:
+        return state, []
+    frees = any(isinstance(effect, Unlock | Hold) for effect in effects)
+    is_open = bool(state.leaf.is_open) or state.leaf.opening is not None or state.holding is not Holding.NOT
+    is_busy = frees or is_open or (state.arms is not None and state.arms.turn is not None)
+    if is_busy is state.is_busy:
+        return state, []
+    return replace(state, is_busy=is_busy), [Occupy(is_busy)]
 
 
 def _wake(state: Station, effects: list[Effect], now: Now) -> Step:

@@ -44,7 +44,7 @@ _SECURITY: Final = {
 class Kiosk:
     """The page's server. `show` and `set_link` change the picture; every open page hears of it."""
 
-    def __init__(self, *, door: str, port: int, panel: Panel | None, own_text: str = "") -> None:
+    def __init__(self, *, door: str, port: int, panel: Panel | None, own_text: str = "Ring the bell") -> None:
         self._door = door
         self._own_text = own_text
         self._wanted_port = port

@@ -3,15 +3,18 @@
 import msgspec
 
 from agent.core.screen import PublicCode, Screen, State
+from agent.kiosk.words import words_of
 
 
 class View(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The picture at the door, and what staff may see beside it. `left_ms` counts from the moment of sending.
 
-    `text` is what this door says to do where it cannot help.
+    `text` is what this door says to do where it cannot help: a page whose agent is gone says it too.
     """
 
     state: State
+    headline: str = ""
+    line: str = ""
     code: PublicCode | None = None
     left_ms: int | None = None
     support: str = ""
@@ -27,8 +30,11 @@ _encoder = msgspec.json.Encoder()
 
 def view_of(screen: Screen, *, offline: bool, waiting: int, door: str, simulated: bool, text: str = "") -> View:
     """Return what the page shows for a screen."""
+    headline, line = words_of(screen, text)
     return View(
         state=screen.state,
+        headline=headline,
+        line=line,
         code=screen.code,
         left_ms=screen.for_ms,
         support=screen.support,

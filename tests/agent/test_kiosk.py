@@ -10,8 +10,9 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from agent.core.screen import IDLE, PublicCode, Screen, State, out_of_service
+from agent.core.screen import CLOSED, IDLE, PublicCode, Screen, State, out_of_service
 from agent.kiosk.server import Kiosk
+from agent.kiosk.words import words_of
 
 pytestmark = pytest.mark.unit
 
@@ -113,6 +114,20 @@ async def test_a_taken_port_costs_the_page_not_the_door(caplog: pytest.LogCaptur
         taken.listen()
         await Kiosk(door="North", port=taken.getsockname()[1], panel=None).run()
     assert "set kiosk.port to a free one" in caplog.text
+
+
+@pytest.mark.parametrize("state", list(State))
+@pytest.mark.parametrize("code", [None, *PublicCode])
+def test_every_picture_has_words_that_fit(state: State, code: PublicCode | None) -> None:
+    headline, line = words_of(Screen(state, code=code), "Ring the bell")
+    assert 0 < len(headline) <= 14
+    assert 0 < len(line) <= 17
+
+
+def test_a_door_that_cannot_help_says_what_else_to_do() -> None:
+    kiosk = Kiosk(door="North", port=0, panel=None, own_text="Call 55 12 34")
+    kiosk.show(CLOSED)
+    assert (kiosk.view.line, kiosk.view.text) == ("Call 55 12 34", "Call 55 12 34")
 
 
 def test_the_picture_names_nobody() -> None:

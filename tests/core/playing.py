@@ -1,7 +1,7 @@
 """A door of values: the core's effects are carried out at once, with a disk and a line that a test can break."""
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from agent.core.door import DoorSetup
 from agent.core.effects import (
@@ -13,6 +13,7 @@ from agent.core.effects import (
     HoldEnded,
     Input,
     ModeChanged,
+    Occupy,
     Opened,
     Opening,
     Presented,
@@ -60,6 +61,8 @@ class Play:
         self.screen: Screen = STARTING
         self.pulses: list[Opening] = []
         self.holds = 0
+        self.is_busy = False
+        self.on_unlock: Callable[[], object] = lambda: None
         self.wake_ms: int | None = None
         self.promises: dict[str, int] = {}
         self.is_stopped = False
@@ -172,6 +175,8 @@ class Play:
             case Relock():
                 self.is_held = False
                 return self._off()
+            case Occupy(is_busy):
+                self.is_busy = is_busy
             case Show(screen):
                 self.screen = screen
             case Answer():
@@ -201,6 +206,7 @@ class Play:
         self.is_held = False
         if self.line_fails:
             return [*ended, PulseEnded(opening, PassageOutcome.FAILED, "stuck", self.now)]
+        self.on_unlock()
         self.line, self._line_since = opening, self.ms
         self.pulses.append(opening)
         return [Opened(opening, self.now), *ended]

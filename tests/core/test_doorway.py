@@ -5,6 +5,7 @@ from msgspec.structs import replace
 
 from agent.core.effects import RecordFault, Recovered
 from agent.core.screen import PublicCode, State
+from agent.core.state import Door
 from agent.core.surroundings import ASSIST_MS, FIRE_PROMISE
 from agent.core.types import EventId, OpenPromise, Role
 from tests.core.builders import KEY, row
@@ -286,6 +287,20 @@ def test_nobody_is_let_in_while_the_other_door_of_the_pair_is_open() -> None:
     play.advance(5_000)
     play.tap()
     assert len(play.pulses) == 1
+
+
+@pytest.mark.parametrize("door", [DOOR, TURNSTILE])
+def test_the_other_door_of_the_pair_is_told_before_this_one_is_freed_and_when_it_is_shut(door: Door) -> None:
+    play = Play(replace(door, has_interlock=True))
+    told: list[bool] = []
+    play.on_unlock = lambda: told.append(play.is_busy)
+    play.tap()
+    assert (told, play.is_busy) == ([True], True)
+    play.touch(Role.PASSAGE_IN)
+    play.sense(Role.CONTACT)
+    play.advance(5_000)
+    play.sense(Role.CONTACT, is_active=False)
+    assert not play.is_busy
 
 
 def test_a_stranger_reads_the_same_whatever_the_door_is_at() -> None:
