@@ -12,7 +12,7 @@ from agent.core import modes, results, screen, surroundings, turnstile
 from agent.core.effects import AnyCommand, Effect, FireEnded, Order, Record, RemoteUnlock, Unlock
 from agent.core.modes import LocksDown, Overrides
 from agent.core.opening import obstacle
-from agent.core.standing import change
+from agent.core.standing import change, now_stands
 from agent.core.state import Holding, Station, Step, rest, show
 from agent.core.surroundings import FIRE_PROMISE
 from agent.core.types import Now
@@ -146,7 +146,7 @@ def _restricted(state: Station, order: Order, now: Now) -> Step:
         after = replace(state.standing, override=replace(override, promise=promise))
     if modes.lets_more_in(state.standing, after):
         return state, []
-    state = replace(state, standing=after)
+    state = now_stands(state, after, now)
     return rest(state, now) if state.picture_until_ms is None else (state, [])
 
 

@@ -31,7 +31,7 @@ def change(state: Station, wanted: Change, now: Now, order: Order | None = None)
         return replace(state, standing=after), []
     record = _record(state, before, after, wanted, now)
     if not modes.lets_more_in(before, after):
-        state = _with(state, after, now)
+        state = now_stands(state, after, now)
     return state, [replace(record, then=Stood(wanted, order))]
 
 
@@ -43,7 +43,7 @@ def confirm(state: Station, cause: ModeCause, now: Now) -> Step:
 
 def stood(state: Station, then: Stood, now: Now) -> Step:
     """A change is durable: it holds, and the way opens where it is to stand open."""
-    state = _with(state, modes.changed(state.standing, then.change), now)
+    state = now_stands(state, modes.changed(state.standing, then.change), now)
     effects: list[Effect] = []
     if state.may_stand_open and state.holding is Holding.NOT:
         waits = then.order if then.order is not None and then.order.name is CommandName.HOLD else None
@@ -86,18 +86,19 @@ def let_go(state: Station, code: str, now: Now) -> Step:
     return state, [] if order is None else [results.failed(order, code, now)]
 
 
-def time_went_by(state: Station, now: Now) -> Step:
-    """End what has come to its end."""
-    wanted = modes.over(state.standing, now)
-    return (state, []) if wanted is None else change(state, wanted, now)
-
-
-def _with(state: Station, after: Standing, now: Now) -> Station:
+def now_stands(state: Station, after: Standing, now: Now) -> Station:
+    """Let it stand from here on; a door that alarmed nobody while it was open has its whole time to be closed."""
     was_watched = state.standing.is_watched
     state = replace(state, standing=after)
     if after.is_watched and not was_watched:
         return replace(state, leaf=leaf.freed(state.leaf, now.mono_ms))
     return state
+
+
+def time_went_by(state: Station, now: Now) -> Step:
+    """End what has come to its end."""
+    wanted = modes.over(state.standing, now)
+    return (state, []) if wanted is None else change(state, wanted, now)
 
 
 def _record(state: Station, before: Standing, after: Standing, wanted: Change, now: Now) -> Record:

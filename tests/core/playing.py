@@ -63,6 +63,7 @@ class Play:
         self.holds = 0
         self.is_busy = False
         self.on_unlock: Callable[[], object] = lambda: None
+        self.on_opening: Callable[[Opening], object] = lambda _: None
         self.wake_ms: int | None = None
         self.promises: dict[str, int] = {}
         self.is_stopped = False
@@ -169,9 +170,10 @@ class Play:
             case Unlock(opening):
                 return self._unlock(opening)
             case Hold():
+                ended = self._off()
                 self.holds += 1
                 self.is_held = not self.line_fails
-                return [HoldEnded("stuck", self.now) if self.line_fails else Held(self.now)]
+                return [HoldEnded("stuck", self.now) if self.line_fails else Held(self.now), *ended]
             case Relock():
                 self.is_held = False
                 return self._off()
@@ -209,6 +211,7 @@ class Play:
         self.on_unlock()
         self.line, self._line_since = opening, self.ms
         self.pulses.append(opening)
+        self.on_opening(opening)
         return [Opened(opening, self.now), *ended]
 
     def _off(self) -> list[Input]:

@@ -163,6 +163,16 @@ def test_locking_ends_a_hold_at_once_even_where_it_cannot_be_recorded() -> None:
     assert play.answers[-1].state is CommandState.FAILED
 
 
+def test_a_door_that_was_held_and_is_locked_while_open_has_its_whole_time_to_be_closed() -> None:
+    play = Play()
+    play.command(HOLD)
+    play.sense(Role.CONTACT)
+    play.advance(60_000)
+    play.command(order(CommandName.LOCK, id="c2"))
+    play.advance(29_999)
+    assert play.alarms == []
+
+
 def test_a_lock_survives_a_restart_and_a_release() -> None:
     play = Play()
     play.command(LOCK)
