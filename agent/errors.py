@@ -1,6 +1,7 @@
 """The agent's branches of the product's exception tree (`wire.errors.DoorstileError` is the root)."""
 
 from wire.errors import DoorstileError
+from wire.vocabulary import DirectoryRefusal
 
 
 class ConfigError(DoorstileError):
@@ -25,3 +26,11 @@ class StoreFullError(StoreError):
 
 class StoreBusyError(StoreError):
     """Another process holds the state folder."""
+
+
+class DirectoryRefusedError(StoreError):
+    """A snapshot or a change that this device does not take; the directory in use stays."""
+
+    def __init__(self, refusal: DirectoryRefusal, why: str) -> None:
+        super().__init__(why)
+        self.refusal = refusal

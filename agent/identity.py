@@ -24,7 +24,8 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """What the device needs to be known at central; `central` is its origin, `https://host[:port]`.
 
     `private_key` is the Ed25519 key as PKCS #8 PEM (RFC 8410), `credential_key` 64 hex digits. `ca_pem` and `pin` say
-    how central's certificate is checked; without both the system's certificates decide.
+    how central's certificate is checked; without both the system's certificates decide. `directory_key` (64 hex digits)
+    is central's key for directories; it is empty where central had none when the device joined.
     """
 
     device: str
@@ -38,6 +39,7 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     time_zone: str
     ca_pem: str | None = None
     pin: str | None = None
+    directory_key: str = ""
 
     @cached_property
     def signing_key(self) -> "Ed25519PrivateKey":

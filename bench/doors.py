@@ -11,7 +11,7 @@ from agent.store.directory import Directory
 from agent.store.journal import Draft, Journal, JournalLimits
 from provisioning.keys import private_pem
 from wire.credentials import credential_key
-from wire.directory import directory_digest
+from wire.directory import Issue, directory_digest, raw_row
 from wire.events import DecisionBody, Receipt, Stamp
 from wire.messages import DirBegin, DirChunk, DirectoryRow, DirEnd
 from wire.vocabulary import ClockQuality, CredentialKind, Direction, EventKind, Outcome, Reason
@@ -66,12 +66,11 @@ async def fill_directory(folder: Path, members: int) -> None:
     chunks = [rows[at : at + _CHUNK] for at in range(0, members, _CHUNK)]
     directory = Directory.open(folder)
     try:
-        digest = directory_digest(rows)
-        await directory.stage_begin(
-            DirBegin(snap="s", epoch="bench", ver=1, rows=members, chunks=len(chunks), digest=digest)
-        )
+        issue = Issue(device=DEVICE, epoch="bench", ver=1, digest=directory_digest(rows), issued_ms=_DAY_MS)
+        begin = DirBegin(snap="s", epoch="bench", ver=1, rows=members, chunks=len(chunks), digest=issue.digest)
+        await directory.stage_begin(begin, issue)
         for number, chunk in enumerate(chunks):
-            await directory.stage_chunk(DirChunk(snap="s", i=number, rows=chunk))
+            await directory.stage_chunk(DirChunk(snap="s", i=number, rows=[raw_row(row) for row in chunk]))
         await directory.stage_end(DirEnd(snap="s"))
     finally:
         await directory.close()

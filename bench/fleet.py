@@ -41,6 +41,7 @@ from provisioning.enroll import Central, enrol
 from provisioning.keys import private_pem
 from tests.fakes.journal_script import JournalScript, decision, hello
 from wire.codec import encode, encode_events, for_agent
+from wire.directory import read_row
 from wire.limits import HEARTBEAT_S
 from wire.messages import (
     Ack,
@@ -119,7 +120,7 @@ class Device:
                     case DirBegin(epoch=epoch, ver=ver, digest=digest):
                         self._directory = DirectoryRef(epoch, ver, digest)
                     case DirChunk(snap=snap, i=i, rows=rows):
-                        self.members += [UUID(row.member) for row in rows]
+                        self.members += [UUID(read_row(bytes(row)).member) for row in rows]
                         await self._say(DirGot(snap=snap, i=i))
                     case DirEnd():
                         ref = self._directory

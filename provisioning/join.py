@@ -104,6 +104,7 @@ def _identity_of(central: Central, key: "Ed25519PrivateKey", answer: EnrolAnswer
         time_zone=answer.time_zone,
         ca_pem=central.ca_pem,
         pin=central.pin,
+        directory_key=answer.directory_key,
     )
 
 

@@ -27,7 +27,8 @@ class EnrolRequest(msgspec.Struct, frozen=True, kw_only=True):
 class EnrolAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """What the device needs to connect. `credential_key` (64 hex digits) keys its credential index.
 
-    `audience` is the exact `aud` of every later token, `kid` names the key in it.
+    `audience` is the exact `aud` of every later token, `kid` names the key in it. `directory_key` (64 hex digits) is
+    central's Ed25519 key for directories, which the device pins; a central without one leaves it empty.
     """
 
     device: str
@@ -37,6 +38,7 @@ class EnrolAnswer(msgspec.Struct, frozen=True, kw_only=True):
     audience: str
     kid: str
     credential_key: str
+    directory_key: str = ""
 
 
 class EnrolRefused(StrEnum):

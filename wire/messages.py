@@ -18,6 +18,7 @@ from wire.vocabulary import (
     CommandState,
     CredentialKind,
     DirectoryMode,
+    DirectoryRefusal,
     ErrorCode,
     HolderKind,
     RejectCode,
@@ -105,7 +106,11 @@ class Hello(Message, frozen=True, kw_only=True):
 
 
 class Welcome(Message, frozen=True, kw_only=True):
-    """Central's answer to `hello`; after it, events flow."""
+    """Central's answer to `hello`; after it, events flow.
+
+    `dir_key` is the Ed25519 key (64 hex digits) that signs directories: a device that joined before there was one pins
+    the first that it is told.
+    """
 
     type: ClassVar[str] = "welcome"
     session: Whole
@@ -121,6 +126,7 @@ class Welcome(Message, frozen=True, kw_only=True):
     dir_mode: DirectoryMode
     feat: list[str] = []
     last_run: RunAck | None = None
+    dir_key: str = ""
 
 
 class Events(Message, frozen=True, kw_only=True):
@@ -232,8 +238,19 @@ class DirectoryRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     """What the holder may do beyond passing, as `Right` names it."""
 
 
+class BookEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """One item of the site's book (schedules, zones, plans …): its key and its JSON, which stays as it came."""
+
+    key: str
+    item: msgspec.Raw
+
+
 class DirBegin(Message, frozen=True, kw_only=True):
-    """A snapshot of the directory follows in `chunks` chunks."""
+    """A snapshot of the directory follows in `chunks` chunks.
+
+    `sig` (base64url) is central's signature over device, epoch, version, digest, issue time and `feat`: what a device
+    must understand before it may decide from this directory. It comes first, so that nothing unsigned is stored.
+    """
 
     type: ClassVar[str] = "dir.begin"
     snap: str
@@ -242,15 +259,20 @@ class DirBegin(Message, frozen=True, kw_only=True):
     rows: Whole
     chunks: Whole
     digest: str
+    items: Whole = 0
+    issued_ms: Whole = 0
+    feat: list[str] = []
+    sig: str = ""
 
 
 class DirChunk(Message, frozen=True, kw_only=True):
-    """Part `i` (from 0) of a snapshot."""
+    """Part `i` (from 0) of a snapshot: rows (`DirectoryRow`) and items of the book."""
 
     type: ClassVar[str] = "dir.chunk"
     snap: str
     i: Whole
-    rows: list[DirectoryRow]
+    rows: list[msgspec.Raw] = []
+    book: list[BookEntry] = []
 
 
 class DirEnd(Message, frozen=True, kw_only=True):
@@ -258,6 +280,27 @@ class DirEnd(Message, frozen=True, kw_only=True):
 
     type: ClassVar[str] = "dir.end"
     snap: str
+
+
+class DirDelta(Message, frozen=True, kw_only=True):
+    """What version `to` has other than version `from`: rows and items to put, keys to delete. One transaction.
+
+    `digest` is that of the whole directory afterwards, `sig` as in `dir.begin`. From a version to itself it carries
+    nothing and says that the device's directory was still current at `issued_ms`.
+    """
+
+    type: ClassVar[str] = "dir.delta"
+    epoch: str
+    first: Whole = msgspec.field(name="from")
+    to: Whole
+    digest: str
+    issued_ms: Whole
+    sig: str
+    put: list[msgspec.Raw] = []
+    gone: list[str] = msgspec.field(name="del", default_factory=list)
+    book_put: list[BookEntry] = []
+    book_gone: list[str] = msgspec.field(name="book_del", default_factory=list)
+    feat: list[str] = []
 
 
 class DirGot(Message, frozen=True, kw_only=True):
@@ -275,13 +318,26 @@ class DirResync(Message, frozen=True, kw_only=True):
     why: str
 
 
+class DirRefusal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A directory that the device did not take, and why."""
+
+    epoch: str
+    ver: Whole
+    code: DirectoryRefusal
+    detail: str = ""
+
+
 class DirState(Message, frozen=True, kw_only=True):
-    """The directory that the device decides from, after it was swapped in."""
+    """The directory that the device decides from, after it was swapped in, or after another was `refused`.
+
+    Without any directory, `epoch` is empty.
+    """
 
     type: ClassVar[str] = "dir.state"
     epoch: str
     ver: Whole
     digest: str
+    refused: DirRefusal | None = None
 
 
 class Command(Message, frozen=True, kw_only=True):
@@ -392,5 +448,5 @@ FROM_AGENT: Final[tuple[type[Message], ...]] = (
     Error, Bye,
 )  # fmt: skip
 FROM_CENTRAL: Final[tuple[type[Message], ...]] = (
-    Welcome, Ack, Nack, DirBegin, DirChunk, DirEnd, Command, CommandDone, HeartbeatAck, AuthOk, Error, Bye,
+    Welcome, Ack, Nack, DirBegin, DirChunk, DirEnd, DirDelta, Command, CommandDone, HeartbeatAck, AuthOk, Error, Bye,
 )  # fmt: skip

@@ -295,7 +295,21 @@ class DirectoryMode(StrEnum):
     """What central will do about the directory of a device that has just said hello."""
 
     CURRENT = "current"
+    DELTA = "delta"
     SNAPSHOT = "snapshot"
+
+
+class DirectoryRefusal(StrEnum):
+    """Why a device keeps the directory that it has."""
+
+    UNSIGNED = "unsigned"  # no signature, or not by the key that the device knows
+    OLDER = "older"  # a lower version of the epoch, or an earlier issue
+    GAP = "gap"  # a change of another version than the device has
+    NOT_UNDERSTOOD = "not_understood"  # it demands what this agent does not know
+    INCOMPLETE = "incomplete"  # parts missing, twice or out of order
+    DIGEST = "digest"  # other rows than were signed
+    CANARY = "canary"  # decisions from it are wrong
+    STORE = "store"  # it could not be written
 
 
 class TombReason(StrEnum):

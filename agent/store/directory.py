@@ -1,43 +1,38 @@
 """The directory on the device: who may be known at this door. It can be fetched again, so damage costs only that.
 
 Lookups are synchronous: one search in a WITHOUT ROWID tree, a few microseconds. A snapshot is built in a file of its
-own by one named thread, checked, flushed and renamed over the old one; the file in use is never written, so a decision
-never waits and never sees a mix. Small values that can be fetched again are kept in a file beside it.
+own by one named thread and renamed over the old one (`snapshot`); a delta is one transaction in a small file beside it
+(`changes`). Either way decisions look at one immutable edition, which is swapped in one step: they never wait and
+never see a mix. Small values that can be fetched again are kept in a file of their own.
 """
 
 import asyncio
 import logging
 import sqlite3
 import sys
-from binascii import hexlify
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, suppress
+from contextlib import closing
+from dataclasses import replace
 from functools import partial
-from hashlib import sha256
 from pathlib import Path
 from typing import Final, Self, TypeVar
 
-import msgspec
-
-from agent.errors import StoreError
-from agent.store import db, migrations
-from agent.store.errors import SchemaError
+from agent.errors import DirectoryRefusedError, StoreError
+from agent.store import canary, changes, db, snapshot
+from agent.store.changes import CHANGES_NAME, MAX_CHANGED, Changes, ChangesDamagedError, Delta
+from agent.store.edition import Edition, edition_of
 from agent.store.kept import Kept
-from wire.directory import row_text
-from wire.messages import DirBegin, DirChunk, DirectoryRef, DirectoryRow, DirEnd
+from rules.book import Book
+from wire.directory import DirectoryTextError, Issue, directory_hash, item_element, key_in
+from wire.messages import DirBegin, DirChunk, DirDelta, DirectoryRef, DirectoryRow, DirEnd
+from wire.sethash import SetHash
+from wire.vocabulary import DirectoryRefusal
 
 log = logging.getLogger(__name__)
 
 DIRECTORY_NAME: Final = "directory.db"
-_PAGE_BYTES: Final = 4096
-_KEY_IN_TEXT: Final = slice(len('{"key":"'), len('{"key":"') + 32)
 _ROWS_CHECKED_AT_OPEN: Final = 20_000
-_FIND: Final = "SELECT row FROM credentials WHERE key = ?"
-_REF: Final = "directory"
-_decode_row = msgspec.json.Decoder(DirectoryRow).decode
-_decode_ref = msgspec.json.Decoder(DirectoryRef).decode
-_encode = msgspec.json.Encoder().encode
 
 T = TypeVar("T")
 
@@ -48,13 +43,17 @@ class Directory:
     `found` says what was wrong when it was opened, None where nothing was.
     """
 
-    def __init__(self, path: Path, connection: sqlite3.Connection, found: str | None) -> None:
+    def __init__(
+        self, path: Path, edition: Edition, changed: Changes | None, book: Book | None, found: str | None
+    ) -> None:
         self._path = path
-        self._connection = connection
-        self._ref = _ref(connection)
+        self._edition = edition
+        self._base = edition.ref if changed is None else edition_of(edition.base).ref
+        self._changes = changed
+        self._book = book
+        self._is_broken = False
         self._kept = Kept(path.with_name("kept.json"))
-        self._count: int = connection.execute("SELECT count(*) FROM credentials").fetchone()[0]
-        self._staging: _Staging | None = None
+        self._staging: snapshot.Staging | None = None
         self._thread = ThreadPoolExecutor(1, "directory-writer")
         self.found = found
 
@@ -66,33 +65,40 @@ class Directory:
         """
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / DIRECTORY_NAME
-        _remove(_staged(path))
-        _roll_back(path)
-        found = _damage(path, _ROWS_CHECKED_AT_OPEN) if path.exists() else None
+        snapshot.remove(snapshot.staged(path))
+        snapshot.roll_back(path)
+        found = snapshot.damage(path, _ROWS_CHECKED_AT_OPEN) if path.exists() else None
         try:
-            if found is not None:
-                _set_aside(path)
-            _create(path)
-            return cls(path, db.connect_reader(path, is_immutable=True), found)
+            edition, changed, book, found = _opened(path, found)
+            return cls(path, edition, changed, book, found)
         except (sqlite3.Error, OSError) as fault:
             raise StoreError(f"{path} cannot be opened ({fault}): check the card and its mount") from fault
 
     @property
     def ref(self) -> DirectoryRef | None:
         """Which directory this is; None before the first snapshot."""
-        return self._ref
+        return self._edition.ref
+
+    @property
+    def issue(self) -> Issue | None:
+        """What central signed of it, newest first; None before the first snapshot."""
+        return self._edition.issue
+
+    @property
+    def book(self) -> Book | None:
+        """The site's book, of the same version as the rows; None where the directory has none."""
+        return self._book
 
     def find(self, key_hex: str) -> DirectoryRow | None:
         """Return what is known of a credential by its keyed index, or None. Raise StoreError where the file fails."""
         try:
-            row = self._connection.execute(_FIND, (bytes.fromhex(key_hex),)).fetchone()
-            return _decode_row(row[0]) if row else None
-        except (sqlite3.Error, msgspec.DecodeError) as fault:
+            return self._edition.row(bytes.fromhex(key_hex))
+        except (sqlite3.Error, DirectoryTextError) as fault:
             raise StoreError(f"{self._path} cannot be read ({fault}): restart to fetch the directory again") from fault
 
     def count(self) -> int:
         """Return the number of credentials."""
-        return self._count
+        return self._edition.count
 
     def get(self, name: str) -> str | None:
         """Return a small value that `put` kept, or None."""
@@ -104,12 +110,13 @@ class Directory:
 
     async def verify(self) -> str | None:
         """Return what is wrong with the rows, None where they match their digest. For large directories, at leisure."""
-        return await self._work(partial(_damage, self._path, sys.maxsize))
+        return await self._work(partial(self._verified, self._edition))
 
-    async def stage_begin(self, begin: DirBegin) -> None:
-        """Begin a snapshot; one that was under way is dropped."""
+    async def stage_begin(self, begin: DirBegin, issue: Issue) -> None:
+        """Begin a snapshot; one that was under way is dropped. `issue` is what central signed, already verified."""
         await self._drop()
-        self._staging = await self._work(partial(_Staging, _staged(self._path), begin))
+        staged = snapshot.staged(self._path)
+        self._staging = await self._work(partial(snapshot.Staging, staged, begin, issue))
 
     async def stage_chunk(self, chunk: DirChunk) -> None:
         """Add the next chunk; raise StoreError, and drop the snapshot, where it is not the one expected."""
@@ -119,21 +126,81 @@ class Directory:
     async def stage_end(self, end: DirEnd) -> DirectoryRef:
         """Check the snapshot and decide from it from now on; a wrong one raises StoreError and the old one stays."""
         staging = self._expect(end.snap)
-        ref, connection = await self._checked(partial(staging.finish, self._path))
-        old, self._connection = self._connection, connection
-        self._staging = None
-        self._ref = ref
-        self._count = staging.rows
-        await self._work(old.close)
-        return ref
+        edition, book = await self._checked(partial(staging.finish, self._path))
+        old, self._edition, self._book = self._edition, edition, book
+        self._base, self._staging, self._is_broken = edition.ref, None, False
+        assert edition.ref is not None
+        await self._work(partial(self._forget_changes, old.base))
+        return edition.ref
+
+    async def apply(self, message: DirDelta, issue: Issue) -> DirectoryRef:
+        """Take a change and decide with it from now on; raise StoreError, and nothing is changed, where it is wrong.
+
+        `issue` is what central signed, already verified.
+        """
+        edition = self._edition
+        if edition.ref is None or (message.epoch, message.first) != (edition.ref.epoch, edition.ref.ver):
+            raise DirectoryRefusedError(DirectoryRefusal.GAP, f"a change of version {message.first}, not of this one")
+        self._edition, self._book = await self._work(partial(self._applied, edition, message, issue))
+        return issue.ref
 
     async def close(self) -> None:
-        """Drop a snapshot that is under way and close the file."""
+        """Drop a snapshot that is under way and close the files."""
         await self._drop()
+        if self._changes is not None:
+            await self._work(self._changes.close)
         self._thread.shutdown(wait=True)
-        self._connection.close()
+        self._edition.base.close()
 
-    def _expect(self, snap: str) -> "_Staging":
+    def _applied(self, edition: Edition, message: DirDelta, issue: Issue) -> tuple[Edition, Book | None]:
+        if self._is_broken or edition.total is None or self._base is None:
+            raise StoreError("changes cannot be added to this file: a whole directory is needed")
+        rows, book = _parts(message)
+        with closing(db.connect_reader(self._path, is_immutable=True)) as reader:
+            old = replace(edition, base=reader)
+            total = _changed_total(old, rows, book)
+            if total is None or not _gives(total, issue):
+                why = f"the change to version {issue.ver} does not give the digest that was signed"
+                raise DirectoryRefusedError(DirectoryRefusal.DIGEST, why)
+            delta = Delta(issue, total, rows, book)
+            new = changes.changed(old, delta)
+            if len(new.changed) + len(new.book) > MAX_CHANGED:
+                raise StoreError(f"more than {MAX_CHANGED} changes since the last snapshot: a new one costs less")
+            present = [key for key, text in rows.items() if text is not None]
+            sung = canary.sing(new, present, [key for key, text in rows.items() if text is None])
+        self._write(self._base, delta)
+        return replace(new, base=edition.base), sung
+
+    def _write(self, base: DirectoryRef, delta: Delta) -> None:
+        try:
+            if self._changes is None:
+                self._changes = Changes.open(self._path.with_name(CHANGES_NAME))
+            self._changes.apply(base, delta)
+        except sqlite3.Error:
+            # Whether it is on the medium is unknown: nothing more is added to that file.
+            self._is_broken = True
+            raise
+
+    def _forget_changes(self, old: sqlite3.Connection) -> None:
+        old.close()
+        if self._changes is not None:
+            self._changes.close()
+            self._changes = None
+        changes.remove(self._path.with_name(CHANGES_NAME))
+
+    def _verified(self, edition: Edition) -> str | None:
+        found = snapshot.damage(self._path, sys.maxsize)
+        if found is not None or edition.issue is None or edition.total is None:
+            return found
+        with closing(db.connect_reader(self._path, is_immutable=True)) as reader:
+            texts = (
+                text for key, text in reader.execute("SELECT key, row FROM credentials") if key not in edition.changed
+            )
+            total = directory_hash(texts, edition.book.items())
+        total = total.changed(text for text in edition.changed.values() if text is not None)
+        return None if total.digest == edition.issue.digest else "its rows do not match their digest"
+
+    def _expect(self, snap: str) -> snapshot.Staging:
         if self._staging is None or self._staging.snap != snap:
             raise StoreError(f"no snapshot {snap[:40]!a} was begun: ask for a whole one")
         return self._staging
@@ -157,131 +224,67 @@ class Directory:
             raise StoreError(f"{self._path} cannot be written ({fault}): the directory in use stays") from fault
 
 
-class _Staging:
-    """A snapshot that is being built; used in the directory's thread only."""
-
-    def __init__(self, path: Path, begin: DirBegin) -> None:
-        _remove(path)
-        self.snap = begin.snap
-        self.rows = 0
-        self._begin = begin
-        self._path = path
-        self._next = 0
-        self._connection = _connect(path)
-        # Flushed once, as a whole, before it is used.
-        self._connection.execute("PRAGMA synchronous=OFF")
-        self._connection.execute("PRAGMA journal_mode=MEMORY")
-
-    def add(self, chunk: DirChunk) -> None:
-        if chunk.i != self._next or chunk.i >= self._begin.chunks:
-            raise StoreError(f"snapshot {self.snap}: chunk {chunk.i} came where {self._next} was expected")
-        self._next += 1
-        try:
-            texts = [(bytes.fromhex(row.key), row_text(row)) for row in chunk.rows]
-        except ValueError as fault:
-            raise StoreError(f"snapshot {self.snap}: chunk {chunk.i} has a key that is not hexadecimal") from fault
-        self._connection.execute("BEGIN")
-        try:
-            self._connection.executemany("INSERT INTO credentials (key, row) VALUES (?, ?)", texts)
-        except sqlite3.IntegrityError as fault:
-            self._connection.execute("ROLLBACK")
-            raise StoreError(f"snapshot {self.snap}: chunk {chunk.i} repeats a key") from fault
-        self._connection.execute("COMMIT")
-        self.rows += len(texts)
-
-    def finish(self, path: Path) -> tuple[DirectoryRef, sqlite3.Connection]:
-        begin = self._begin
-        if self._next != begin.chunks or self.rows != begin.rows:
-            raise StoreError(
-                f"snapshot {self.snap} has {self.rows} rows in {self._next} chunks, "
-                f"{begin.rows} in {begin.chunks} were announced"
-            )
-        found = _digest(self._connection)
-        if found != begin.digest:
-            raise StoreError(f"snapshot {self.snap} has digest {found}, {begin.digest} was announced")
-        ref = DirectoryRef(begin.epoch, begin.ver, begin.digest)
-        self._connection.execute("INSERT INTO meta (name, value) VALUES (?, ?)", (_REF, _encode(ref).decode()))
-        self._connection.close()
-        db.flush_file(self._path)
-        self._path.rename(path)
-        db.flush_folder(path.parent)
-        return ref, db.connect_reader(path, is_immutable=True)
-
-    def drop(self) -> None:
-        self._connection.close()
-        _remove(self._path)
-
-
-def _staged(path: Path) -> Path:
-    return path.with_suffix(".new")
-
-
-def _connect(path: Path) -> sqlite3.Connection:
-    """Open a file that is being built. No log beside it: it is renamed as one file."""
-    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+def _opened(path: Path, found: str | None) -> tuple[Edition, Changes | None, Book | None, str | None]:
+    """Return what the files hold; what cannot be trusted is set aside, and decisions begin with nothing."""
+    beside = path.with_name(CHANGES_NAME)
+    if found is not None:
+        _set_aside(path)
+    snapshot.create(path)
+    base = edition_of(db.connect_reader(path, is_immutable=True))
+    changed: Changes | None = None
     try:
-        connection.execute(f"PRAGMA page_size={_PAGE_BYTES}")
-        migrations.migrate(connection, migrations.DIRECTORY, path)
-    except BaseException:
-        connection.close()
-        raise
-    return connection
+        changed = Changes.open(beside) if beside.exists() else None
+        edition = None if changed is None else changed.over(base)
+        if edition is None and changed is not None:
+            changed.close()
+            changed = None
+        if changed is None:
+            changes.remove(beside)
+        return edition or base, changed, canary.read_book(edition or base), found
+    except (sqlite3.DatabaseError, ChangesDamagedError, DirectoryTextError) as fault:
+        # Without its changes the snapshot is an older version: a card that was revoked since would open again.
+        if changed is not None:
+            changed.close()
+        base.base.close()
+        return _opened(path, f"its changes or its book: {fault}")
 
 
-def _create(path: Path) -> None:
-    """Make an empty directory where there is none, and bring an older one to the present shape."""
-    _connect(path).close()
-    db.flush_folder(path.parent)
-
-
-def _roll_back(path: Path) -> None:
-    """Undo a change of shape that was cut short; a reader could not, and what cannot be undone shows as damage."""
-    if path.exists() and path.with_name(path.name + "-journal").exists():
-        with suppress(sqlite3.Error), closing(sqlite3.connect(path)) as connection:
-            connection.execute("SELECT count(*) FROM sqlite_master")
-
-
-def _ref(connection: sqlite3.Connection) -> DirectoryRef | None:
-    row = connection.execute("SELECT value FROM meta WHERE name = ?", (_REF,)).fetchone()
-    return _decode_ref(row[0].encode()) if row else None
-
-
-def _damage(path: Path, max_rows: int) -> str | None:
-    """Return why a directory file cannot be used; raise SchemaError for one of a newer agent.
-
-    The rows are compared with their digest where there are no more than `max_rows`.
-    """
+def _parts(message: DirDelta) -> tuple[dict[bytes, bytes | None], dict[str, bytes | None]]:
     try:
-        connection = db.connect_reader(path)
-    except sqlite3.Error as fault:
-        return str(fault)
-    try:
-        if migrations.check(connection, migrations.DIRECTORY, path) < 1:
-            return None
-        ref = _ref(connection)
-        rows = connection.execute("SELECT count(*) FROM credentials").fetchone()[0]
-        if ref is None and rows:
-            return "it has rows and no version"
-        if ref is not None and rows <= max_rows and _digest(connection) != ref.digest:
-            return "its rows do not match their digest"
-    except SchemaError:
-        raise
-    except (sqlite3.Error, msgspec.DecodeError, TypeError, AttributeError) as fault:
-        return str(fault)
-    finally:
-        connection.close()
-    return None
+        rows: dict[bytes, bytes | None] = {key_in(text): text for text in map(bytes, message.put)}
+        gone = {bytes.fromhex(key) for key in message.gone}
+    except (DirectoryTextError, ValueError) as fault:
+        raise DirectoryRefusedError(DirectoryRefusal.INCOMPLETE, f"change to version {message.to}: {fault}") from fault
+    book: dict[str, bytes | None] = {entry.key: bytes(entry.item) for entry in message.book_put}
+    items = set(message.book_gone)
+    if (len(rows) + len(gone - rows.keys()), len(book) + len(items - book.keys())) != (
+        len(message.put) + len(message.gone), len(message.book_put) + len(message.book_gone)
+    ):  # fmt: skip
+        why = f"change to version {message.to} names a key twice"
+        raise DirectoryRefusedError(DirectoryRefusal.INCOMPLETE, why)
+    return rows | dict.fromkeys(gone), book | dict.fromkeys(items)
 
 
-def _digest(connection: sqlite3.Connection) -> str:
-    """Return the directory's digest as `wire.directory.directory_digest` defines it, over the texts as stored."""
-    total = sha256()
-    for key, text in connection.execute("SELECT key, row FROM credentials ORDER BY key"):
-        if text[_KEY_IN_TEXT].lower() != hexlify(key):
-            return "none: a row is stored under another key"
-        total.update(text)
-        total.update(b"\n")
-    return total.hexdigest()
+def _changed_total(
+    edition: Edition, rows: Mapping[bytes, bytes | None], book: Mapping[str, bytes | None]
+) -> SetHash | None:
+    """Return the hash after a change; None where it deletes what is not there."""
+    assert edition.total is not None
+    was = {key: edition.text(key) for key in rows}
+    had = {key: edition.book.get(key) for key in book}
+    if any(was[key] is None for key, text in rows.items() if text is None):
+        return None
+    if any(had[key] is None for key, item in book.items() if item is None):
+        return None
+    added = [text for text in rows.values() if text is not None]
+    added += [item_element(key, item) for key, item in book.items() if item is not None]
+    removed = [text for text in was.values() if text is not None]
+    removed += [item_element(key, item) for key, item in had.items() if item is not None]
+    return edition.total.changed(added, removed)
+
+
+def _gives(total: SetHash, issue: Issue) -> bool:
+    return total.digest == issue.digest
 
 
 def _set_aside(path: Path) -> None:
@@ -289,12 +292,9 @@ def _set_aside(path: Path) -> None:
     log.warning("%s is damaged and set aside; it will be fetched again", path)
     folder = path.parent / "quarantine"
     folder.mkdir(exist_ok=True)
-    path.rename(folder / path.name)
-    _remove(path)
+    for part in (path, path.with_name(CHANGES_NAME)):
+        if part.exists():
+            part.rename(folder / part.name)
+    snapshot.remove(path)
+    changes.remove(path.with_name(CHANGES_NAME))
     db.flush_folder(path.parent)
-
-
-def _remove(path: Path) -> None:
-    """Remove a file that was being built, and the rollback journal that a crash may have left."""
-    path.unlink(missing_ok=True)
-    path.with_name(path.name + "-journal").unlink(missing_ok=True)

@@ -74,6 +74,14 @@ CREATE TABLE credentials (
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 """
 
+_BOOK_TABLE: Final = "CREATE TABLE book (key TEXT PRIMARY KEY, item BLOB NOT NULL) WITHOUT ROWID;"
+
+_CHANGES_TABLES: Final = """
+CREATE TABLE credentials (key BLOB PRIMARY KEY, row BLOB, seal INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE book (key TEXT PRIMARY KEY, item BLOB, seal INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL, seal INTEGER NOT NULL) WITHOUT ROWID;
+"""
+
 Step = Callable[["Database"], None]
 
 
@@ -100,7 +108,8 @@ class Schema:
 
 
 JOURNAL: Final = Schema("journal", (("first", _script(_JOURNAL_TABLES)), ("steps", _script(_JOURNAL_STEPS))))
-DIRECTORY: Final = Schema("directory", (("first", _script(_DIRECTORY_TABLES)),))
+DIRECTORY: Final = Schema("directory", (("first", _script(_DIRECTORY_TABLES)), ("book", _script(_BOOK_TABLE))))
+CHANGES: Final = Schema("changes", (("first", _script(_CHANGES_TABLES)),))
 
 
 def version_of(connection: sqlite3.Connection, schema: Schema) -> int:

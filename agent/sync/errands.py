@@ -9,21 +9,23 @@ from typing import Final, assert_never
 import msgspec
 from msgspec import Struct
 
-from agent.errors import StoreError
+from agent.errors import DirectoryRefusedError, StoreError
 from agent.sync import exchange as ex
 from agent.sync.ports import CommandPort, DirectoryPort, LossFacts, OutboxPort, RunFacts
-from wire.messages import RunAck, RunState, Tomb
+from wire.messages import DirectoryRef, RunAck, RunState, Tomb
 
 log = logging.getLogger(__name__)
 
 RECONNECT_KEY: Final = "reconnect"
 """Under this name the directory's store keeps how central wants the device to come back."""
+DIRECTORY_KEY: Final = "directory_key"
+"""And the key that signs directories, where the device joined before it was told one."""
 MAX_WAITING: Final = 64
 """Errands that may wait before no more frames are read."""
 
 Errand = (
-    ex.Load | ex.MoveCursor | ex.Rewind | ex.Reconcile | ex.StageBegin | ex.StageChunk | ex.StageEnd
-    | ex.ForgetCommand | ex.KeepReconnect
+    ex.Load | ex.MoveCursor | ex.Rewind | ex.Reconcile | ex.StageBegin | ex.StageChunk | ex.StageEnd | ex.ApplyDelta
+    | ex.ForgetCommand | ex.KeepReconnect | ex.KeepDirectoryKey
 )  # fmt: skip
 
 
@@ -101,9 +103,9 @@ class Errands:
                 return await self._rewind(errand.run, errand.upto)
             case ex.Reconcile():
                 return await self._reconcile(errand.last_run, errand.told)
-            case ex.StageBegin() | ex.StageChunk() | ex.StageEnd():
+            case ex.StageBegin() | ex.StageChunk() | ex.StageEnd() | ex.ApplyDelta():
                 return await self._stage(errand)
-            case ex.ForgetCommand() | ex.KeepReconnect():
+            case ex.ForgetCommand() | ex.KeepReconnect() | ex.KeepDirectoryKey():
                 await self._keep(errand)
                 return None
             case _:
@@ -166,27 +168,37 @@ class Errands:
             return False
         return True
 
-    async def _stage(self, errand: ex.StageBegin | ex.StageChunk | ex.StageEnd) -> ex.Input | None:
+    async def _stage(self, errand: ex.StageBegin | ex.StageChunk | ex.StageEnd | ex.ApplyDelta) -> ex.Input | None:
         try:
             match errand:
-                case ex.StageBegin(begin):
-                    await self._directory.stage_begin(begin)
+                case ex.StageBegin(begin, issue):
+                    await self._directory.stage_begin(begin, issue)
                     return None
                 case ex.StageChunk(chunk):
                     await self._directory.stage_chunk(chunk)
                     return ex.ChunkStaged(self._now_ms(), chunk.snap, chunk.i)
                 case ex.StageEnd(end):
-                    return ex.DirectoryStaged(self._now_ms(), await self._directory.stage_end(end))
+                    return self._staged(await self._directory.stage_end(end))
+                case ex.ApplyDelta(delta, issue):
+                    return self._staged(await self._directory.apply(delta, issue))
+        except DirectoryRefusedError as fault:
+            return ex.DirectoryFailed(self._now_ms(), str(fault), fault.refusal)
         except StoreError as fault:
             return ex.DirectoryFailed(self._now_ms(), str(fault))
 
-    async def _keep(self, errand: ex.ForgetCommand | ex.KeepReconnect) -> None:
+    def _staged(self, ref: DirectoryRef) -> ex.Input:
+        issue = self._directory.issue
+        return ex.DirectoryStaged(self._now_ms(), ref, 0 if issue is None else issue.issued_ms)
+
+    async def _keep(self, errand: ex.ForgetCommand | ex.KeepReconnect | ex.KeepDirectoryKey) -> None:
         try:
             match errand:
                 case ex.ForgetCommand(id_):
                     await self._commands.forget(id_)
                 case ex.KeepReconnect(values):
                     await self._directory.put(RECONNECT_KEY, msgspec.json.encode(values).decode())
+                case ex.KeepDirectoryKey(key):
+                    await self._directory.put(DIRECTORY_KEY, key.hex())
         except StoreError as fault:
             log.warning("not kept, and harmless (it comes again): %s", fault)
 

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
+from wire.directory import Issue
 from wire.limits import Reconnect
 from wire.messages import (
     Anchor,
@@ -15,6 +16,7 @@ from wire.messages import (
     CommandResult,
     DirBegin,
     DirChunk,
+    DirDelta,
     DirectoryRef,
     DirEnd,
     Message,
@@ -22,7 +24,7 @@ from wire.messages import (
     RunState,
     Tomb,
 )
-from wire.vocabulary import CommandState, ErrorCode
+from wire.vocabulary import CommandState, DirectoryRefusal, ErrorCode
 
 
 class Trouble(StrEnum):
@@ -39,6 +41,8 @@ class Trouble(StrEnum):
     RANGE_LOST = "range_lost"
     UNEXPECTED_MESSAGE = "unexpected_message"
     DIRECTORY_REFUSED = "directory_refused"
+    DIRECTORY_FROZEN = "directory_frozen"
+    DIRECTORY_KEY = "directory_key"
     COMMAND_REFUSED = "command_refused"
     COMMAND_EXPIRED = "command_expired"
     CENTRAL_COMPLAINS = "central_complains"
@@ -60,7 +64,8 @@ class Spliced(Protocol):
 class Greeting(Struct, frozen=True):
     """What the device says of itself in `hello`. `runs` are the unacknowledged ones, oldest first, and the current.
 
-    `losses` are declared losses that central has not acknowledged.
+    `losses` are declared losses that central has not acknowledged, `issued_ms` is when central issued the directory,
+    and `directory_key` the key that signs directories, where it is known.
     """
 
     device: str
@@ -73,6 +78,8 @@ class Greeting(Struct, frozen=True):
     backlog: Backlog
     directory: DirectoryRef | None
     reason: str = "start"
+    issued_ms: int = 0
+    directory_key: bytes | None = None
 
 
 # Inputs
@@ -161,17 +168,19 @@ class ChunkStaged(Struct, frozen=True):
 
 
 class DirectoryStaged(Struct, frozen=True):
-    """The answer to `StageEnd`: the device decides from this directory now."""
+    """The answer to `StageEnd` and `ApplyDelta`: the device decides from this directory now."""
 
     now_ms: int
     ref: DirectoryRef
+    issued_ms: int = 0
 
 
 class DirectoryFailed(Struct, frozen=True):
-    """Staging failed; the old directory stands."""
+    """What was to replace the directory is wrong or could not be written; the old one stands."""
 
     now_ms: int
     detail: str
+    code: DirectoryRefusal = DirectoryRefusal.STORE
 
 
 class CommandFinished(Struct, frozen=True):
@@ -285,9 +294,10 @@ class ForgetCommand(Struct, frozen=True):
 
 
 class StageBegin(Struct, frozen=True):
-    """Begin to stage a snapshot."""
+    """Begin to stage a snapshot; central signed `issue`."""
 
     message: DirBegin
+    issue: Issue
 
 
 class StageChunk(Struct, frozen=True):
@@ -300,6 +310,19 @@ class StageEnd(Struct, frozen=True):
     """Check the staged snapshot and decide from it."""
 
     message: DirEnd
+
+
+class ApplyDelta(Struct, frozen=True):
+    """Change the directory, as one transaction; central signed `issue`."""
+
+    message: DirDelta
+    issue: Issue
+
+
+class KeepDirectoryKey(Struct, frozen=True):
+    """Pin the key that signs directories, on a device that joined before there was one."""
+
+    key: bytes
 
 
 class KeepReconnect(Struct, frozen=True):
@@ -352,7 +375,8 @@ class Report(Struct, frozen=True):
 
 Effect = (
     Send | SendEvents | SendHeartbeat | RenewLease | Load | MoveCursor | Rewind | Reconcile | RunCommand | ForgetCommand
-    | StageBegin | StageChunk | StageEnd | KeepReconnect | Welcomed | ServerTime | Parted | Close | WakeAt | Report
+    | StageBegin | StageChunk | StageEnd | ApplyDelta | KeepDirectoryKey | KeepReconnect | Welcomed | ServerTime
+    | Parted | Close | WakeAt | Report
 )  # fmt: skip
 
 Effects = tuple[Effect, ...]

@@ -1,6 +1,8 @@
 """What the device says first. Pure."""
 
 from agent.sync.exchange import Greeting
+from wire.book import FEATURES
+from wire.directory import DELTAS
 from wire.limits import MAX_RUNS_IN_HELLO
 from wire.messages import CommandRef, Hello, RunState
 from wire.version import SPOKEN
@@ -27,6 +29,7 @@ def hello_of(greeting: Greeting, runs: tuple[RunState, ...], commands: list[Comm
         runs=list(runs),
         clock=greeting.clock,
         backlog=greeting.backlog,
+        feat=[DELTAS, *sorted(FEATURES)],
         more=has_more,
         dir=greeting.directory,
         cmds=commands,

@@ -6,8 +6,9 @@ from typing import Protocol
 from msgspec import Struct
 
 from agent.sync.exchange import Spliced
+from wire.directory import Issue
 from wire.events import Stamp
-from wire.messages import Command, CommandResult, DirBegin, DirChunk, DirectoryRef, DirEnd
+from wire.messages import Command, CommandResult, DirBegin, DirChunk, DirDelta, DirectoryRef, DirEnd
 from wire.vocabulary import ClockQuality, TombReason
 
 
@@ -95,6 +96,8 @@ class DirectoryPort(Protocol):
 
     @property
     def ref(self) -> DirectoryRef | None: ...
+    @property
+    def issue(self) -> Issue | None: ...
 
     def get(self, name: str) -> str | None:
         """Return a kept value."""
@@ -102,14 +105,17 @@ class DirectoryPort(Protocol):
     async def put(self, name: str, value: str) -> None:
         """Keep a value that can be fetched again."""
 
-    async def stage_begin(self, begin: DirBegin) -> None:
-        """Begin a snapshot."""
+    async def stage_begin(self, begin: DirBegin, issue: Issue) -> None:
+        """Begin a snapshot that central signed."""
 
     async def stage_chunk(self, chunk: DirChunk) -> None:
         """Take part of it."""
 
     async def stage_end(self, end: DirEnd) -> DirectoryRef:
-        """Check it and decide from it."""
+        """Check it and decide from it; DirectoryRefusedError where it is wrong."""
+
+    async def apply(self, message: DirDelta, issue: Issue) -> DirectoryRef:
+        """Take a change that central signed, whole or not at all; DirectoryRefusedError where it is wrong."""
 
 
 class CommandPort(Protocol):

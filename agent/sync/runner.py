@@ -19,10 +19,11 @@ from agent.sync.backoff import ReconnectWait
 from agent.sync.bounds import bounded_reconnect
 from agent.sync.connect import Endpoint, LinkError, LinkGate, dial, reconnecting
 from agent.sync.conversation import Conversation
-from agent.sync.errands import RECONNECT_KEY, Errand, Errands, tomb_of, waiting_runs
+from agent.sync.errands import DIRECTORY_KEY, RECONNECT_KEY, Errand, Errands, tomb_of, waiting_runs
 from agent.sync.parting import Parting, of_close
 from agent.sync.ports import ClockPort, CommandPort, DirectoryPort, OutboxPort, Vitals
 from agent.sync.session import remembering, step
+from agent.sync.signature import read_key
 from agent.sync.tokens import mint, warm
 from agent.sync.vitals import backlog_of, heartbeat_of
 from wire.codec import encode
@@ -179,7 +180,7 @@ class Link:
         )
 
     def _greeting(self) -> ex.Greeting:
-        now = self._clock.now()
+        now, issue = self._clock.now(), self._directory.issue
         return ex.Greeting(
             device=self._identity.device,
             store=self._outbox.store,
@@ -191,6 +192,8 @@ class Link:
             backlog=backlog_of(self._outbox.backlog(), now, self._clock.boot),
             directory=self._directory.ref,
             reason=self._reason,
+            issued_ms=0 if issue is None else issue.issued_ms,
+            directory_key=read_key(self._identity.directory_key or self._directory.get(DIRECTORY_KEY) or ""),
         )
 
     def _parting(self, code: int | None) -> Parting:

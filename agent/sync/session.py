@@ -42,7 +42,7 @@ from agent.sync.exchange import (
 from agent.sync.greeting import chosen_runs, hello_of
 from agent.sync.outflow import Outflow
 from agent.sync.pulse import Echo, Pulse
-from agent.sync.staging import RESYNC_EVERY_MS, STALL_MS, Staging
+from agent.sync.staging import DirMessage
 from agent.sync.state import Phase, State, remembering
 from wire.errors import RemoteProtocolError
 from wire.limits import ACK_TIMEOUT_S
@@ -56,6 +56,7 @@ from wire.messages import (
     CommandResult,
     DirBegin,
     DirChunk,
+    DirDelta,
     DirEnd,
     Error,
     HeartbeatAck,
@@ -64,7 +65,7 @@ from wire.messages import (
     Welcome,
 )
 from wire.version import SPOKEN, VersionRange, negotiate
-from wire.vocabulary import CloseCode, DirectoryMode, ErrorCode
+from wire.vocabulary import CloseCode, ErrorCode
 
 NORMAL_CLOSE: Final = 1000
 TOO_BIG_CLOSE: Final = 1009
@@ -143,8 +144,8 @@ def _wake_ms(state: State) -> int | None:
     for sent_ms in (state.flow.oldest_sent_ms, pulse.oldest_unanswered_ms):
         if sent_ms is not None:
             moments.append(sent_ms + pulse.ack_timeout_ms)
-    if state.staging.snapshot is not None and not state.staging.snapshot.is_ending:
-        moments.append(state.staging.snapshot.moved_ms + STALL_MS)
+    if state.staging.wake_ms is not None:
+        moments.append(state.staging.wake_ms)
     return min(moments)
 
 
@@ -154,14 +155,13 @@ def _wake_ms(state: State) -> int | None:
 def _opened(state: State, event: Opened) -> tuple[State, Effects]:
     greeting = event.greeting
     runs, has_more = chosen_runs(greeting.runs, state.resting)
-    staging = replace(state.staging, current=greeting.directory, snapshot=None)
     state = replace(
         state,
         phase=Phase.GREETING,
         opened_ms=event.now_ms,
         flow=Outflow.of(runs, greeting.losses, state.throttle),
         pulse=Pulse(),
-        staging=staging,
+        staging=state.staging.opened(greeting, event.now_ms),
         has_more=has_more,
         wake_ms=None,
     )
@@ -176,7 +176,7 @@ def _disconnected(state: State, code: int | None) -> State:
         if code in (CloseCode.TOO_LARGE, TOO_BIG_CLOSE):
             throttle = state.flow.too_large()
     resting = frozenset(lane.run for lane in state.flow.lanes if lane.is_stopped)
-    staging = replace(state.staging, snapshot=None)
+    staging = state.staging.cut()
     return replace(
         state, phase=Phase.IDLE, flow=Outflow(), throttle=throttle, staging=staging, resting=resting, wake_ms=None
     )
@@ -203,7 +203,7 @@ def _welcomed(state: State, welcome: Welcome, now_ms: int) -> tuple[State, Effec
         ack_timeout_s=welcome.ack_timeout_s,
         lease_s=welcome.lease_s,
     )
-    staging, resync = _directory_greeted(state.staging, welcome, now_ms)
+    staging, resync = state.staging.greeted(welcome, now_ms)
     pulse, first_beat = pulse.ticked(now_ms)
     state = replace(state, phase=Phase.LIVE, flow=flow, pulse=pulse, staging=staging)
     return state, (
@@ -216,14 +216,6 @@ def _welcomed(state: State, welcome: Welcome, now_ms: int) -> tuple[State, Effec
         *effects,
         *resync,
     )
-
-
-def _directory_greeted(staging: Staging, welcome: Welcome, now_ms: int) -> tuple[Staging, Effects]:
-    if welcome.dir_mode is DirectoryMode.SNAPSHOT:
-        return replace(staging, resync_after_ms=now_ms + RESYNC_EVERY_MS), ()
-    if staging.current != welcome.dir:
-        return staging.resynced("welcome says current, but this device has another directory", now_ms)
-    return staging, ()
 
 
 # Messages of a welcomed connection
@@ -256,18 +248,8 @@ def _on_command_done(state: State, message: CommandDone, now_ms: int) -> tuple[S
     return replace(state, orders=orders), effects
 
 
-def _on_dir_begin(state: State, message: DirBegin, now_ms: int) -> tuple[State, Effects]:
-    staging, effects = state.staging.begun(message, now_ms)
-    return replace(state, staging=staging), effects
-
-
-def _on_dir_chunk(state: State, message: DirChunk, now_ms: int) -> tuple[State, Effects]:
-    staging, effects = state.staging.chunk(message, now_ms)
-    return replace(state, staging=staging), effects
-
-
-def _on_dir_end(state: State, message: DirEnd, now_ms: int) -> tuple[State, Effects]:
-    staging, effects = state.staging.ended(message, now_ms)
+def _on_directory(state: State, message: DirMessage, now_ms: int) -> tuple[State, Effects]:
+    staging, effects = state.staging.received(message, now_ms)
     return replace(state, staging=staging), effects
 
 
@@ -296,9 +278,10 @@ _HANDLERS: Final[dict[type[Message], Callable[[State, Any, int], tuple[State, Ef
     HeartbeatAck: _on_heartbeat_ack,
     Command: _on_command,
     CommandDone: _on_command_done,
-    DirBegin: _on_dir_begin,
-    DirChunk: _on_dir_chunk,
-    DirEnd: _on_dir_end,
+    DirBegin: _on_directory,
+    DirChunk: _on_directory,
+    DirEnd: _on_directory,
+    DirDelta: _on_directory,
     AuthOk: _on_auth_ok,
     Error: _on_error,
     Bye: _on_bye,
@@ -335,14 +318,7 @@ def _reconciled(state: State, event: Reconciled) -> tuple[State, Effects]:
 
 
 def _directory_moved(state: State, event: _Directory) -> tuple[State, Effects]:
-    staging = state.staging
-    match event:
-        case ChunkStaged():
-            return state, staging.chunk_staged(event.snap, event.i)
-        case DirectoryStaged():
-            staging, effects = staging.staged(event.ref)
-        case DirectoryFailed():
-            staging, effects = staging.failed(event.detail, event.now_ms)
+    staging, effects = state.staging.stored(event)
     return replace(state, staging=staging), effects
 
 

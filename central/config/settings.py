@@ -40,6 +40,7 @@ INSTALLED_APPS = [
     "central.sync",
     "central.directory",
     "central.passes",
+    "central.editions",
     "central.checkins",
     "central.api",
     "central.dashboard",

@@ -17,6 +17,7 @@ from django.db import transaction
 from central.devices.codes import code_hash
 from central.devices.models import CREDENTIAL_KEY, Device, DeviceKey, EnrolmentCode
 from central.devices.sealing import seal
+from central.devices.signing import directory_key
 from wire.enrolment import PROOF_TYPE, EnrolAnswer, EnrolRefused, EnrolRequest, normalise_code
 from wire.errors import DoorstileError
 
@@ -121,4 +122,5 @@ def _answer(key: DeviceKey, audience: str) -> EnrolAnswer:
         audience=audience,
         kid=key.kid,
         credential_key=device.credential_key.hex(),
+        directory_key=directory_key(),
     )

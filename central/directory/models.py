@@ -96,6 +96,10 @@ class Member(Versioned):
         """Return the sites that the member may enter."""
         return _sites_of(self.pk)
 
+    def members_told(self) -> Iterable[UUID]:
+        """Return the member."""
+        return [self.pk]
+
 
 class Membership(Versioned):
     """A member may enter a site, on a plan of that site, in its groups, with extra hours and zones."""
@@ -124,6 +128,10 @@ class Membership(Versioned):
     def sites_told(self) -> Iterable[UUID]:
         """Return the one site."""
         return [self.site_id]
+
+    def members_told(self) -> Iterable[UUID]:
+        """Return the member."""
+        return [self.member_id]
 
 
 class Credential(Versioned):
@@ -154,6 +162,10 @@ class Credential(Versioned):
         """Return the sites of its holder."""
         return _sites_of(self.member_id)
 
+    def members_told(self) -> Iterable[UUID]:
+        """Return the member."""
+        return [self.member_id]
+
 
 class VisitPack(Versioned):
     """A bought number of visits; the newest of a member counts."""
@@ -175,6 +187,10 @@ class VisitPack(Versioned):
     def sites_told(self) -> Iterable[UUID]:
         """Return the sites of its member."""
         return _sites_of(self.member_id)
+
+    def members_told(self) -> Iterable[UUID]:
+        """Return the member."""
+        return [self.member_id]
 
 
 class ImportDraft(models.Model):

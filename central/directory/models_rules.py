@@ -63,6 +63,8 @@ class Named(SiteOwned):
 class SiteRules(Versioned):
     """What holds for a whole site."""
 
+    tells_of_members = False
+
     site = models.OneToOneField(Site, primary_key=True, on_delete=models.CASCADE, related_name="rules")
     needs_plan = models.BooleanField(
         default=False, help_text="Deny whoever has no plan; staff, cleaners and contractors excepted"
@@ -94,6 +96,8 @@ class SiteRules(Versioned):
 class Holiday(SiteOwned):
     """A day on which schedules do what they say about holidays."""
 
+    tells_of_members = False
+
     date = models.DateField()
     name = models.CharField(max_length=100, blank=True)
 
@@ -120,6 +124,8 @@ class Schedule(Named):
 
 class ScheduleWindow(Versioned):
     """One window of a schedule: on weekdays, by a recurrence, or on holidays."""
+
+    tells_of_members = False
 
     schedule = models.ForeignKey(Schedule, on_delete=models.CASCADE, related_name="windows")
     is_for_holidays = models.BooleanField(default=False)
@@ -210,6 +216,8 @@ class CredentialClass(Named):
 class DoorRules(Versioned):
     """Where a door leads and what it does with those who come."""
 
+    tells_of_members = False
+
     door = models.OneToOneField(Door, primary_key=True, on_delete=models.CASCADE, related_name="rules")
     zone = models.ForeignKey(Zone, on_delete=models.PROTECT, related_name="doors", help_text="Where it leads")
     leaves = models.ForeignKey(
@@ -248,6 +256,8 @@ class DoorRules(Versioned):
 
 class DoorHours(Versioned):
     """A door is in this mode while the schedule is open; the first that is open decides."""
+
+    tells_of_members = False
 
     rules = models.ForeignKey(DoorRules, on_delete=models.CASCADE, related_name="hours")
     position = models.PositiveSmallIntegerField(default=0)

@@ -1,15 +1,13 @@
 """What the doors of a site are told of each credential: the row of `wire.messages`, with the facts of its holder."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
 from django.db.models import QuerySet
 
-from central.devices.sealing import unseal
-from central.directory.models import SEALED_AS, Credential, Member, Membership, VisitPack
-from wire.credentials import credential_key
+from central.directory.models import Credential, Member, Membership, VisitPack
 from wire.messages import DirectoryRow, Pack
 from wire.vocabulary import Assurance, CredentialKind, HolderKind
 
@@ -18,29 +16,36 @@ NOBODY: Final = str(UUID(int=0))
 _AT_ONCE: Final = 2000
 
 
-def of_site(site_id: UUID, key: bytes) -> Iterator[DirectoryRow]:
-    """Yield the row of each credential that the site knows, keyed by a device's `key`, in no order."""
-    facts = _facts(site_id)
-    held = Credential.objects.filter(member__memberships__site_id=site_id).values_list(
-        "kind", "sealed", "is_revoked", "assurance", "member_id"
-    )
-    for kind, sealed, is_revoked, assurance, member in held.iterator(chunk_size=_AT_ONCE):
-        yield DirectoryRow(
-            key=credential_key(key, CredentialKind(kind), unseal(bytes(sealed), SEALED_AS)),
+def of_site(site_id: UUID, members: Collection[UUID] | None = None) -> Iterator[tuple[UUID, bytes, DirectoryRow]]:
+    """Yield each credential that the site knows, of these members or of all, in no order: its id, value and row.
+
+    The value is sealed. The key of the row is empty: it is each device's own.
+    """
+    facts = _facts(site_id, members)
+    held = Credential.objects.filter(member__memberships__site_id=site_id)
+    if members is not None:
+        held = held.filter(member_id__in=members)
+    columns = held.values_list("id", "kind", "sealed", "is_revoked", "assurance", "member_id")
+    for id_, kind, sealed, is_revoked, assurance, member in columns.iterator(chunk_size=_AT_ONCE):
+        row = DirectoryRow(
+            key="",
             kind=CredentialKind(kind),
             is_revoked=is_revoked,
             assurance=Assurance(assurance),
             **facts[member],
         )
+        yield id_, bytes(sealed), row
 
 
-def _facts(site_id: UUID) -> dict[UUID, dict[str, Any]]:
+def _facts(site_id: UUID, chosen: Collection[UUID] | None) -> dict[UUID, dict[str, Any]]:
     """Return what each member's rows have in common."""
     memberships = Membership.objects.filter(site_id=site_id)
+    if chosen is not None:
+        memberships = memberships.filter(member_id__in=chosen)
     groups = _names(memberships, "groups")
     schedules = _names(memberships, "schedules")
     zones = _names(memberships, "zones")
-    members = Member.objects.filter(memberships__site_id=site_id)
+    members = Member.objects.filter(memberships__in=memberships)
     guardians = _guardians(members)
     packs = _packs(members)
     found: dict[UUID, dict[str, Any]] = {}

@@ -6,25 +6,33 @@ from typing import Any
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import F
-from django.db.models.signals import m2m_changed, post_delete, post_save
+from django.db.models import F, Q
+from django.db.models.signals import m2m_changed, post_delete, post_save, pre_delete
 
 from central.devices.models import Door, Site
 from central.directory import models
 from central.directory.models import DirectoryVersion, Group, Member, Membership, Plan
 from central.directory.models_base import Versioned
+from central.editions.touching import touch
 from central.sync import hints
 
 _EPOCH_BYTES = 8
 
 
-def raise_for_sites(site_ids: Iterable[UUID]) -> None:
-    """Raise the version of each site; call it inside the transaction that changes what devices may know."""
+def raise_for_sites(site_ids: Iterable[UUID], members: Iterable[UUID] | None = None) -> None:
+    """Raise the version of each site; call it inside the transaction that changes what devices may know.
+
+    `members` are those whose rows may have changed: none for a change of the book alone, None where it may be anybody,
+    which costs a comparison of the whole site.
+    """
     assert transaction.get_connection().in_atomic_block, "the version and the change are one transaction"
+    named = None if members is None else list(members)
     # Always in the same order, so that two changes of several sites cannot lock each other out.
     for site_id in sorted(set(site_ids)):
         of_site(site_id)
         DirectoryVersion.objects.filter(site_id=site_id).update(ver=F("ver") + 1)
+        # After the update, which holds the lock that publishing takes: so nothing is noted that it has just forgotten.
+        touch(site_id, named)
         transaction.on_commit(lambda told=site_id: hints.directory_changed(told))  # type: ignore[misc]
 
 
@@ -47,6 +55,7 @@ def connect() -> None:
             post_delete.connect(_deleted, sender=model, dispatch_uid=f"directory.deleted.{name}")
     for related in _RELATED:
         m2m_changed.connect(_related, sender=related, dispatch_uid=f"directory.related.{related.__name__}")
+    pre_delete.connect(_leaves, sender=Member, dispatch_uid="directory.leaves")
     for model in (Site, Door):
         post_save.connect(_moved, sender=model, dispatch_uid=f"directory.saved.{model.__name__}")
 
@@ -61,14 +70,23 @@ _RELATED_CHANGES = ("post_add", "post_remove", "post_clear")
 
 def _deleted(instance: Versioned, origin: Any = None, **_: Any) -> None:
     if getattr(origin, "model", type(origin)) is not Site:  # a site that goes has no devices to tell
-        raise_for_sites(instance.sites_told())
+        raise_for_sites(instance.sites_told(), instance.members_told())
 
 
-def _related(instance: Versioned, action: str, **_: Any) -> None:
+def _leaves(instance: Member, **_: Any) -> None:
+    """Note those whose rows name a member who is about to be deleted: the database forgets it without a signal."""
+    depending = set(Member.objects.filter(Q(guardians=instance) | Q(host=instance)).values_list("pk", flat=True))
+    sites = Membership.objects.filter(member_id__in=depending).values_list("site_id", flat=True)
+    raise_for_sites(sites, depending)
+
+
+def _related(instance: Versioned, action: str, reverse: bool = False, **_: Any) -> None:
     if action in _RELATED_CHANGES:
-        raise_for_sites(instance.sites_told())
+        is_of_the_book = isinstance(instance, Plan | Group)
+        members = None if reverse else () if is_of_the_book else instance.members_told()
+        raise_for_sites(instance.sites_told(), members)
 
 
 def _moved(instance: Site | Door, created: bool, raw: bool = False, **_: Any) -> None:
     if not created and not raw:
-        raise_for_sites([instance.pk if isinstance(instance, Site) else instance.site_id])
+        raise_for_sites([instance.pk if isinstance(instance, Site) else instance.site_id], ())

@@ -3,11 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from wire.directory import DELTA_ROWS, Issue
 from wire.limits import ACK_TIMEOUT_S, HEARTBEAT_S, LEASE_S, Limits, Reconnect
 from wire.messages import (
     Anchor,
+    BookEntry,
+    DirDelta,
     DirectoryRef,
-    DirectoryRow,
     DirState,
     Heartbeat,
     Hello,
@@ -36,6 +38,8 @@ class Terms:
     ack_timeout_s: float = ACK_TIMEOUT_S
     lease_s: int = LEASE_S
     reconnect: Reconnect = field(default_factory=Reconnect)
+    directory_key: str = ""
+    chunk_rows: int = DELTA_ROWS
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +52,27 @@ class Due:
     ttl_ms: int
     created_ms: int
     args: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """A whole directory for one device: the texts of its rows in order of their keys, and the items of its book."""
+
+    issue: Issue
+    sig: str
+    rows: Sequence[bytes]
+    book: tuple[BookEntry, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A change, a whole directory, or None where there is nothing to say; more follows where it is not the last.
+
+    A change that leaves the device at its version confirms that this is the newest.
+    """
+
+    what: Whole | DirDelta | None
+    is_last: bool = True
 
 
 # Inputs
@@ -123,12 +148,10 @@ class HeartbeatKept:
 
 @dataclass(frozen=True, slots=True)
 class DirectoryLoaded:
-    """The newest directory; `cuts` are the ends of its chunks. `rows` is None where the device has it already."""
+    """What brings the device on to the newest directory, or confirms the one that it has."""
 
     now: Now
-    ref: DirectoryRef
-    rows: Sequence[DirectoryRow] | None = None
-    cuts: tuple[int, ...] = ()
+    offer: Offer
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,9 +297,13 @@ class KeepDirState:
 
 @dataclass(frozen=True, slots=True)
 class LoadDirectory:
-    """Fetch the newest directory; without its rows where it is `unless`. Answered by DirectoryLoaded."""
+    """Fetch what brings a device that has `held` to the newest directory; the whole where that is None.
 
-    unless: DirectoryRef | None
+    Answered by DirectoryLoaded.
+    """
+
+    held: DirectoryRef | None
+    takes_deltas: bool
 
 
 @dataclass(frozen=True, slots=True)

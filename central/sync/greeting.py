@@ -4,6 +4,7 @@ import re
 from typing import Final
 
 from central.sync.exchange import Opened, Terms
+from wire.directory import DELTAS
 from wire.limits import MAX_RUNS_IN_HELLO
 from wire.messages import Hello, RunState, Welcome
 from wire.vocabulary import DirectoryMode
@@ -55,6 +56,16 @@ def welcome_of(hello: Hello, opened: Opened, terms: Terms, proto: int) -> Welcom
         lease_s=terms.lease_s,
         reconnect=terms.reconnect,
         dir=opened.directory,
-        dir_mode=DirectoryMode.CURRENT if hello.dir == opened.directory else DirectoryMode.SNAPSHOT,
+        dir_mode=_mode_of(hello, opened),
         last_run=opened.last_run,
+        dir_key=terms.directory_key,
     )
+
+
+def _mode_of(hello: Hello, opened: Opened) -> DirectoryMode:
+    """Return what is likely: whether a delta will do is only known once the changes are looked up."""
+    held, newest = hello.dir, opened.directory
+    if held == newest:
+        return DirectoryMode.CURRENT
+    is_near = held is not None and held.epoch == newest.epoch and held.ver <= newest.ver
+    return DirectoryMode.DELTA if is_near and DELTAS in hello.feat else DirectoryMode.SNAPSHOT

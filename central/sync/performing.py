@@ -158,8 +158,8 @@ class Performer:
         await self._database.run(records.keep_dir_state, self._current, effect.state)
 
     async def _load_directory(self, effect: LoadDirectory) -> Input:
-        ref, rows, cuts = await self._database.run(records.load_directory, self._device_id, effect.unless)
-        return DirectoryLoaded(now(), ref, rows, cuts)
+        wanted = (self._device_id, effect.held, effect.takes_deltas, now().wall_ms)
+        return DirectoryLoaded(now(), await self._database.run(records.load_directory, *wanted))
 
     async def _load_commands(self, _effect: LoadCommands) -> Input:
         return CommandsLoaded(now(), await self._database.run(records.load_commands, self._current))

@@ -17,15 +17,14 @@ from central.devices import commands
 from central.devices.fencing import RevokedError, assert_current
 from central.devices.models import Command, Device
 from central.devices.tokens import Admitted, admit
-from central.directory import snapshot
-from central.sync.delivery import cuts_of
-from central.sync.exchange import Due
-from wire.messages import Anchor, DirectoryRef, DirectoryRow, DirState, Heartbeat, Hello, RunAck, Tomb
+from central.editions import offering
+from central.sync.exchange import Due, Offer
+from wire.messages import Anchor, DirectoryRef, DirState, Heartbeat, Hello, RunAck, Tomb
 from wire.vocabulary import CloseCode, CommandMode, CommandState
 
 _TEXT_CHARS: Final = 64
 _MAX_READERS: Final = 8
-_LOAD_TRIES: Final = 3
+_REFUSAL_CHARS: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +65,7 @@ def open_session(device_id: UUID, hello: Hello, wall_ms: int) -> Opening:
         _offer_again(device_id, hello)
     last_run = runs.last_run(device_id)
     held = tuple(runs.register(device_id, session.number, hello))
-    directory, commands_due = snapshot.current(device_id), load_commands(session)
+    directory, commands_due = offering.newest(device_id), load_commands(session)
     return Opening(session, held, last_run, directory, commands_due, is_clone_suspected)
 
 
@@ -136,7 +135,7 @@ def keep_heartbeat(
         clock_offset_ms=offset_ms,
         health=_health(heartbeat),
     )
-    return snapshot.current(session.device_id), load_commands(session)
+    return offering.newest(session.device_id), load_commands(session)
 
 
 def _health(heartbeat: Heartbeat) -> dict[str, Any]:
@@ -150,8 +149,10 @@ def bare(text: str) -> str:
 
 
 def keep_dir_state(session: Session, state: DirState) -> None:
-    """Record which directory the device decides from."""
-    _update(session, dir_epoch=state.epoch, dir_ver=state.ver)
+    """Record which directory the device decides from, and which it refused."""
+    refused = state.refused
+    why = "" if refused is None else f"version {refused.ver}: {refused.code}: {refused.detail}".replace("\0", "")
+    _update(session, dir_epoch=state.epoch, dir_ver=state.ver, dir_refused=why[:_REFUSAL_CHARS])
 
 
 def _update(session: Session, **values: Any) -> None:
@@ -162,20 +163,9 @@ def _update(session: Session, **values: Any) -> None:
             assert_current(session.device_id, session.number)
 
 
-def load_directory(
-    device_id: UUID, unless: DirectoryRef | None
-) -> tuple[DirectoryRef, list[DirectoryRow] | None, tuple[int, ...]]:
-    """Return the newest directory, its rows and where its chunks end; no rows where it is `unless`."""
-    ref = snapshot.current(device_id)
-    for _ in range(_LOAD_TRIES):
-        if ref == unless:
-            return ref, None, ()
-        rows = snapshot.rows(device_id)
-        after = snapshot.current(device_id)
-        if after == ref:
-            break
-        ref = after
-    return ref, rows, cuts_of(rows)
+def load_directory(device_id: UUID, held: DirectoryRef | None, takes_deltas: bool, wall_ms: int) -> Offer:
+    """Return what brings a device that has `held` to the newest directory."""
+    return offering.offer(device_id, held, wall_ms, takes_deltas=takes_deltas)
 
 
 def load_commands(session: Session) -> tuple[Due, ...]:

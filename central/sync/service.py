@@ -8,6 +8,7 @@ from typing import Any, Final
 from django.conf import settings
 from django.db import DatabaseError
 
+from central.devices.signing import directory_key
 from central.devices.tokens import forget_expired
 from central.sync import records
 from central.sync.consumer import DeviceConsumer
@@ -28,7 +29,8 @@ _log = logging.getLogger(__name__)
 def terms() -> Terms:
     """Return what the settings ask of devices: a whole fleet comes back at the rate that central can take."""
     spread_ms = 0 if settings.FLEET == 1 else int(1200 * settings.FLEET / settings.ACCEPT_RATE)
-    return Terms(reconnect=Reconnect(spread_ms=spread_ms, cap_ms=max(4_000, spread_ms)))
+    reconnect = Reconnect(spread_ms=spread_ms, cap_ms=max(4_000, spread_ms))
+    return Terms(reconnect=reconnect, directory_key=directory_key())
 
 
 class LinkService:

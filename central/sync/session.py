@@ -19,7 +19,6 @@ from central.sync.exchange import (
     Connected,
     DirectoryChanged,
     DirectoryLoaded,
-    Effect,
     Effects,
     Ended,
     HeartbeatKept,
@@ -167,13 +166,10 @@ def _on_opened(state: State, opened: Opened) -> tuple[State, Effects]:
         heard_ms=opened.now.mono_ms,
         lease_ends_ms=opened.now.mono_ms + state.terms.lease_s * 1000,
         intake=Intake.of(state.terms.limits, opened.runs),
-        delivery=Delivery(held=hello.dir),
     )
-    effects: list[Effect] = [Send(welcome_of(hello, opened, state.terms, state.proto))]
-    if hello.dir != opened.directory:
-        delivery, more = state.delivery.wanted(opened.now.mono_ms)
-        state, effects = replace(state, delivery=delivery), [*effects, *more]
-    return state, (*effects, *ordered(opened.commands, opened.now))
+    delivery, effects = Delivery.opened(hello, opened.directory, opened.now.mono_ms, state.terms.chunk_rows)
+    welcome = Send(welcome_of(hello, opened, state.terms, state.proto))
+    return replace(state, delivery=delivery), (welcome, *effects, *ordered(opened.commands, opened.now))
 
 
 def _on_ended(state: State, event: Ended) -> tuple[State, Effects]:
@@ -273,9 +269,13 @@ def _on_dir_got(state: State, message: DirGot, now: Now) -> tuple[State, Effects
 
 
 def _on_dir_state(state: State, message: DirState, now: Now) -> tuple[State, Effects]:
-    if not is_id(message.epoch):
+    if message.epoch and not is_id(message.epoch):
         return _complained(state, ErrorCode.MALFORMED, f"dir.state of epoch {message.epoch[:40]!a}")
     delivery, effects = state.delivery.settled(message, now.mono_ms)
+    refused = message.refused
+    if refused is not None:
+        why = f"version {refused.ver}: {refused.code}: {refused.detail[:_MAX_DETAIL]!a}"
+        effects = (Report("directory_refused", why), *effects)
     return replace(state, delivery=delivery), (KeepDirState(message), *effects)
 
 

@@ -12,13 +12,16 @@ from django.db import IntegrityError, transaction
 from central.checkins.visits import EndedBy
 from central.devices.models import CREDENTIAL_KEY, Device, Door, Site
 from central.devices.sealing import SealError, seal, unseal
-from central.directory import enrolling, rows, snapshot, versions
+from central.directory import enrolling, versions
 from central.directory.enrolling import HeldError, enrol
 from central.directory.models import Credential, DirectoryVersion, Member, Membership
+from central.editions import offering
+from central.editions.publishing import published
 from central.sync import hints
+from central.sync.exchange import Whole
 from tests.central_ledger.conftest import make_device, make_member, make_visit
 from wire.credentials import CredentialError, credential_key
-from wire.directory import directory_digest
+from wire.directory import directory_digest, read_row
 from wire.messages import DirectoryRow
 from wire.vocabulary import CredentialKind
 
@@ -40,25 +43,36 @@ def ver(site: Site) -> int:
     return versions.of_site(site.pk).ver
 
 
+def whole(device: Device) -> Whole:
+    offered = offering.offer(device.pk, None, 0, takes_deltas=True).what
+    assert isinstance(offered, Whole)
+    return offered
+
+
+def rows_for(device: Device) -> list[DirectoryRow]:
+    return [read_row(text) for text in whole(device).rows]
+
+
 def test_rows_are_keyed_for_the_device_and_in_order_of_key(site: Site, device: Device) -> None:
     members = [make_member(site, f"Member {i}") for i in range(5)]
     uids = [secrets.token_bytes(7) for _ in members]
     for member, uid in zip(members, uids, strict=True):
         enrol(member, HF, b"\x04" + uid[1:])
-    rows = snapshot.rows(device.pk)
+    rows = rows_for(device)
     expected = {credential_key(device.credential_key, HF, b"\x04" + uid[1:]) for uid in uids}
     assert {row.key for row in rows} == expected
     assert rows == sorted(rows, key=lambda row: row.key)
-    other = snapshot.rows(make_device(site, "South door").pk)
+    other = rows_for(make_device(site, "South door"))
     assert not {row.key for row in rows} & {row.key for row in other}
 
 
 def test_reference_covers_the_rows(site: Site, device: Device, member: Member) -> None:
     enrol(member, HF, UID)
-    ref = snapshot.current(device.pk)
-    assert ref.digest == directory_digest(snapshot.rows(device.pk))
+    assert offering.newest(device.pk).digest == ""
+    ref = whole(device).issue.ref
+    assert ref.digest == directory_digest(rows_for(device))
     assert (ref.epoch, ref.ver) == (versions.of_site(site.pk).epoch, ver(site))
-    assert snapshot.current(device.pk) == ref
+    assert offering.newest(device.pk) == whole(device).issue.ref == ref
 
 
 def test_row_tells_what_the_decision_needs(site: Site, device: Device) -> None:
@@ -68,7 +82,7 @@ def test_row_tells_what_the_decision_needs(site: Site, device: Device) -> None:
     credential = enrol(member, HF, UID)
     credential.is_revoked = True
     credential.save()
-    assert snapshot.rows(device.pk) == [
+    assert rows_for(device) == [
         DirectoryRow(
             key=credential_key(device.credential_key, HF, UID),
             kind=HF,
@@ -83,17 +97,17 @@ def test_row_tells_what_the_decision_needs(site: Site, device: Device) -> None:
 
 def test_members_of_another_site_are_not_told(site: Site, device: Device) -> None:
     enrol(make_member(Site.objects.create(name="Hill gym"), "Bob"), HF, UID)
-    assert snapshot.rows(device.pk) == []
+    assert rows_for(device) == []
 
 
 def test_device_that_moves_to_another_site_is_told_of_its_members(site: Site, device: Device, member: Member) -> None:
     enrol(member, HF, UID)
-    before = snapshot.current(device.pk)
+    before = whole(device).issue
     hill = Site.objects.create(name="Hill gym")
     device.door = Door.objects.create(site=hill, name="Gate")
     device.save()
-    assert snapshot.current(device.pk).epoch != before.epoch
-    assert snapshot.rows(device.pk) == []
+    assert whole(device).issue.epoch != before.epoch
+    assert rows_for(device) == []
 
 
 def edit(row: Member | Credential, name: str, value: object) -> None:
@@ -151,11 +165,12 @@ def test_rows_read_while_the_directory_changes_are_read_again(
     def changing(*args: Any) -> bytes:
         if next(changes, False):
             enrol(member, HF, b"\x04" + bytes(6))
+            published(site.pk)
         return unseal(*args)
 
-    monkeypatch.setattr(rows, "unseal", changing)
-    assert len(snapshot.rows(device.pk)) == 2
-    assert snapshot.current(device.pk).ver == ver(site)
+    monkeypatch.setattr(offering, "unseal", changing)
+    assert len(rows_for(device)) == 2
+    assert whole(device).issue.ver == ver(site)
 
 
 def test_directory_that_never_stands_still_says_so(
@@ -165,13 +180,12 @@ def test_directory_that_never_stands_still_says_so(
 
     def changing(*args: Any) -> bytes:
         member.save()
+        published(site.pk)
         return unseal(*args)
 
-    monkeypatch.setattr(rows, "unseal", changing)
-    with pytest.raises(snapshot.DirectoryBusyError, match="changed 5 times"):
-        snapshot.current(device.pk)
-    with pytest.raises(snapshot.DirectoryBusyError):
-        snapshot.rows(device.pk)
+    monkeypatch.setattr(offering, "unseal", changing)
+    with pytest.raises(offering.DirectoryBusyError, match="changed 5 times"):
+        rows_for(device)
 
 
 def test_card_is_sealed_and_shown_masked(member: Member) -> None:

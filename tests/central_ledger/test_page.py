@@ -18,6 +18,7 @@ from tests.fakes.journal_script import START_MS, JournalScript
 from tests.fakes.scripted_device import ScriptedDevice, connected, journal_of
 from tests.services.central import RunningCentral, running_central
 from tests.services.chromium import need_chromium, open_page
+from wire.directory import read_row
 from wire.enrolment import ENROL_PATH
 from wire.messages import Command, CommandAck, CommandResult, DirChunk
 from wire.vocabulary import CommandState, Direction
@@ -45,7 +46,7 @@ class Shop:
         async with connected(self.central.link_url, self.identity.token(datetime.now(UTC))) as device:
             await device.greet(journal, dir=None)
             rows = (await device.hear(DirChunk)).rows
-            yield device, journal, sorted(UUID(row.member) for row in rows)
+            yield device, journal, sorted(UUID(read_row(bytes(row)).member) for row in rows)
 
 
 @contextmanager

@@ -116,7 +116,7 @@ def test_device_with_another_directory_is_told_of_a_snapshot_and_gets_one() -> N
     welcome = sent(effects)[0]
     assert isinstance(welcome, Welcome)
     assert welcome.dir_mode is DirectoryMode.SNAPSHOT
-    assert LoadDirectory(None) in effects
+    assert LoadDirectory(None, takes_deltas=False) in effects
 
 
 def test_no_common_version_closes_with_upgrade() -> None:
@@ -296,7 +296,7 @@ def test_heartbeat_is_kept_and_echoed_with_versions() -> None:
 def test_heartbeat_with_an_older_directory_brings_the_newest() -> None:
     talk = live()
     newest = DirectoryRef("e1", 2, "d2")
-    assert LoadDirectory(REF) in talk.give(HeartbeatKept(at(5_000), 77, 1, newest))
+    assert LoadDirectory(REF, takes_deltas=False) in talk.give(HeartbeatKept(at(5_000), 77, 1, newest))
 
 
 def test_heartbeat_brings_commands_whose_hint_was_lost() -> None:
@@ -380,7 +380,7 @@ def test_hints_before_the_welcome_are_ignored() -> None:
 
 
 def test_hint_of_a_changed_directory_fetches_it_unless_the_device_has_it() -> None:
-    assert LoadDirectory(REF) in live().give(DirectoryChanged(at(20)))
+    assert LoadDirectory(REF, takes_deltas=False) in live().give(DirectoryChanged(at(20)))
 
 
 def test_receipt_is_kept_without_confirmation() -> None:

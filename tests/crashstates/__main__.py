@@ -17,7 +17,7 @@ from tests.crashstates.explore import Tally, explore_all, one, split
 from tests.crashstates.recording import record, why_not
 from tests.crashstates.trace import Trace
 
-SHARES = {"journal": 0.40, "plain": 0.25, "failing": 0.25, "directory": 0.099, "identity": 0.001}
+SHARES = {"journal": 0.40, "plain": 0.25, "failing": 0.25, "directory": 0.06, "changes": 0.039, "identity": 0.001}
 """Which part of the wanted states each workload gets."""
 _IMAGES = ("log", "file", "closed")
 

@@ -21,9 +21,10 @@ from agent.store.opening import Opened, open_journal, roll_path, witness_path
 from agent.store.roll import read_roll
 from agent.store.witness import read_mark
 from tests.crashstates.claims import Claims
-from tests.crashstates.workloads import BUSY, event_key, identity_of, rows_of
+from tests.crashstates.workloads import BUSY, changed_rows_of, event_key, identity_of, rows_of
 from tests.store.samples import DEVICE, alarm
 from wire.directory import directory_digest
+from wire.messages import DirectoryRow
 
 
 @dataclass(slots=True)
@@ -57,7 +58,17 @@ def check_journal(folder: Path, claims: Claims, is_thorough: bool) -> Outcome:
 
 def check_directory(folder: Path, claims: Claims, is_thorough: bool) -> Outcome:
     """The directory is exactly one version, the newest that was reported or the one under way; so is a kept value."""
-    del is_thorough
+    return _check_rows(folder, claims, rows_of, is_thorough)
+
+
+def check_changes(folder: Path, claims: Claims, is_thorough: bool) -> Outcome:
+    """As for whole directories: a change is there as a whole or not at all."""
+    return _check_rows(folder, claims, changed_rows_of, is_thorough)
+
+
+def _check_rows(
+    folder: Path, claims: Claims, content: Callable[[int], list[DirectoryRow]], is_thorough: bool
+) -> Outcome:
     outcome = Outcome()
     directory = Directory.open(folder)
     try:
@@ -67,14 +78,23 @@ def check_directory(folder: Path, claims: Claims, is_thorough: bool) -> Outcome:
         version = str(ref.ver) if ref else ""
         if version not in claims.allowed("directory"):
             outcome.wrong.append(f"the directory has version {version or 'none'}, not {claims.allowed('directory')}")
-        if ref is not None and ref.digest != directory_digest(rows_of(ref.ver)):
+        rows = [] if ref is None else content(ref.ver)
+        if ref is not None and (
+            ref.digest != directory_digest(rows) or directory.count() != len(rows)
+            or any(directory.find(row.key) != row for row in rows)
+        ):  # fmt: skip
             outcome.wrong.append(f"version {version} of the directory has other rows")
+        found = directory._verified(directory._edition) if is_thorough else None
+        if found is not None:
+            outcome.wrong.append(f"the directory is damaged: {found}")
         kept = directory.get("version") or ""
         if kept not in claims.allowed("kept"):
             outcome.wrong.append(f"the kept value is {kept or 'gone'}, not one of {claims.allowed('kept')}")
     finally:
         directory._thread.shutdown()
-        directory._connection.close()
+        directory._edition.base.close()
+        if directory._changes is not None:
+            directory._changes.close()
     return outcome
 
 
@@ -99,6 +119,7 @@ CHECKS: Final[dict[str, Check]] = {
     "plain": check_journal,
     "failing": check_journal,
     "directory": check_directory,
+    "changes": check_changes,
     "identity": check_identity,
 }
 """The check of each workload."""

@@ -4,14 +4,16 @@ import os
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 from unittest import mock
 
 from agent import identity
-from agent.store import db, directory, kept, room
+from agent.store import db, kept, room, snapshot
 from agent.store.batch import Batch
+from agent.store.changes import Changes, Delta
+from agent.store.edition import ISSUE, TOTAL, Edition, edition_of, issue_text
 from agent.store.reading import run_lines
 from agent.store.writer import Writer
 from wire.messages import DirectoryRef
@@ -68,20 +70,44 @@ def _sync_retried() -> Iterator[None]:
 
 @contextmanager
 def _rows_in_place() -> Iterator[None]:
-    def finish(self: "directory._Staging", path: Path) -> tuple[DirectoryRef, sqlite3.Connection]:
-        begin = self._begin
-        ref = DirectoryRef(begin.epoch, begin.ver, begin.digest)
+    def finish(self: snapshot.Staging, path: Path) -> tuple[Edition, None]:
         into = sqlite3.connect(path, isolation_level=None)
         into.execute("DELETE FROM credentials")
         for row in self._connection.execute("SELECT key, row FROM credentials"):
             into.execute("INSERT INTO credentials (key, row) VALUES (?, ?)", row)
-        text = directory._encode(ref).decode()
-        into.execute("INSERT OR REPLACE INTO meta (name, value) VALUES (?, ?)", (directory._REF, text))
+        meta = {ISSUE: issue_text(self._issue), TOTAL: self._total.state.hex()}
+        meta[snapshot._SEAL] = snapshot._seal(self._connection)
+        into.executemany("INSERT OR REPLACE INTO meta (name, value) VALUES (?, ?)", meta.items())
         into.close()
         self.drop()
-        return ref, db.connect_reader(path, is_immutable=True)
+        return edition_of(db.connect_reader(path, is_immutable=True)), None
 
-    with mock.patch.object(directory._Staging, "finish", finish):
+    with mock.patch.object(snapshot.Staging, "finish", finish):
+        yield
+
+
+@contextmanager
+def _change_row_by_row() -> Iterator[None]:
+    real = Changes.apply
+
+    def apply(self: Changes, base: DirectoryRef, delta: Delta) -> None:
+        for key, text in delta.rows.items():
+            real(self, base, replace(delta, rows={key: text}))
+        real(self, base, delta)
+
+    with mock.patch.object(Changes, "apply", apply):
+        yield
+
+
+@contextmanager
+def _unflushed_change() -> Iterator[None]:
+    real = Changes.apply
+
+    def apply(self: Changes, base: DirectoryRef, delta: Delta) -> None:
+        self._connection.execute("PRAGMA synchronous=NORMAL")
+        real(self, base, delta)
+
+    with mock.patch.object(Changes, "apply", apply):
         yield
 
 
@@ -149,6 +175,15 @@ BUGS: Final[dict[str, Bug]] = {
         "the door knows nobody after a power cut",
         "directory",
         _unflushed_snapshot,
+    ),
+    "change-row-by-row": Bug(
+        "a change of the directory is several transactions",
+        "the door decides from a mix",
+        "changes",
+        _change_row_by_row,
+    ),
+    "change-unflushed": Bug(
+        "a change is reported before it is durable", "a revoked card opens again", "changes", _unflushed_change
     ),
     "identity-in-place": Bug(
         "the identity is overwritten in place", "the device has to join again", "identity", _written_in_place

@@ -27,7 +27,7 @@ from tests.crashstates.fusedisk import ENTRY, KIND_FLUSH
 from tests.crashstates.recording import working_folder
 from tests.crashstates.workloads import WORKLOADS
 
-SHARES: Final = {"journal": 0.7, "directory": 0.2, "identity": 0.1}
+SHARES: Final = {"journal": 0.6, "directory": 0.1, "changes": 0.2, "identity": 0.1}
 STYLES: Final = ("none", "all", "writes", "sectors")
 _SECTOR: Final = 512
 _IMAGE_BYTES: Final = 20 << 20

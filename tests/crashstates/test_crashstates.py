@@ -37,7 +37,14 @@ def _skip_or_fail(reason: str | None) -> None:
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize(
     ("name", "per_point", "at_least"),
-    [("journal", 1, 900), ("plain", 3, 1300), ("failing", 2, 1700), ("directory", 12, 1100), ("identity", 40, 60)],
+    [
+        ("journal", 1, 900),
+        ("plain", 3, 1300),
+        ("failing", 2, 1700),
+        ("directory", 8, 700),
+        ("changes", 3, 400),
+        ("identity", 40, 60),
+    ],
 )
 def test_no_power_cut_breaks_a_promise(tmp_path: Path, name: str, per_point: int, at_least: int) -> None:
     _needs_tracing()

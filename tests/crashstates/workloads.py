@@ -22,11 +22,11 @@ from agent.identity import Identity, save_identity
 from agent.store.directory import Directory
 from agent.store.journal import Draft, Journal, JournalLimits
 from tests.crashstates import planted
+from tests.fakes.issuing import begin_of, chunk_of, delta_of, issued
 from tests.fakes.link_parts import identity_for
 from tests.store.samples import AT, DEVICE, Chain
-from wire.directory import directory_digest
 from wire.events import AlarmBody, CommandBegunBody
-from wire.messages import DirBegin, DirChunk, DirectoryRow, DirEnd
+from wire.messages import DirectoryRow, DirEnd
 from wire.vocabulary import CommandName, CredentialKind, EventKind
 
 BUSY: Final = JournalLimits(
@@ -178,22 +178,56 @@ def rows_of(version: int) -> list[DirectoryRow]:
     return [DirectoryRow(key=key, kind=CredentialKind.HF_UID, member=f"m{version}.{i}") for i, key in enumerate(keys)]
 
 
+async def _snapshot(directory: Directory, rows: list[DirectoryRow], version: int) -> None:
+    chunks = [rows[at : at + 25] for at in range(0, len(rows), 25)]
+    begin = begin_of(rows, epoch="e", ver=version, chunks=len(chunks))
+    await directory.stage_begin(begin, issued(begin))
+    for i, chunk in enumerate(chunks):
+        await directory.stage_chunk(chunk_of(chunk, i=i))
+    await directory.stage_end(DirEnd(snap=begin.snap))
+
+
 async def _directory(folder: Path, say: Sayer, phase: int) -> None:
     directory = Directory.open(folder)
     for version in range(10 * phase + 1, 10 * phase + 5):
         rows = rows_of(version)
-        chunks = [rows[at : at + 25] for at in range(0, len(rows), 25)]
-        digest, snap = directory_digest(rows), f"s{version}"
-        begin = DirBegin(snap=snap, epoch="e", ver=version, rows=len(rows), chunks=len(chunks), digest=digest)
         say("directory-begun", str(version))
-        await directory.stage_begin(begin)
-        for i, chunk in enumerate(chunks):
-            await directory.stage_chunk(DirChunk(snap=snap, i=i, rows=chunk))
-        await directory.stage_end(DirEnd(snap=snap))
+        await _snapshot(directory, rows, version)
         say("directory", str(version))
         say("kept-begun", str(version))
         await directory.put("version", str(version))
         say("kept", str(version))
+    if phase == 0:
+        _die()
+    await directory.close()
+
+
+def changed_rows_of(version: int) -> list[DirectoryRow]:
+    """Return the rows of a version that a change leads to: most of them as they were in the version before."""
+    chance = random.Random(500)
+    keys = [chance.randbytes(16).hex() for _ in range(40)]
+    since = {n: max((v for v in range(version + 1) if v * 7 % 40 <= n < v * 7 % 40 + 9), default=0) for n in range(40)}
+    return [
+        DirectoryRow(key=keys[n], kind=CredentialKind.HF_UID, member=f"m{since[n]}")
+        for n in range(40)
+        if (n + version) % 5
+    ]
+
+
+async def _changes(folder: Path, say: Sayer, phase: int) -> None:
+    """Changes, a snapshot over them now and then, and changes of that."""
+    directory = Directory.open(folder)
+    held = 0 if directory.ref is None else directory.ref.ver
+    for version in range(10 * phase + 1, 10 * phase + 9):
+        rows = changed_rows_of(version)
+        say("directory-begun", str(version))
+        if directory.ref is None or version % 4 == 0:
+            await _snapshot(directory, rows, version)
+        else:
+            delta = delta_of(changed_rows_of(held), rows, first=held, to=version, epoch="e")
+            await directory.apply(delta, issued(delta))
+        say("directory", str(version))
+        held = version
     if phase == 0:
         _die()
     await directory.close()
@@ -222,6 +256,7 @@ WORKLOADS: Final[dict[str, tuple[Phase, int]]] = {
     "plain": (_plain, 2),
     "failing": (_failing, 3),
     "directory": (_directory, 2),
+    "changes": (_changes, 2),
     "identity": (_identity, 2),
 }
 """Each workload and its number of phases."""

@@ -4,13 +4,14 @@ from dataclasses import dataclass, field
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from agent.errors import StoreError
+from agent.errors import DirectoryRefusedError, StoreError
 from agent.identity import Identity
 from provisioning.keys import private_pem
+from tests.fakes.issuing import PUBLIC
 from tests.fakes.memory_outbox import DEVICE
-from wire.directory import directory_digest
-from wire.messages import Command, CommandResult, DirBegin, DirChunk, DirectoryRef, DirectoryRow, DirEnd
-from wire.vocabulary import ClockQuality, CommandState
+from wire.directory import Issue, directory_digest, read_row
+from wire.messages import Command, CommandResult, DirBegin, DirChunk, DirDelta, DirectoryRef, DirectoryRow, DirEnd
+from wire.vocabulary import ClockQuality, CommandState, DirectoryRefusal
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +43,13 @@ class MemoryDirectoryStore:
     """Stages snapshots in memory, with the real digest."""
 
     ref: DirectoryRef | None = None
+    issue: Issue | None = None
     rows: list[DirectoryRow] = field(default_factory=list)
     kept: dict[str, str] = field(default_factory=dict)
     faults: list[StoreError] = field(default_factory=list)
     _begin: DirBegin | None = None
     _staged: list[DirectoryRow] = field(default_factory=list)
+    _issue: Issue | None = None
 
     def get(self, name: str) -> str | None:
         return self.kept.get(name)
@@ -56,18 +59,29 @@ class MemoryDirectoryStore:
             raise self.faults.pop(0)
         self.kept[name] = value
 
-    async def stage_begin(self, begin: DirBegin) -> None:
-        self._begin, self._staged = begin, []
+    async def stage_begin(self, begin: DirBegin, issue: Issue) -> None:
+        self._begin, self._staged, self._issue = begin, [], issue
 
     async def stage_chunk(self, chunk: DirChunk) -> None:
-        self._staged += chunk.rows
+        self._staged += map(read_row, map(bytes, chunk.rows))
 
     async def stage_end(self, end: DirEnd) -> DirectoryRef:
         begin = self._begin
         if begin is None or begin.snap != end.snap or directory_digest(self._staged) != begin.digest:
-            raise StoreError("the digest of the snapshot is wrong")
-        self.rows, self.ref = self._staged, DirectoryRef(begin.epoch, begin.ver, begin.digest)
-        return self.ref
+            raise DirectoryRefusedError(DirectoryRefusal.DIGEST, "the digest of the snapshot is wrong")
+        return self._took(self._staged, self._issue)
+
+    async def apply(self, message: DirDelta, issue: Issue) -> DirectoryRef:
+        rows = {row.key: row for row in self.rows if row.key not in message.gone}
+        rows |= {row.key: row for row in map(read_row, map(bytes, message.put))}
+        if directory_digest(rows.values()) != issue.digest:
+            raise DirectoryRefusedError(DirectoryRefusal.DIGEST, "the digest after the change is wrong")
+        return self._took(list(rows.values()), issue)
+
+    def _took(self, rows: list[DirectoryRow], issue: Issue | None) -> DirectoryRef:
+        assert issue is not None
+        self.rows, self.issue, self.ref = rows, issue, issue.ref
+        return issue.ref
 
 
 @dataclass(slots=True)
@@ -100,5 +114,5 @@ def identity_for(central: str, key: Ed25519PrivateKey | None = None, **fields: s
         name="North door",
         site="Gym",
         time_zone="Europe/Berlin",
-        **fields,
+        **({"directory_key": PUBLIC.hex()} | fields),
     )

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from tests.fakes.issuing import begin_of, chunk_of
 from wire.chain import digest, genesis, link, unsplice
 from wire.directory import directory_digest
 from wire.limits import Limits, Reconnect
@@ -13,8 +14,6 @@ from wire.messages import (
     CommandAck,
     CommandDone,
     CommandResult,
-    DirBegin,
-    DirChunk,
     DirectoryRef,
     DirectoryRow,
     DirEnd,
@@ -192,7 +191,5 @@ class ModelCentral:
 
     def _snapshot(self) -> list[Message]:
         ref = self.directory
-        begin = DirBegin(
-            snap=f"s{self.session}", epoch=ref.epoch, ver=ref.ver, rows=len(self.rows), chunks=1, digest=ref.digest
-        )
-        return [begin, DirChunk(snap=begin.snap, i=0, rows=list(self.rows)), DirEnd(snap=begin.snap)]
+        begin = begin_of(self.rows, snap=f"s{self.session}", epoch=ref.epoch, ver=ref.ver, digest=ref.digest)
+        return [begin, chunk_of(self.rows, snap=begin.snap), DirEnd(snap=begin.snap)]

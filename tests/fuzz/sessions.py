@@ -8,6 +8,7 @@ from agent.sync.session import Phase
 from central.sync import exchange as central_ex
 from tests.central_link.talk import HEAD, REF, RUN, at, batch, hello
 from tests.central_link.talk import Talk as CentralTalk
+from tests.fakes.issuing import begin_of, delta_of
 from tests.fakes.model_central import NO_DIRECTORY, SERVER_MS
 from tests.fuzz.target import Target, holds
 from tests.sync.talk import Talk, unlock
@@ -18,7 +19,6 @@ from wire.messages import (
     Ack,
     Bye,
     CommandDone,
-    DirBegin,
     DirChunk,
     DirEnd,
     Error,
@@ -178,8 +178,8 @@ def _agent_seeds() -> Iterator[bytes]:
     yield _script(welcome, first, Ack(run=run.run, upto=5, head=run.heads[5].hex(), window=30), b"!15", b"!30")
     yield _script(welcome, Ack(run=run.run, upto=999, head="00" * 32, window=1), Nack(run=old.run, expect=3))
     yield _script(welcome, unlock(), CommandDone(id="c1"), unlock(), unlock("c2", ttl_ms=1))
-    begin = DirBegin(snap="s", epoch="e", ver=3, rows=0, chunks=1, digest=NO_DIRECTORY.digest)
-    yield _script(welcome, begin, DirChunk(snap="s", i=0, rows=[]), DirEnd(snap="s"), b"!99")
+    begin = begin_of(snap="s", ver=3)
+    yield _script(welcome, begin, DirChunk(snap="s", i=0), DirEnd(snap="s"), b"!99", delta_of((), (), first=3, to=4))
     beat = HeartbeatAck(echo_mono_ms=1_000_000, server_ms=SERVER_MS, dir_ver=9)
     yield _script(welcome, beat, Error(code=ErrorCode.CHAIN_BROKEN, ref=run.run), Bye(code=4503, retry_after_ms=1))
 

@@ -39,6 +39,7 @@ MODULES: Final[tuple[str, ...]] = (
     "tests.planted.wiring",
     "tests.planted.readers",
     "tests.planted.linking",
+    "tests.planted.directory",
     "tests.planted.journaling",
     "tests.planted.ledger",
     "tests.planted.storage",

@@ -12,7 +12,8 @@ from unittest import mock
 
 from agent import identity
 from agent.acting import Acting
-from agent.store import directory
+from agent.store import snapshot
+from agent.store.changes import Changes
 from agent.store.journal import Journal
 from agent.store.writer import Writer
 from agent.sync.conversation import Conversation
@@ -101,9 +102,11 @@ PLACES: Final[dict[str, _Place]] = {
     "acknowledgement received": (Journal, "acknowledge", _before),
     "acknowledgement taken, not yet written": (Journal, "_move", _after),
     "acknowledgement being written": (Writer, "_quietly", lambda real: _before(real, _has_changes)),
-    "snapshot chunk arrived": (directory._Staging, "add", _before),
+    "snapshot chunk arrived": (snapshot.Staging, "add", _before),
     "snapshot before the swap": (Path, "rename", lambda real: _before(real, _is_swap)),
     "snapshot after the swap": (Path, "rename", lambda real: _after(real, _is_swap)),
+    "change before its commit": (Changes, "apply", _before),
+    "change committed, not yet seen": (Changes, "apply", _after),
     "small value before its swap": (Path, "replace", lambda real: _before(real, _is_kept)),
     "identity half written": (identity, "_write_all", _half),
     "identity before its swap": (Path, "replace", lambda real: _before(real, _is_identity)),

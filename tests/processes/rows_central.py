@@ -7,16 +7,20 @@ from contextlib import closing
 from pathlib import Path
 from typing import Final
 
+import msgspec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from websockets.asyncio.server import ServerConnection
 
+from agent.identity import load_identity, save_identity
 from demo.processes import manage, output_of
+from tests.fakes.issuing import KEY, PUBLIC, begin_of
 from tests.fakes.scripted_central import scripted_central
 from tests.processes.door_process import edges
 from tests.processes.doors import central_alone, new_door, point_at
 from tests.processes.evidence import Record, open_commands
 from tests.processes.lab import RED, Lab, Place, Table, need
 from tests.processes.proxy import FINE, Weather
-from wire.messages import DirBegin, DirChunk, DirEnd
+from wire.messages import DirChunk, DirEnd
 
 TABLE: Final = Table()
 
@@ -150,21 +154,27 @@ async def _revoke(place: Place, *undo: str) -> None:
         await asyncio.sleep(1.5)
 
 
-@TABLE.row("F63", "the directory in use stays", "snapshots cut off, with a wrong digest, with too few rows")
+STRANGER: Final = Ed25519PrivateKey.from_private_bytes(b"\x09" * 32)
+
+
+@TABLE.row(
+    "F63", "the directory in use stays", "snapshots cut off, with a wrong digest, with too few rows, of another signer"
+)
 async def partial_directory(lab: Lab) -> str | None:
     sent: list[int] = []
     async with scripted_central() as central:
 
         async def talk(connection: ServerConnection) -> None:
-            await central.greet(connection)
-            kind = len(sent) % 3
+            hello = await central.greet(connection)
+            kind = len(sent) % 4
             sent.append(kind)
-            begin = DirBegin(
-                snap=f"s{len(sent)}", epoch="other", ver=900 + len(sent), rows=kind, chunks=1, digest="ab" * 32
-            )
-            await central.say(begin)
+            begin = begin_of(
+                snap=f"s{len(sent)}", epoch="other", ver=900 + len(sent), device=hello.device,
+                digest="ab" * 32 if kind == 1 else None, key=STRANGER if kind == 3 else KEY,
+            )  # fmt: skip
+            await central.say(msgspec.structs.replace(begin, rows=kind % 3))
             if kind:
-                await central.say(DirChunk(snap=begin.snap, i=0, rows=[]))
+                await central.say(DirChunk(snap=begin.snap, i=0))
                 await central.say(DirEnd(snap=begin.snap))
             await asyncio.sleep(0.5)
             await connection.close(1012)
@@ -172,10 +182,12 @@ async def partial_directory(lab: Lab) -> str | None:
         central.talk = talk
         async with lab.place() as place:
             await place.door.kill_agent()
+            own = load_identity(place.door.state)
+            save_identity(place.door.state, msgspec.structs.replace(own, directory_key=PUBLIC.hex()))
             point_at(place.door, central.url)
             await place.restarted()
             async with asyncio.timeout(40):
-                while len(sent) < 4:
+                while len(sent) < 5:
                     await asyncio.sleep(0.1)
             await place.opens()
             await place.door.kill_agent()
@@ -184,7 +196,7 @@ async def partial_directory(lab: Lab) -> str | None:
             await place.opens()
             await place.door.kill_agent()
             await place.door.clean_up()
-            point_at(place.door, place.proxy.url)
+            save_identity(place.door.state, own)
             await place.restarted()
             await place.linked()
             await place.equal()

@@ -138,15 +138,19 @@ async def during_ack(lab: Lab) -> str | None:
 
 
 @TABLE.row(
-    "F08", "the old directory or the new, never a mix, never none", "SIGKILL at a chunk, before and after the swap"
+    "F08",
+    "the old directory or the new, never a mix, never none",
+    "SIGKILL at a chunk, before and after the swap, before and after the commit of a change",
 )
 async def during_directory(lab: Lab) -> str | None:
     members = 30
     async with lab.place() as place:
-        for where in ("snapshot chunk arrived", "snapshot before the swap", "snapshot after the swap"):
+        for where in _DIRECTORY_PLACES:
             await place.door.kill_agent()
             members += 1
             await output_of(manage("demo_seed", "--json", "--members", str(members)), env=place.door.central_env)
+            if where.startswith("snapshot"):
+                await output_of(manage("shell", "-c", _FORGET_TOTALS), env=place.door.central_env)
             place.door.env = {_PLACE: where}
             await place.door.launch()
             await place.dies(within_s=30)
@@ -161,6 +165,17 @@ async def during_directory(lab: Lab) -> str | None:
     return None
 
 
+_DIRECTORY_PLACES: Final = (
+    "change before its commit",
+    "change committed, not yet seen",
+    "snapshot chunk arrived",
+    "snapshot before the swap",
+    "snapshot after the swap",
+)
+_FORGET_TOTALS: Final = "from central.editions.models import Total; Total.objects.all().delete()"
+"""Without them central cannot tell what changed for a device, and sends it the whole."""
+
+
 def _directory_of(place: Place) -> int:
     """Open the directory as the agent would and return how many credentials it holds."""
     directory = Directory.open(place.door.state)
@@ -169,7 +184,9 @@ def _directory_of(place: Place) -> int:
         need(directory.ref is not None, "no directory at all")
         return directory.count()
     finally:
-        directory._connection.close()
+        directory._edition.base.close()
+        if directory._changes is not None:
+            directory._changes.close()
 
 
 @TABLE.row(

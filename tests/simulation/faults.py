@@ -116,7 +116,7 @@ def _storage_reverts(world: "World", door: Device, step: Step) -> None:
                 world.truth.contested.add((door.device, body.of_run, body.of_n))
     _contest(world, door, image.promises.values())
     door.card.image = image.copy()
-    door.members.ref, door.members.rows = members.ref, dict(members.rows)
+    door.members.issue, door.members.rows = members.issue, dict(members.rows)
     world.truth.excused_commands |= set(world.truth.commands)
 
 

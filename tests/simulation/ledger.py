@@ -22,13 +22,15 @@ from central.checkins.visits import ClosingRule, EventKey, Grant, Movement, Pass
 from central.devices.claims import Refused, is_timely
 from central.devices.fencing import FencedError
 from central.devices.tokens import Admitted, Refusal
-from central.sync.exchange import Due
+from central.sync.exchange import Due, Offer, Whole
 from central.sync.records import Opening, Session
+from tests.fakes.issuing import delta_of, sign
 from tests.simulation.tables import OPEN, Held, Order, Tables
 from tests.simulation.truth import Truth
 from wire import chain, messages
+from wire.directory import Issue, row_text
 from wire.events import Event
-from wire.messages import DirectoryRef, DirectoryRow, Heartbeat, Hello, Rejection, RunAck, RunState, Tomb
+from wire.messages import DirectoryRef, Heartbeat, Hello, Rejection, RunAck, RunState, Tomb
 from wire.token import TokenClaims
 from wire.vocabulary import CloseCode, CommandMode, CommandState, RejectCode
 from wire.window import Gap, ReceiveWindow
@@ -36,7 +38,8 @@ from wire.window import Gap, ReceiveWindow
 SITE: Final = UUID("0192f0c1-0000-7000-8000-00000000000f")
 NONCE_LIFE_MS: Final = 60_000
 RESULT_WITHIN_MS: Final = 60_000
-CHUNK_ROWS: Final = 5
+FAR: Final = 4
+"""Versions that one change does not bridge."""
 RULE: Final = ClosingRule(ZoneInfo("Europe/Madrid"))
 
 
@@ -241,17 +244,23 @@ class Ledger:
         """Record which directory the device decides from."""
         self._enter(session)
 
-    def load_directory(
-        self, device_id: UUID, unless: DirectoryRef | None
-    ) -> tuple[DirectoryRef, list[DirectoryRow] | None, tuple[int, ...]]:
-        """Return the newest directory and where its chunks end."""
-        device = str(device_id)
-        ref = self._truth.site.refs[device]
-        if ref == unless:
-            return ref, None, ()
-        rows = self._truth.site.newest(device)
-        cuts = tuple(range(CHUNK_ROWS, len(rows), CHUNK_ROWS))
-        return ref, rows, (*cuts, len(rows)) if rows else ()
+    def load_directory(self, device_id: UUID, held: DirectoryRef | None, takes_deltas: bool, wall_ms: int) -> Offer:
+        """Return what brings a device on: half of the way where several versions lie before it."""
+        device, site = str(device_id), self._truth.site
+        newest = site.refs[device]
+        old = None if held is None else site.versions.get((device, held.epoch, held.ver))
+        if held is None or old is None or held.epoch != newest.epoch or not takes_deltas:
+            return Offer(self._whole(device, newest, wall_ms))
+        to = newest.ver if newest.ver - held.ver < FAR else (held.ver + newest.ver) // 2
+        new = site.versions[device, held.epoch, to]
+        delta = delta_of(
+            old.values(), new.values(), first=held.ver, to=to, epoch=held.epoch, issued_ms=wall_ms, device=device
+        )
+        return Offer(delta, is_last=to == newest.ver)
+
+    def _whole(self, device: str, newest: DirectoryRef, wall_ms: int) -> Whole:
+        issue = Issue(device=device, epoch=newest.epoch, ver=newest.ver, digest=newest.digest, issued_ms=wall_ms)
+        return Whole(issue, sign(issue), list(map(row_text, self._truth.site.newest(device))))
 
     # Commands
 

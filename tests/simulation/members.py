@@ -4,10 +4,11 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import Final
 
-from agent.errors import StoreError
+from agent.errors import DirectoryRefusedError, StoreError
 from tests.simulation.truth import Truth
-from wire.directory import directory_digest
-from wire.messages import DirBegin, DirChunk, DirectoryRef, DirectoryRow, DirEnd
+from wire.directory import Issue, directory_digest, read_row
+from wire.messages import DirBegin, DirChunk, DirDelta, DirectoryRef, DirectoryRow, DirEnd
+from wire.vocabulary import DirectoryRefusal
 
 STAGE_S: Final = 0.003
 
@@ -16,13 +17,18 @@ STAGE_S: Final = 0.003
 class MemberFile:
     """What is on the disk: one version, and small values beside it."""
 
-    ref: DirectoryRef | None = None
+    issue: Issue | None = None
     rows: dict[str, DirectoryRow] = field(default_factory=dict)
     kept: dict[str, str] = field(default_factory=dict)
 
+    @property
+    def ref(self) -> DirectoryRef | None:
+        """Which version it is."""
+        return None if self.issue is None else self.issue.ref
+
     def copy(self) -> "MemberFile":
         """Return the same, apart from this."""
-        return MemberFile(self.ref, dict(self.rows), dict(self.kept))
+        return MemberFile(self.issue, dict(self.rows), dict(self.kept))
 
 
 class MemberDirectory:
@@ -33,6 +39,7 @@ class MemberDirectory:
         self._device = device
         self._truth = truth
         self._begin: DirBegin | None = None
+        self._issue: Issue | None = None
         self._rows: list[DirectoryRow] = []
         self._next = 0
         self.is_dead = False
@@ -41,6 +48,11 @@ class MemberDirectory:
     def ref(self) -> DirectoryRef | None:
         """Which directory this is."""
         return self._file.ref
+
+    @property
+    def issue(self) -> Issue | None:
+        """What central signed of it."""
+        return self._file.issue
 
     def find(self, key: str) -> DirectoryRow | None:
         """Return what is known of a credential."""
@@ -56,9 +68,9 @@ class MemberDirectory:
         if not self.is_dead:
             self._file.kept[name] = value
 
-    async def stage_begin(self, begin: DirBegin) -> None:
+    async def stage_begin(self, begin: DirBegin, issue: Issue) -> None:
         """Begin a snapshot."""
-        self._begin, self._rows, self._next = begin, [], 0
+        self._begin, self._issue, self._rows, self._next = begin, issue, [], 0
 
     async def stage_chunk(self, chunk: DirChunk) -> None:
         """Take part of it."""
@@ -67,25 +79,40 @@ class MemberDirectory:
             self._begin = None
             raise StoreError(f"chunk {chunk.i} was not expected")
         self._next += 1
-        self._rows += chunk.rows
+        self._rows += map(read_row, map(bytes, chunk.rows))
 
     async def stage_end(self, end: DirEnd) -> DirectoryRef:
         """Check it and decide from it."""
         await asyncio.sleep(STAGE_S)
         begin, self._begin = self._begin, None
         if begin is None or end.snap != begin.snap or directory_digest(self._rows) != begin.digest:
-            raise StoreError("the snapshot is not what was announced")
+            raise DirectoryRefusedError(DirectoryRefusal.DIGEST, "the snapshot is not what was announced")
+        assert self._issue is not None
+        return self._take(self._issue, {row.key: row for row in self._rows})
+
+    async def apply(self, message: DirDelta, issue: Issue) -> DirectoryRef:
+        """Take a change: it is durable in one moment, and seen a little later."""
+        ref = self.ref
+        if ref is None or (message.epoch, message.first) != (ref.epoch, ref.ver):
+            raise DirectoryRefusedError(DirectoryRefusal.GAP, f"a change of version {message.first}")
+        rows = {key: row for key, row in self._file.rows.items() if key not in message.gone}
+        rows |= {row.key: row for row in map(read_row, map(bytes, message.put))}
+        if directory_digest(rows.values()) != issue.digest:
+            raise DirectoryRefusedError(DirectoryRefusal.DIGEST, "the change does not give what was signed")
+        await asyncio.sleep(STAGE_S)
+        return self._take(issue, rows)
+
+    def _take(self, issue: Issue, rows: dict[str, DirectoryRow]) -> DirectoryRef:
         if self.is_dead:
             raise StoreError("the process is gone")
-        ref = DirectoryRef(begin.epoch, begin.ver, begin.digest)
-        self._check(ref)
-        self._file.ref, self._file.rows = ref, {row.key: row for row in self._rows}
-        return ref
+        self._check(issue.ref, rows)
+        self._file.issue, self._file.rows = issue, rows
+        return issue.ref
 
-    def _check(self, ref: DirectoryRef) -> None:
-        truth, old = self._truth, self._file.ref
+    def _check(self, ref: DirectoryRef, rows: dict[str, DirectoryRow]) -> None:
+        truth, old = self._truth, self.ref
         truth.note("directory", self._device[-4:], ref.epoch, ref.ver)
         true = truth.site.versions.get((self._device, ref.epoch, ref.ver))
-        truth.require(true == {row.key: row for row in self._rows}, f"directory {ref} is none of central's versions")
+        truth.require(true == rows, f"directory {ref} is none of central's versions")
         went_back = old is not None and old.epoch == ref.epoch and ref.ver < old.ver
         truth.require(not went_back, f"the directory went back from {old} to {ref}")

@@ -14,6 +14,7 @@ from agent.sync.connect import Endpoint
 from central.sync.exchange import Terms
 from central.sync.switchboard import What
 from hardware.base import FaultReason, Medium, ReaderFault, Scan
+from tests.fakes.issuing import PUBLIC
 from tests.simulation import faults, verdict
 from tests.simulation.card import Card
 from tests.simulation.device import Device
@@ -35,6 +36,7 @@ CONVERGE_S: Final = 480.0
 LOOK_EVERY_S: Final = 5.0
 UNLOCK_TTL_MS: Final = 10_000
 _decoder: Final = for_agent()  # making one takes milliseconds
+_CHUNK_ROWS: Final = 5
 _BEATS_S: Final = (15.0, 28.0, 28.0)
 _LIMITS: Final = (Limits(), Limits(), Limits(batch_events=4, window=8), Limits(batch_events=3, window=3))
 
@@ -63,7 +65,10 @@ class World:
         self.version = 0
         ids = [f"0192f0c1-0000-7000-8000-00000000000{i + 1}" for i in range(DOORS)]
         self.central = Central(self.loop, self._drawn("central"), self.truth, set(ids))
-        self.central.terms = Terms(limits=self.random.choice(_LIMITS), hb_s=self.random.choice(_BEATS_S))
+        self.central.terms = Terms(
+            limits=self.random.choice(_LIMITS), hb_s=self.random.choice(_BEATS_S), directory_key=PUBLIC.hex(),
+            chunk_rows=_CHUNK_ROWS,
+        )  # fmt: skip
         self.members = [_Member(i) for i in range(MEMBERS)]
         self.doors = [self._door(name, id_) for name, id_ in zip("ABC", ids, strict=True)]
         self.clones: list[Device] = []
@@ -78,6 +83,7 @@ class World:
         identity = Identity(
             device=id_, central="http://127.0.0.1:1", audience="central", kid="k", private_key="", name=name,
             credential_key=f"{random.getrandbits(256):064x}", site="site", time_zone="UTC",
+            directory_key="" if name == "A" else PUBLIC.hex(),  # A joined before there was a key
         )  # fmt: skip
         card = Card(id_, random, self.truth, keep_events=random.choice((10_000, 10_000, 40)))
         device = Device(

@@ -11,8 +11,9 @@ import pytest_asyncio
 
 from agent.errors import StoreError
 from agent.store.directory import Directory
+from tests.fakes.issuing import begin_of, chunk_of, issued
 from wire.directory import directory_digest
-from wire.messages import DirBegin, DirChunk, DirectoryRef, DirectoryRow, DirEnd
+from wire.messages import DirChunk, DirectoryRef, DirectoryRow, DirEnd
 from wire.vocabulary import CredentialKind
 
 pytestmark = pytest.mark.unit
@@ -31,13 +32,16 @@ async def _stage(
     directory: Directory, rows: list[DirectoryRow], ver: int, *, digest: str | None = None
 ) -> DirectoryRef:
     chunks = [rows[at : at + 7] for at in range(0, len(rows), 7)]
-    begin = DirBegin(
-        snap=f"s{ver}", epoch="e1", ver=ver, rows=len(rows), chunks=len(chunks), digest=digest or directory_digest(rows)
-    )
-    await directory.stage_begin(begin)
+    begin = begin_of(rows, snap=f"s{ver}", epoch="e1", ver=ver, chunks=len(chunks), digest=digest)
+    await directory.stage_begin(begin, issued(begin))
     for i, chunk in enumerate(chunks):
-        await directory.stage_chunk(DirChunk(snap=begin.snap, i=i, rows=chunk))
+        await directory.stage_chunk(chunk_of(chunk, snap=begin.snap, i=i))
     return await directory.stage_end(DirEnd(snap=begin.snap))
+
+
+async def _begin(directory: Directory, rows: list[DirectoryRow], *, snap: str = "s", chunks: int = 2) -> None:
+    begin = begin_of(rows, snap=snap, epoch="e1", ver=2, chunks=chunks)
+    await directory.stage_begin(begin, issued(begin))
 
 
 @pytest_asyncio.fixture
@@ -82,9 +86,8 @@ async def test_old_directory_serves_until_the_new_one_is_complete(directory: Dir
     rows = _rows(14, is_active=True)
     await _stage(directory, rows, 1)
     changed = _rows(14, is_active=False)
-    begin = DirBegin(snap="s2", epoch="e1", ver=2, rows=14, chunks=2, digest=directory_digest(changed))
-    await directory.stage_begin(begin)
-    await directory.stage_chunk(DirChunk(snap="s2", i=0, rows=changed[:7]))
+    await _begin(directory, changed)
+    await directory.stage_chunk(chunk_of(changed[:7], snap="s"))
     assert directory.find(rows[0].key) == rows[0]
     assert directory.ref is not None
     assert directory.ref.ver == 1
@@ -101,9 +104,9 @@ async def test_snapshot_with_another_digest_is_refused_and_the_old_one_stays(dir
 
 async def test_snapshot_with_a_missing_chunk_is_refused(directory: Directory) -> None:
     rows = _rows(14)
-    await directory.stage_begin(DirBegin(snap="s", epoch="e", ver=1, rows=14, chunks=2, digest=directory_digest(rows)))
-    await directory.stage_chunk(DirChunk(snap="s", i=0, rows=rows[:7]))
-    with pytest.raises(StoreError, match="14 in 2 were announced"):
+    await _begin(directory, rows)
+    await directory.stage_chunk(chunk_of(rows[:7], snap="s"))
+    with pytest.raises(StoreError, match="14 and 0 in 2 were announced"):
         await directory.stage_end(DirEnd(snap="s"))
     assert directory.ref is None
 
@@ -111,14 +114,14 @@ async def test_snapshot_with_a_missing_chunk_is_refused(directory: Directory) ->
 @pytest.mark.parametrize(
     ("chunk", "complaint"),
     [
-        (DirChunk(snap="s", i=1, rows=[]), "chunk 1 came where 0 was expected"),
-        (DirChunk(snap="other", i=0, rows=[]), "no snapshot 'other' was begun"),
-        (DirChunk(snap="s", i=0, rows=_rows(1) * 2), "repeats a key"),
-        (DirChunk(snap="s", i=0, rows=[DirectoryRow(key="zz", kind=CredentialKind.HF_UID, member="m")]), "hexadecimal"),
+        (chunk_of(snap="s", i=1), "chunk 1 came where 0 was expected"),
+        (chunk_of(snap="other"), "no snapshot 'other' was begun"),
+        (chunk_of(_rows(1) * 2, snap="s"), "repeats a key"),
+        (chunk_of([DirectoryRow(key="zz", kind=CredentialKind.HF_UID, member="m")], snap="s"), "hexadecimal"),
     ],
 )
 async def test_wrong_chunk_is_refused(directory: Directory, chunk: DirChunk, complaint: str) -> None:
-    await directory.stage_begin(DirBegin(snap="s", epoch="e", ver=1, rows=1, chunks=1, digest=""))
+    await _begin(directory, _rows(1), chunks=1)
     with pytest.raises(StoreError, match=complaint):
         await directory.stage_chunk(chunk)
 
@@ -130,16 +133,15 @@ async def test_end_without_a_beginning_is_refused(directory: Directory) -> None:
 
 async def test_snapshot_begun_again_starts_over(directory: Directory) -> None:
     rows = _rows(14)
-    begin = DirBegin(snap="s", epoch="e", ver=1, rows=14, chunks=2, digest=directory_digest(rows))
-    await directory.stage_begin(begin)
-    await directory.stage_chunk(DirChunk(snap="s", i=0, rows=rows[:7]))
+    await _begin(directory, rows)
+    await directory.stage_chunk(chunk_of(rows[:7], snap="s"))
     await _stage(directory, rows, 1)
     assert directory.count() == 14
 
 
 async def test_what_a_cut_left_of_a_snapshot_is_removed(tmp_path: Path) -> None:
     directory = Directory.open(tmp_path)
-    await directory.stage_begin(DirBegin(snap="s", epoch="e", ver=1, rows=14, chunks=2, digest=""))
+    await _begin(directory, _rows(14))
     assert (tmp_path / "directory.new").exists()
     again = Directory.open(tmp_path)
     assert not (tmp_path / "directory.new").exists()

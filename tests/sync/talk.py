@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 from agent.sync import exchange as ex
 from agent.sync.errands import tomb_of, waiting_runs
 from agent.sync.session import State, step
+from tests.fakes.issuing import PUBLIC
 from tests.fakes.memory_outbox import DEVICE, MemoryOutbox
 from tests.fakes.model_central import NO_DIRECTORY, SERVER_MS
 from wire.limits import Limits, Reconnect
@@ -42,7 +43,9 @@ class Talk:
     def run(self) -> str:
         return self.outbox.current.run
 
-    def open(self, directory: DirectoryRef | None = NO_DIRECTORY) -> "Talk":
+    def open(
+        self, directory: DirectoryRef | None = NO_DIRECTORY, *, key: bytes | None = PUBLIC, issued_ms: int = 0
+    ) -> "Talk":
         greeting = ex.Greeting(
             device=DEVICE,
             store=self.outbox.store,
@@ -53,6 +56,8 @@ class Talk:
             clock=ClockReading(self.now_ms, SERVER_MS, ClockQuality.SYNCED),
             backlog=Backlog(0, 0, 0),
             directory=directory,
+            issued_ms=issued_ms,
+            directory_key=key,
         )
         self.feed(ex.Opened(self.now_ms, greeting))
         return self

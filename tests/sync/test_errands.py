@@ -9,12 +9,13 @@ import pytest
 
 from agent.errors import StoreError
 from agent.sync import exchange as ex
-from agent.sync.errands import MAX_WAITING, Errand, Errands, waiting_runs
+from agent.sync.errands import DIRECTORY_KEY, MAX_WAITING, Errand, Errands, waiting_runs
+from tests.fakes.issuing import ISSUED_MS, PUBLIC, begin_of, chunk_of, delta_of, issued
 from tests.fakes.link_parts import MemoryDirectoryStore, RecordingCommands
 from tests.fakes.memory_outbox import Lost, MemoryOutbox
 from wire.limits import Reconnect
-from wire.messages import DirBegin, DirEnd, RunAck
-from wire.vocabulary import TombReason
+from wire.messages import DirectoryRow, DirEnd, RunAck
+from wire.vocabulary import CredentialKind, DirectoryRefusal, TombReason
 
 pytestmark = pytest.mark.unit
 
@@ -177,8 +178,31 @@ async def test_run_that_cannot_go_back_does_not_hold_up_the_others() -> None:
 async def test_snapshot_without_a_beginning_fails() -> None:
     async with desk(0) as at:
         assert isinstance(await at.ask(ex.StageEnd(DirEnd(snap="s"))), ex.DirectoryFailed)
-        begin = DirBegin(snap="s", epoch="e", ver=1, rows=0, chunks=0, digest="wrong")
-        assert await at.ask(ex.StageBegin(begin)) is None
+        begin = begin_of(snap="s", chunks=0, digest="wrong")
+        assert await at.ask(ex.StageBegin(begin, issued(begin))) is None
+
+
+async def test_directory_is_staged_changed_and_refused_with_its_reason() -> None:
+    old, new = [DirectoryRow(key="0" * 32, kind=CredentialKind.HF_UID, member="m")], list[DirectoryRow]()
+    begin = begin_of(old, ver=3)
+    change = delta_of(old, new, first=3, to=4)
+    async with desk(0) as at:
+        assert await at.ask(ex.StageBegin(begin, issued(begin))) is None
+        assert await at.ask(ex.StageChunk(chunk_of(old))) == ex.ChunkStaged(NOW_MS, "s1", 0)
+        staged = ex.DirectoryStaged(NOW_MS, issued(begin).ref, ISSUED_MS)
+        assert await at.ask(ex.StageEnd(DirEnd(snap="s1"))) == staged
+        wrong = delta_of(old, new, first=3, to=4, digest="00")
+        refused = await at.ask(ex.ApplyDelta(wrong, issued(wrong)))
+        assert isinstance(refused, ex.DirectoryFailed)
+        assert refused.code is DirectoryRefusal.DIGEST
+        applied = ex.DirectoryStaged(NOW_MS, issued(change).ref, ISSUED_MS)
+        assert await at.ask(ex.ApplyDelta(change, issued(change))) == applied
+
+
+async def test_key_for_directories_is_kept() -> None:
+    async with desk(0) as at:
+        assert await at.ask(ex.KeepDirectoryKey(PUBLIC)) is None
+        assert at.directory.kept == {DIRECTORY_KEY: PUBLIC.hex()}
 
 
 async def test_wishes_that_cannot_be_kept_do_no_harm() -> None:

@@ -16,6 +16,7 @@ from wire.messages import (
     CommandResult,
     DirectoryRef,
     DirResync,
+    DirState,
     Error,
     HeartbeatAck,
     Hello,
@@ -233,7 +234,7 @@ def test_announced_snapshot_is_not_asked_for_again() -> None:
 def test_newer_directory_in_a_heartbeat_is_asked_for() -> None:
     talk = Talk(0).live()
     effects = talk.receive(HeartbeatAck(echo_mono_ms=START_MS, server_ms=SERVER_MS, dir_ver=NO_DIRECTORY.ver + 1))
-    assert len(said(effects, DirResync)) == 1
+    assert len(said(effects, DirState)) == 1
 
 
 def test_central_that_lost_acknowledged_runs_gets_a_new_greeting() -> None:

@@ -98,6 +98,8 @@ def _value(kind: Any, random: Random) -> Any:
 def _plain(kind: Any, random: Random) -> Any:
     if kind is type(None):
         return None
+    if kind is msgspec.Raw:
+        return msgspec.Raw(msgspec.json.encode({"text": _plain(str, random)}))
     if issubclass(kind, msgspec.Struct):
         return _struct(kind, random)
     if issubclass(kind, Enum):

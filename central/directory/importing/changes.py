@@ -53,7 +53,14 @@ def write(changes: Changes) -> None:
         Membership.objects.filter(member_id=member, site_id=site).delete()
     Credential.objects.bulk_create(changes.new_credentials, batch_size=_AT_ONCE)
     Credential.objects.bulk_update(changes.changed_credentials, ["is_revoked"], batch_size=_AT_ONCE)
-    versions.raise_for_sites(changes.sites)
+    versions.raise_for_sites(changes.sites, _members_of(changes))
+
+
+def _members_of(changes: Changes) -> set[UUID]:
+    """Return the members whose rows may have changed."""
+    members = {member.pk for member in (*changes.new_members, *changes.changed_members)}
+    members |= {membership.member_id for membership in changes.joined} | {member for member, _ in changes.left}
+    return members | {each.member_id for each in (*changes.new_credentials, *changes.changed_credentials)}
 
 
 class _Reckoning:

@@ -1,0 +1,1 @@
+"""What devices are told of a site's directory, version by version: its lines, their changes, digest and signature."""
