@@ -18,10 +18,10 @@ from central.directory.models import Credential, DirectoryVersion, Member, Membe
 from central.editions import offering
 from central.editions.publishing import published
 from central.sync import hints
-from central.sync.exchange import Whole
 from tests.central_ledger.conftest import make_device, make_member, make_visit
+from tests.central_ledger.told import rows_for, whole_for
 from wire.credentials import CredentialError, credential_key
-from wire.directory import directory_digest, read_row
+from wire.directory import directory_digest
 from wire.messages import DirectoryRow
 from wire.vocabulary import CredentialKind
 
@@ -43,16 +43,6 @@ def ver(site: Site) -> int:
     return versions.of_site(site.pk).ver
 
 
-def whole(device: Device) -> Whole:
-    offered = offering.offer(device.pk, None, 0, takes_deltas=True).what
-    assert isinstance(offered, Whole)
-    return offered
-
-
-def rows_for(device: Device) -> list[DirectoryRow]:
-    return [read_row(text) for text in whole(device).rows]
-
-
 def test_rows_are_keyed_for_the_device_and_in_order_of_key(site: Site, device: Device) -> None:
     members = [make_member(site, f"Member {i}") for i in range(5)]
     uids = [secrets.token_bytes(7) for _ in members]
@@ -69,10 +59,10 @@ def test_rows_are_keyed_for_the_device_and_in_order_of_key(site: Site, device: D
 def test_reference_covers_the_rows(site: Site, device: Device, member: Member) -> None:
     enrol(member, HF, UID)
     assert offering.newest(device.pk).digest == ""
-    ref = whole(device).issue.ref
+    ref = whole_for(device).issue.ref
     assert ref.digest == directory_digest(rows_for(device))
     assert (ref.epoch, ref.ver) == (versions.of_site(site.pk).epoch, ver(site))
-    assert offering.newest(device.pk) == whole(device).issue.ref == ref
+    assert offering.newest(device.pk) == whole_for(device).issue.ref == ref
 
 
 def test_row_tells_what_the_decision_needs(site: Site, device: Device) -> None:
@@ -102,11 +92,11 @@ def test_members_of_another_site_are_not_told(site: Site, device: Device) -> Non
 
 def test_device_that_moves_to_another_site_is_told_of_its_members(site: Site, device: Device, member: Member) -> None:
     enrol(member, HF, UID)
-    before = whole(device).issue
+    before = whole_for(device).issue
     hill = Site.objects.create(name="Hill gym")
     device.door = Door.objects.create(site=hill, name="Gate")
     device.save()
-    assert whole(device).issue.epoch != before.epoch
+    assert whole_for(device).issue.epoch != before.epoch
     assert rows_for(device) == []
 
 
@@ -170,7 +160,7 @@ def test_rows_read_while_the_directory_changes_are_read_again(
 
     monkeypatch.setattr(offering, "unseal", changing)
     assert len(rows_for(device)) == 2
-    assert whole(device).issue.ver == ver(site)
+    assert whole_for(device).issue.ver == ver(site)
 
 
 def test_directory_that_never_stands_still_says_so(

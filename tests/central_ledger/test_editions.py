@@ -15,8 +15,10 @@ from central.devices.sealing import seal, unseal
 from central.devices.signing import directory_key, sign
 from central.directory.enrolling import enrol
 from central.directory.models import Credential, Member, Membership
+from central.directory.models_rules import DoorRules, Zone
+from central.directory.rows import NOBODY
 from central.directory.versions import raise_for_sites
-from central.editions import lines, offering, publishing
+from central.editions import offering, publishing
 from central.editions.lines import BOOK, LineNow
 from central.editions.models import Change, Line, Published, Total, Touched
 from central.editions.publishing import published
@@ -142,7 +144,7 @@ def test_cost_of_a_change_does_not_grow_with_the_directory(
         members[7].save()
         twin.sync()
     assert len(opened) <= 3
-    assert len(captured) < 40
+    assert len(captured) < 80
 
 
 CHANGES: dict[str, Callable[[Member, Credential], Any]] = {
@@ -207,6 +209,30 @@ def test_book_travels_with_the_rows_under_one_digest(site: Site, twin: Twin, mon
 
 def _item(key: str, text: bytes) -> LineNow:
     return LineNow(f"{BOOK}/{key}", None, BOOK, None, text, "rules")
+
+
+def test_site_with_rules_has_its_book_and_each_device_its_own_door(site: Site, twin: Twin) -> None:
+    populated(site, 1)
+    assert twin.sync().book == {}
+    zone = Zone.objects.create(site=site, name="hall")
+    assert b"hall" in twin.sync().book["zone/hall"]
+    assert (twin.wholes, twin.deltas) == (1, 1)
+    DoorRules.objects.create(door=twin.device.door, zone=zone)
+    assert str(twin.device.door_id).encode() in twin.sync().book["here"]
+    zone.limit = 9
+    zone.save()
+    assert b"9" in twin.sync().book["zone/hall"]
+    assert (twin.wholes, twin.deltas) == (2, 2)
+
+
+def test_minor_whose_guardian_is_deleted_is_told_of(site: Site, twin: Twin) -> None:
+    guardian, minor, *_ = populated(site, 2)
+    minor.is_minor = True
+    minor.save()
+    minor.guardians.add(guardian)
+    twin.sync()
+    guardian.delete()
+    assert [read_row(text).guardians for text in twin.sync().rows.values()] == [[NOBODY]]
 
 
 def test_item_of_one_device_is_told_to_no_other(site: Site, twin: Twin, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -381,4 +407,3 @@ def test_things_are_named_for_staff(site: Site, twin: Twin) -> None:
     assert str(Touched.objects.get()) == f"{member.pk} at {site.pk}"
     published(site.pk)
     assert str(Change.objects.get()).endswith(f"in version {published(site.pk).ver}")
-    assert list(lines.book_lines(site.pk)) == []

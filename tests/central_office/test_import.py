@@ -10,12 +10,13 @@ from django.core.management import CommandError, call_command
 from django.db import IntegrityError
 
 from central.devices.models import Device, Site
-from central.directory import snapshot, versions
+from central.directory import versions
 from central.directory.enrolling import TYPED_FORMS, enrol
 from central.directory.importing import changes
 from central.directory.importing.running import Report, import_members
 from central.directory.models import Credential, Member, Membership
 from tests.central_ledger.conftest import make_member
+from tests.central_ledger.told import rows_for
 from wire.vocabulary import CredentialKind
 
 pytestmark = [pytest.mark.unit, pytest.mark.django_db]
@@ -64,7 +65,7 @@ def test_members_sites_and_credentials_are_there_after_an_import(site: Site, hil
     card = bob.credentials.get()
     assert (card.canonical.hex(), card.is_revoked) == ("04a15bc2d3e4e5", True)
     assert (cid.is_active, cid.sites.count()) == (False, 0)
-    assert len(snapshot.rows(device.pk)) == 3
+    assert len(rows_for(device)) == 3
 
 
 def test_date_alone_is_a_day_in_the_time_zone_of_the_site(site: Site, hill: Site) -> None:
@@ -123,7 +124,7 @@ def test_card_is_revoked_and_given_back_by_a_file(site: Site, hill: Site, device
     for said, is_revoked in (("yes", True), ("", True), ("no", False)):
         run(line.format(said))
         assert Member.objects.get(external_id="17").credentials.get(kind="hf_uid").is_revoked is is_revoked
-    assert sum(row.is_revoked for row in snapshot.rows(device.pk)) == 1
+    assert sum(row.is_revoked for row in rows_for(device)) == 1
 
 
 def test_every_fault_is_named_with_line_column_value_and_remedy(site: Site) -> None:

@@ -8,10 +8,11 @@ from django.contrib.auth.models import Permission, User
 from django.test import Client
 
 from central.devices.models import Device, Site
-from central.directory import snapshot, versions
+from central.directory import versions
 from central.directory.enrolling import HeldError, enrol, replace
 from central.directory.models import Credential
 from tests.central_ledger.conftest import make_member
+from tests.central_ledger.told import rows_for
 from wire.vocabulary import CredentialKind
 
 pytestmark = [pytest.mark.unit, pytest.mark.django_db]
@@ -45,7 +46,7 @@ def post(desk: Client, lost: Credential, value: str = "04A15BC2D3E4E7") -> Any:
 
 def test_replacement_is_one_version_with_one_card_that_opens(site: Site, device: Device, lost: Credential) -> None:
     replace(lost, HF, NEW)
-    assert sorted(row.is_revoked for row in snapshot.rows(device.pk)) == [False, True]
+    assert sorted(row.is_revoked for row in rows_for(device)) == [False, True]
 
 
 def test_card_that_somebody_holds_replaces_nothing(site: Site, lost: Credential) -> None:

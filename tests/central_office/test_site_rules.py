@@ -27,6 +27,7 @@ from central.directory.models import (
     Zone,
 )
 from tests.central_ledger.conftest import make_member
+from tests.central_ledger.told import rows_for
 from wire import book as items
 from wire.messages import DirectoryRow, Pack
 from wire.vocabulary import (
@@ -150,7 +151,7 @@ def test_row_says_what_the_rules_ask_of_a_member(site: Site, hill: Site, device:
     here.zones.add(Zone.objects.get(name="pool"))
     Membership.objects.create(member=member, site=hill)
     enrol(member, CredentialKind.HF_UID, UID)
-    (row,) = rows.of_site(site.pk, device.credential_key)
+    (row,) = rows_for(device)
     expected = DirectoryRow(
         key=row.key, kind=CredentialKind.HF_UID, member=str(member.pk), is_blocked=True, holder=HolderKind.GUEST,
         plan="basic", groups=["juniors"], schedules=["nights", "weekdays"], zones=["pool"],
@@ -158,7 +159,7 @@ def test_row_says_what_the_rules_ask_of_a_member(site: Site, hill: Site, device:
         guardians=[str(guardian.pk)], host=str(host.pk), clearance=2, rights=["first_person", "override"],
     )  # fmt: skip
     assert row == expected
-    (other,) = rows.of_site(hill.pk, device.credential_key)
+    ((_, _, other),) = rows.of_site(hill.pk)
     assert (other.plan, other.groups, other.schedules, other.zones) == ("", [], [], [])
 
 
@@ -169,7 +170,7 @@ def test_minor_whose_guardian_left_is_let_in_by_nobody(site: Site, device: Devic
     minor.guardians.add(guardian)
     enrol(minor, CredentialKind.HF_UID, UID)
     guardian.delete()
-    (row,) = rows.of_site(site.pk, device.credential_key)
+    (row,) = rows_for(device)
     assert row.guardians == [rows.NOBODY]
 
 
