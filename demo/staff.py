@@ -48,6 +48,11 @@ class Staff:
         page = await self._get("/")
         await self._submit(f"/devices/{device}/unlock", page, {"reason": reason})
 
+    async def revoke(self, credential: str) -> None:
+        """Revoke a credential in the administration."""
+        path = f"/admin/directory/credential/{credential}/change/"
+        await self._submit(path, await self._get(path), {"is_revoked": "on"})
+
     async def figures(self) -> dict[str, object]:
         """Return the three statistics."""
         figures: dict[str, object] = json.loads(await self._get("/api/stats"))

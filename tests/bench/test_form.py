@@ -21,6 +21,12 @@ TARGETS = {
         "startup_rss_many_members_mib",
         "startup_rss_many_events_mib",
     ],
+    "directory": [
+        "directory_first_sync_s",
+        "directory_delta_s",
+        "directory_lookup_p99_ms",
+        "directory_rss_mib",
+    ],
     "link": ["link_connected_ms", "link_reconnected_ms", "link_on_page_ms"],
     "fleet": ["fleet_idle_device_kib", "fleet_fan_out_cpu_us", "fleet_messages_per_batch"],
 }
