@@ -18,21 +18,18 @@ _AT_ONCE: Final = 1_000
 def crowd(count: int) -> None:
     """Make so many members with a card each, and let central publish them, as it would have by itself long ago."""
     site = make_site().site
-    with transaction.atomic():
-        members = Member.objects.bulk_create(
-            (Member(full_name=f"Member {number}") for number in range(count)), batch_size=_AT_ONCE
-        )
-        Membership.objects.bulk_create(
-            (Membership(member=member, site=site) for member in members), batch_size=_AT_ONCE
-        )
-        Credential.objects.bulk_create(
-            (
-                fill(Credential(member=member), CredentialKind.HF_UID, uid(number))
-                for number, member in enumerate(members)
-            ),
-            batch_size=_AT_ONCE,
-        )
-        raise_for_sites([site.pk])
+    for first in range(0, count, _AT_ONCE):
+        numbers = range(first, min(first + _AT_ONCE, count))
+        members = [Member(full_name=f"Member {number}") for number in numbers]
+        cards = [
+            fill(Credential(member=member), CredentialKind.HF_UID, uid(number))
+            for number, member in zip(numbers, members, strict=True)
+        ]
+        with transaction.atomic():
+            Member.objects.bulk_create(members)
+            Membership.objects.bulk_create([Membership(member=member, site=site) for member in members])
+            Credential.objects.bulk_create(cards)
+            raise_for_sites([site.pk])
     published(site.pk)
 
 

@@ -1,10 +1,12 @@
 """From what is in the database to a version of the lines: worked out once per site and version, by whoever asks first.
 
-Whoever changes something takes the lock of the site's version before it notes whom it touched (`directory.versions`);
-publishing holds the same lock. So what is published as a version is what was committed when that version was reached.
+Whoever changes something takes the lock of the site's version before it notes whom it touched (`directory.versions`).
+Publishing looks without a lock, then takes the same lock and writes only if the version is still the one at which it
+began to look: so what is published as a version is what was committed when that version was reached.
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
@@ -21,6 +23,8 @@ CHANGES_KEPT: Final = 20_000
 _MANY: Final = 2_000
 """Beyond so many members it is quicker to compare all lines."""
 _BATCH: Final = 2_000
+_READ_TRIES: Final = 3
+"""Looks without the lock; where the site changes each time, the next one is under it."""
 
 
 def published(site_id: UUID) -> Published:
@@ -29,19 +33,57 @@ def published(site_id: UUID) -> Published:
     known = Published.objects.filter(pk=site_id).first()
     if known is not None and (known.epoch, known.ver) == (version.epoch, version.ver):
         return known
+    for _ in range(_READ_TRIES):
+        seen = _seen(site_id)
+        with transaction.atomic():
+            if not _is_unchanged(seen):
+                continue
+            return _write(seen)
     with transaction.atomic():
-        version = DirectoryVersion.objects.select_for_update().get(pk=site_id)
-        return _published(version, Published.objects.filter(pk=site_id).first())
+        DirectoryVersion.objects.select_for_update().get(pk=site_id)
+        return _write(_seen(site_id))
 
 
-def _published(version: DirectoryVersion, known: Published | None) -> Published:
-    site_id = version.site_id
+_Difference = tuple[Line | None, LineNow | None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What has to be written so that the lines are those of a version, found without holding anybody up."""
+
+    version: DirectoryVersion
+    known: Published | None
+    changes: list[_Difference]
+
+
+def _seen(site_id: UUID) -> _Seen:
+    version = DirectoryVersion.objects.get(pk=site_id)
+    known = Published.objects.filter(pk=site_id).first()
     if known is not None and (known.epoch, known.ver) == (version.epoch, version.ver):
-        return known
-    touched = dict(Touched.objects.filter(site_id=site_id).values_list("member", "id"))
+        return _Seen(version, known, [])
+    touched = set(Touched.objects.filter(site_id=site_id).values_list("member", flat=True))
     is_whole = known is None or known.epoch != version.epoch or ANYBODY in touched or len(touched) > _MANY
-    changes = _differences(site_id, None if is_whole else touched.keys())
-    _write(site_id, changes)
+    return _Seen(version, known, _differences(site_id, None if is_whole else touched))
+
+
+def _is_unchanged(seen: _Seen) -> bool:
+    """Take the lock; True where nothing was changed or published since it was looked."""
+    version = DirectoryVersion.objects.select_for_update().get(pk=seen.version.pk)
+    known = Published.objects.filter(pk=version.pk).first()
+    return (version.epoch, version.ver) == (seen.version.epoch, seen.version.ver) and _ref(known) == _ref(seen.known)
+
+
+def _ref(known: Published | None) -> tuple[str, int] | None:
+    return None if known is None else (known.epoch, known.ver)
+
+
+def _write(seen: _Seen) -> Published:
+    version, known, changes = seen.version, seen.known, seen.changes
+    site_id = version.site_id
+    if _ref(known) == (version.epoch, version.ver):
+        assert known is not None
+        return known
+    _write_lines(site_id, changes)
     Touched.objects.filter(site_id=site_id).delete()
     floor = version.ver
     if known is not None and known.epoch == version.epoch:
@@ -53,9 +95,6 @@ def _published(version: DirectoryVersion, known: Published | None) -> Published:
     now = Published(site_id=site_id, epoch=version.epoch, ver=version.ver, floor=floor, feat=feat)
     now.save(force_update=known is not None, force_insert=known is None)
     return now
-
-
-_Difference = tuple[Line | None, LineNow | None]
 
 
 def _differences(site_id: UUID, members: Iterable[UUID] | None) -> list[_Difference]:
@@ -79,7 +118,7 @@ def _is_other(line: Line, new: LineNow) -> bool:
     return bytes(line.text) != new.text or _bytes(line.sealed) != new.sealed or line.member != new.member
 
 
-def _write(site_id: UUID, changes: Sequence[_Difference]) -> None:
+def _write_lines(site_id: UUID, changes: Sequence[_Difference]) -> None:
     gone = [line.pk for line, _ in changes if line is not None]
     for at in range(0, len(gone), _BATCH):
         Line.objects.filter(pk__in=gone[at : at + _BATCH]).delete()

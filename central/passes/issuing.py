@@ -85,7 +85,7 @@ def revoke(made: Pass, *, actor: str, now: datetime) -> None:
     with transaction.atomic():
         tidy(made.site, now)
         if Pass.objects.filter(pk=made.pk, revoked_at=None).update(revoked_at=now, revoked_by=actor):
-            raise_for_sites([made.site_id])
+            raise_for_sites([made.site_id], ())
     made.refresh_from_db()
 
 
@@ -94,7 +94,7 @@ def tidy(site: Site, now: datetime) -> None:
     ended = Pass.objects.filter(site=site, is_over=False, ends_at__lt=now - _KEPT)
     were_listed = _revoked(ended).exists()
     if ended.update(is_over=True) and were_listed:
-        raise_for_sites([site.pk])
+        raise_for_sites([site.pk], ())
 
 
 def items_of(site: Site) -> list[book.BookItem]:

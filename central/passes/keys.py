@@ -46,4 +46,4 @@ def retire(key: PassKey, now: datetime, *, is_revoked: bool = False) -> None:
 
 
 def _tell_all() -> None:
-    raise_for_sites(Site.objects.values_list("pk", flat=True))
+    raise_for_sites(Site.objects.values_list("pk", flat=True), ())
