@@ -55,7 +55,7 @@ def _readers(profile: Profile, found: Found, read_line: ReadLine) -> Iterator[Ro
                 yield _pcsc(key, part, found)
             case profiles.EvdevReader():
                 yield _typing(key, part, found)
-            case profiles.SerialReader():
+            case profiles.SerialReader() | profiles.OsdpReader():
                 yield _serial(key, part, found)
             case profiles.WiegandReader():
                 for wire, number in (("d0", part.d0), ("d1", part.d1)):
@@ -85,13 +85,13 @@ def _typing(key: str, part: profiles.EvdevReader, found: Found) -> Row:
     return Row(key, "evdev", where, Presence.MISSING, f"plug it in, or correct usb_id and usb_port{others}")
 
 
-def _serial(key: str, part: profiles.SerialReader, found: Found) -> Row:
+def _serial(key: str, part: profiles.SerialReader | profiles.OsdpReader, found: Found) -> Row:
     if part.device in found.serial:
-        return Row(key, "serial", part.device, Presence.THERE)
+        return Row(key, _driver(part), part.device, Presence.THERE)
     if not part.device.startswith("/dev/serial/by-id/"):
-        return Row(key, "serial", part.device, Presence.UNKNOWN, "doorstile hardware test reader")
+        return Row(key, _driver(part), part.device, Presence.UNKNOWN, "doorstile hardware test reader")
     others = f"; there is {', '.join(found.serial)}" if found.serial else ""
-    return Row(key, "serial", part.device, Presence.MISSING, f"plug it in, or correct device{others}")
+    return Row(key, _driver(part), part.device, Presence.MISSING, f"plug it in, or correct device{others}")
 
 
 def _outputs(profile: Profile, found: Found, read_line: ReadLine) -> Iterator[Row]:

@@ -7,10 +7,10 @@ import pytest
 from django.contrib.admin.models import LogEntry
 
 from central.devices.models import Device, Site
-from central.directory import snapshot
 from central.directory.models import Credential, Member
 from tests.central_api.conftest import Caller
 from tests.central_ledger.conftest import make_member
+from tests.central_ledger.told import rows_for
 
 pytestmark = [pytest.mark.unit, pytest.mark.django_db]
 
@@ -36,7 +36,7 @@ def test_credential_is_given_and_its_value_never_told(device: Device, member: Me
     assert answer["Location"] == f"/api/v1/credentials/{credential.pk}"
     assert call("GET", f"credentials/{credential.pk}").body == answer.body
     assert credential.canonical.hex().upper() == VALUE
-    assert len(snapshot.rows(device.pk)) == 1
+    assert len(rows_for(device)) == 1
     told = f"{answer.content!r} {list(LogEntry.objects.values())}"
     assert VALUE.lower() not in told.lower().replace(" ", "")
 
@@ -50,7 +50,7 @@ def test_credential_is_revoked_and_given_back(device: Device, member: Member, ca
     path = f"credentials/{give(call, member).body['id']}"
     for is_revoked in (True, False):
         assert call("PATCH", path, {"is_revoked": is_revoked}).body["is_revoked"] is is_revoked
-        assert snapshot.rows(device.pk)[0].is_revoked is is_revoked
+        assert rows_for(device)[0].is_revoked is is_revoked
 
 
 def test_replacement_revokes_the_old_one_at_the_same_moment(device: Device, member: Member, call: Caller) -> None:
@@ -58,7 +58,7 @@ def test_replacement_revokes_the_old_one_at_the_same_moment(device: Device, memb
     answer = call("POST", f"credentials/{lost}/replacement", {"kind": "lf_hid", "value": "118-01603"})
     assert (answer.status_code, answer.body["member"]) == (201, str(member.pk))
     assert call("GET", f"credentials/{lost}").body["is_revoked"] is True
-    assert sorted(row.is_revoked for row in snapshot.rows(device.pk)) == [False, True]
+    assert sorted(row.is_revoked for row in rows_for(device)) == [False, True]
 
 
 def test_credential_is_deleted_and_may_go_to_another(site: Site, member: Member, call: Caller) -> None:

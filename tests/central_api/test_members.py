@@ -10,11 +10,12 @@ from django.contrib.auth.models import User
 
 from central.checkins.visits import EndedBy
 from central.devices.models import Device, Site
-from central.directory import snapshot, versions
+from central.directory import versions
 from central.directory.enrolling import enrol
 from central.directory.models import Group, Member, Plan, Schedule, Zone
 from tests.central_api.conftest import Caller
-from tests.central_ledger.conftest import make_member, make_visit
+from tests.central_ledger.conftest import make_member
+from tests.central_ledger.told import make_visit, rows_for
 from wire.vocabulary import CredentialKind
 
 pytestmark = [pytest.mark.unit, pytest.mark.django_db]
@@ -71,16 +72,16 @@ def test_change_touches_what_it_names(site: Site, device: Device, call: Caller) 
     assert (answer.body["full_name"], answer.body["is_active"]) == ("Ann", False)
     assert len(answer.body["memberships"]) == 1
     assert versions.of_site(site.pk).ver > before
-    assert not snapshot.rows(device.pk)[0].is_active
+    assert not rows_for(device)[0].is_active
     answer = call("PATCH", f"members/{member.pk}", {"external_id": None, "memberships": []})
-    assert (answer.body["external_id"], answer.body["memberships"], snapshot.rows(device.pk)) == (None, [], [])
+    assert (answer.body["external_id"], answer.body["memberships"], rows_for(device)) == (None, [], [])
 
 
 def test_member_is_deleted_with_their_credentials(site: Site, device: Device, call: Caller) -> None:
     member = make_member(site, "Ann")
     enrol(member, CredentialKind.HF_UID, bytes.fromhex("04A15BC2D3E4E6"))
     assert call("DELETE", f"members/{member.pk}").status_code == 204
-    assert snapshot.rows(device.pk) == []
+    assert rows_for(device) == []
     for method in ("GET", "DELETE"):
         assert call(method, f"members/{member.pk}").body["detail"] == f"there is no member {member.pk}"
 

@@ -38,9 +38,8 @@ class Keyboards:
         keys = list(range(1, 120))
         keyboard = UInput({ecodes.EV_KEY: keys}, name=label, vendor=vendor, product=product, phys=phys)
         self._plugged[name] = keyboard
-        path = keyboard.device.path if keyboard.device is not None else ""
         subprocess.run(["udevadm", "settle", "--timeout=20"], check=False)
-        return str(path)
+        return str(keyboard.device.path)
 
     def unplug(self, name: str) -> None:
         """Pull it out."""
