@@ -14,8 +14,8 @@ from central.directory import versions
 from central.directory.enrolling import enrol
 from central.directory.models import Group, Member, Plan, Schedule, Zone
 from tests.central_api.conftest import Caller
-from tests.central_ledger.conftest import make_member
-from tests.central_ledger.told import make_visit, rows_for
+from tests.central_ledger.conftest import make_member, make_visit
+from tests.central_ledger.told import rows_for
 from wire.vocabulary import CredentialKind
 
 pytestmark = [pytest.mark.unit, pytest.mark.django_db]
