@@ -141,13 +141,13 @@ def test_event_of_an_unknown_reader_is_an_error() -> None:
         pytest.param(
             'driver = "pcsc"',
             'driver = "nfc"',
-            "readers[0].driver: no driver 'nfc'; use one of evdev, pcsc, serial, simulated, wiegand",
+            "readers[0].driver: no driver 'nfc'; use one of evdev, osdp, pcsc, serial, simulated, wiegand",
             id="unknown reader driver",
         ),
         pytest.param(
             '[buzzer]\ndriver = "gpio"',
             '[buzzer]\ndriver = "horn"',
-            "buzzer.driver: no driver 'horn'; use one of acr122u, gpio, none, simulated",
+            "buzzer.driver: no driver 'horn'; use one of acr122u, gpio, none, osdp, simulated",
             id="unknown buzzer driver",
         ),
         pytest.param('"mock"', '"auto"', "pin_factory: Invalid enum value 'auto'", id="unknown pin factory"),

@@ -82,7 +82,7 @@ async def test_directory_of_a_newer_agent_is_refused(tmp_path: Path, monkeypatch
         newer = replace(migrations.DIRECTORY, steps=(*migrations.DIRECTORY.steps, ("later", add_table)))
         future.setattr(migrations, "DIRECTORY", newer)
         await Directory.open(tmp_path).close()
-    with pytest.raises(SchemaError, match=r"directory.db has schema version 2"):
+    with pytest.raises(SchemaError, match=r"directory.db has schema version 3, this agent knows version 2"):
         Directory.open(tmp_path)
 
 
