@@ -46,6 +46,7 @@ _LOOKUPS: Final = 20_000
 _DELTAS: Final = 5
 _POLL_S: Final = 0.01
 _WITHIN_S: Final = 120.0
+_CROWD_WITHIN_S: Final = 900.0
 _RSS: Final = re.compile(r"VmRSS:\s+(\d+) kB")
 
 
@@ -118,7 +119,7 @@ async def measure(folder: Path, options: Options) -> dict[str, list[float]]:
     agent_options = ("--profile", "simulated", "--config", str(folder / "door.toml"))
     async with world(folder, Setup(agent_options=agent_options)) as built:
         code = f"from bench.crowd import crowd; crowd({members})"
-        await output_of(manage("shell", "-v0", "-c", code), env=built.central_env)
+        await output_of(manage("shell", "-v0", "-c", code), env=built.central_env, timeout_s=_CROWD_WITHIN_S)
         scene = Scene(built)
         figures: dict[str, list[float]] = {"sync": [], "delta": [], "rss": []}
         for _ in range(options.rounds):
