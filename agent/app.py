@@ -125,6 +125,7 @@ def _assemble(
         journal,
         clock,
         identity.credential_key_bytes,
+        book=lambda: directory.book,
         age_s=staleness.age_s,
         is_doubtful=bool(journal.report.found),
     )

@@ -3,22 +3,34 @@
 import asyncio
 import signal
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from msgspec import Raw
+from msgspec.structs import replace
 
 from agent.identity import Identity, save_identity
+from agent.store.directory import Directory
 from agent.store.inspect import inspect
 from demo.processes import DemoError, doorstile, output_of, running, stop
 from demo.world import free_port
 from provisioning.keys import private_pem
+from tests.fakes.issuing import begin_of, chunk_of, issued
+from wire.book import Site, item_text
+from wire.credentials import credential_key
+from wire.messages import BookEntry, DirectoryRow, DirEnd
+from wire.vocabulary import CredentialKind
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(90)]
 
 
-@pytest.fixture
-async def agent(tmp_path: Path) -> AsyncIterator[asyncio.subprocess.Process]:
+CARD = "04A1B2C3"
+
+
+@asynccontextmanager
+async def running_agent(tmp_path: Path) -> AsyncIterator[asyncio.subprocess.Process]:
     identity = Identity(
         device="0193a1b2-0000-7000-8000-000000000001",
         central=f"http://127.0.0.1:{free_port()}",
@@ -36,6 +48,12 @@ async def agent(tmp_path: Path) -> AsyncIterator[asyncio.subprocess.Process]:
         while not (tmp_path / "control.sock").exists():
             assert process.returncode is None, (tmp_path / "agent.log").read_text()
             await asyncio.sleep(0.05)
+        yield process
+
+
+@pytest.fixture
+async def agent(tmp_path: Path) -> AsyncIterator[asyncio.subprocess.Process]:
+    async with running_agent(tmp_path) as process:
         yield process
 
 
@@ -93,3 +111,21 @@ async def test_a_second_agent_on_the_same_folder_is_refused_by_name(
     with pytest.raises(DemoError, match=f"{agent.pid}"):
         await output_of(doorstile(*words))
     assert "screen     idle" in await sim(tmp_path, "status"), "the first goes on"
+
+
+async def test_door_asks_the_rules_with_the_book_of_its_directory(tmp_path: Path) -> None:
+    key = credential_key(bytes(32), CredentialKind.HF_UID, bytes.fromhex(CARD))
+    rows = [DirectoryRow(key=key, kind=CredentialKind.HF_UID, member="m1")]
+    book = [BookEntry(key="site", item=Raw(item_text(Site(id="s", tz="UTC", needs_plan=True))))]
+    begin = begin_of(rows, book=book)
+    directory = Directory.open(tmp_path)
+    await directory.stage_begin(begin, issued(begin))
+    await directory.stage_chunk(replace(chunk_of(rows), book=book))
+    await directory.stage_end(DirEnd(snap=begin.snap))
+    await directory.close()
+    async with running_agent(tmp_path):
+        await sim(tmp_path, "tap", CARD)
+        async with asyncio.timeout(20):
+            while "reason=" not in (said := await recorded(tmp_path)):
+                await asyncio.sleep(0.05)
+    assert "reason=no_plan" in said
