@@ -243,6 +243,7 @@ class Alert(models.Model):
         CHAIN_ANCHORED_ANEW = "chain_anchored_anew", "chain anchored anew"
         STORAGE_WENT_BACK = "storage_went_back", "the device's storage went back"
         LOST_RANGE = "lost_range", "events declared lost"
+        DECISION_DIFFERS = "decision_differs", "central decides otherwise"
 
     device = models.ForeignKey(Device, on_delete=models.PROTECT, related_name="alerts")
     kind = models.CharField(max_length=24, choices=Kind.choices)

@@ -42,6 +42,7 @@ INSTALLED_APPS = [
     "central.passes",
     "central.editions",
     "central.checkins",
+    "central.review",
     "central.api",
     "central.dashboard",
 ]

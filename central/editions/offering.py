@@ -100,6 +100,12 @@ def _total_at(who: Recipient, now: Published, held: DirectoryRef) -> SetHash | N
     return total.changed(added, removed) if known.ver < held.ver else total.changed(removed, added)
 
 
+def digest_at(who: Recipient, now: Published, ver: int) -> str:
+    """Return the digest of a device's directory at a version; empty where it cannot be worked out from changes."""
+    total = _total_at(who, now, DirectoryRef(now.epoch, ver, ""))
+    return "" if total is None else total.digest
+
+
 def _changes(site_id: UUID, after: int, upto: int) -> list[Change]:
     return list(Change.objects.filter(site_id=site_id, ver__gt=after, ver__lte=upto).order_by("ver", "id"))
 

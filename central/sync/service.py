@@ -10,6 +10,7 @@ from django.db import DatabaseError
 
 from central.devices.signing import directory_key
 from central.devices.tokens import forget_expired
+from central.review.reviewing import review_some
 from central.sync import records
 from central.sync.consumer import DeviceConsumer
 from central.sync.database import Database
@@ -70,6 +71,7 @@ class LinkService:
                 await self._database.run(records.sweep, now().wall_ms)
                 if sweeps % FORGET_EVERY == 0:
                     await self._database.run(forget_expired, records.moment(now().wall_ms))
+                await self._database.run(review_some)
             except DatabaseError as fault:
                 _log.warning("housekeeping put off: %s", fault)
             except Exception:

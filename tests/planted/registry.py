@@ -42,6 +42,7 @@ MODULES: Final[tuple[str, ...]] = (
     "tests.planted.directory",
     "tests.planted.journaling",
     "tests.planted.ledger",
+    "tests.planted.office",
     "tests.planted.storage",
     "tests.planted.rules",
     "tests.planted.passes",

@@ -1,0 +1,78 @@
+"""The directory of a device as it was at an earlier version, from the lines as they are and what changed since."""
+
+from collections.abc import Iterable
+from functools import lru_cache
+from uuid import UUID
+
+import msgspec
+
+from central.editions import offering
+from central.editions.lines import BOOK, with_key
+from central.editions.models import Change, Line
+from central.editions.offering import Recipient
+from central.editions.publishing import published
+from central.review.decisions import Edition
+from rules.book import load
+from wire.book import read_item
+from wire.messages import DirectoryRef, DirectoryRow
+
+_INDICES_IN_MEMORY = 4
+_FETCHED = 2_000
+
+
+class Past:
+    """A device's directory at any version that is still known."""
+
+    def __init__(self, device_id: UUID) -> None:
+        self._who = offering.recipient(device_id)
+        self._now = published(self._who.site_id)
+        self._editions: dict[int, Edition] = {}
+
+    def edition(self, epoch: str, ver: int) -> Edition | None:
+        """Return a version; None where it is of another epoch, not known any more, or not yet."""
+        if epoch != self._now.epoch or not self._now.floor <= ver <= self._now.ver:
+            return None
+        if ver not in self._editions:
+            self._editions[ver] = self._made(ver)
+        return self._editions[ver]
+
+    def _made(self, ver: int) -> Edition:
+        changes = Change.objects.filter(site_id=self._who.site_id, ver__gt=ver, ver__lte=self._now.ver)
+        first: dict[str, bytes | None] = {}
+        for change in changes.order_by("ver", "id").iterator(chunk_size=_FETCHED):
+            first.setdefault(_place(self._who, change), None if change.was is None else bytes(change.was))
+        digest = offering.digest_at(self._who, self._now, ver)
+
+        def find(index: str, member: str | None) -> DirectoryRow | None:
+            text = first[index] if index in first else self._line(index, member)
+            return None if text is None else msgspec.json.decode(with_key(index, text), type=DirectoryRow)
+
+        book = load(read_item(text) for text in self._items(first))
+        return Edition(DirectoryRef(self._now.epoch, ver, digest), book, find)
+
+    def _line(self, index: str, member: str | None) -> bytes | None:
+        own = [] if member is None else Line.objects.filter(site_id=self._who.site_id, member=UUID(member))
+        for held in own:
+            if self._who.index(held.kind, held.sealed) == index:
+                return bytes(held.text)
+        found = _lines(self._who, self._now.epoch, self._now.ver).get(index)
+        line = None if found is None else Line.objects.filter(pk=found).first()
+        return None if line is None else bytes(line.text)
+
+    def _items(self, first: dict[str, bytes | None]) -> Iterable[bytes]:
+        lines = Line.objects.filter(site_id=self._who.site_id, kind=BOOK)
+        texts: dict[str, bytes | None] = {line.name: bytes(line.text) for line in lines}
+        texts |= {name: text for name, text in first.items() if name.startswith(f"{BOOK}/")}
+        return [text for text in texts.values() if text is not None] + [text for _, text in self._who.items]
+
+
+def _place(who: Recipient, line: Change) -> str:
+    """Return under what a device knows a line: the name of an item, the index of a credential."""
+    return line.name if line.kind == BOOK else who.index(line.kind, line.sealed)
+
+
+@lru_cache(maxsize=_INDICES_IN_MEMORY)
+def _lines(who: Recipient, _epoch: str, _ver: int) -> dict[str, int]:
+    """Return the lines of credentials by a device's index; worked out once for each version and device."""
+    rows = Line.objects.filter(site_id=who.site_id).exclude(kind=BOOK).only("pk", "kind", "sealed")
+    return {who.index(row.kind, row.sealed): row.pk for row in rows.iterator(chunk_size=_FETCHED)}

@@ -1,0 +1,171 @@
+"""Bugs planted into central's office: the import, the replacement of cards, the API's repetitions, the review."""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from functools import partial
+from typing import Final
+from unittest import mock
+
+import msgspec
+from django.contrib.auth.models import User
+from django.db import transaction
+from django.test import Client
+
+from central.api import idempotency, keys
+from central.api.models import ApiKey, KeptAnswer, Scope
+from central.devices.models import Site
+from central.directory import enrolling, versions
+from central.directory.enrolling import enrol
+from central.directory.importing import changes, running
+from central.directory.importing.running import import_members
+from central.directory.importing.sheet import Fault, Line
+from central.directory.models import Credential, Member, Membership
+from central.review import decisions
+from central.review.decisions import Edition
+from rules.facts import Credential as ReadCredential
+from rules.facts import Decision, Facts, Now, Read
+from rules.policy import decide
+from tests.planted.registry import PlantedBug
+from wire.events import DecisionBody, Event
+from wire.messages import DirectoryRef, DirectoryRow
+from wire.vocabulary import ClockQuality, CredentialKind, Direction, Outcome, Reason
+
+_CARD, _OTHER = bytes.fromhex("04A15BC2D3E4E6"), bytes.fromhex("04A15BC2D3E4E7")
+_FILE: Final = b"external_id,full_name,sites\n1,Ann,Planted gym\n2,Bob,Attic gym\n"
+_GOOD: Final = b"external_id,full_name,sites\n1,Ann,Planted gym\n"
+
+
+def _in_database(catch: Callable[[Site], str | None]) -> Callable[[], str | None]:
+    """Return a harness that gets a site of its own and leaves nothing behind."""
+
+    def run() -> str | None:
+        with transaction.atomic():
+            try:
+                return catch(Site.objects.create(name="Planted gym"))
+            finally:
+                transaction.set_rollback(True)
+
+    return run
+
+
+def _applies_in_part(site: Site) -> str | None:
+    import_members(_FILE, is_dry_run=False)
+    count = Member.objects.filter(memberships__site=site).count()
+    return f"{count} member of a file with a fault was taken over" if count else None
+
+
+def _tells_nobody(site: Site) -> str | None:
+    before = versions.of_site(site.pk).ver
+    import_members(_GOOD, is_dry_run=False)
+    return "members came and doors are not told" if versions.of_site(site.pk).ver == before else None
+
+
+def _leaves_lost_card_open(site: Site) -> str | None:
+    member = Member.objects.create(full_name="Ann")
+    Membership.objects.create(member=member, site=site)
+    lost = enrol(member, CredentialKind.HF_UID, _CARD)
+    enrolling.replace(lost, CredentialKind.HF_UID, _OTHER)
+    is_open = Credential.objects.filter(pk=lost.pk, is_revoked=False).exists()
+    return "a card that was replaced still opens" if is_open else None
+
+
+def _does_twice(_site: Site) -> str | None:
+    owner = User.objects.create_superuser("planted")
+    headers = {"Authorization": f"Bearer {keys.issue('planted', owner, Scope)[0]}", "Idempotency-Key": "planted"}
+    for _ in range(2):
+        body = json.dumps({"full_name": "Repeated"})
+        Client().post("/api/v1/members", body, content_type="application/json", headers=headers)
+    count = Member.objects.filter(full_name="Repeated").count()
+    return f"a request that was repeated made {count} members" if count != 1 else None
+
+
+def _agrees_with_anything() -> str | None:
+    row = DirectoryRow(key="00" * 16, kind=CredentialKind.HF_UID, member="m", is_active=False)
+    edition = Edition(DirectoryRef("e", 1, ""), None, lambda *_: row)
+    read = Read("reader", Direction.IN, ReadCredential(row.kind, row.key), 0)
+    honest = decide(Facts(read, Now(0, 0, ClockQuality.SYNCED), edition.ref, row))
+    body = DecisionBody(
+        door="door", reader="reader", direction=Direction.IN, kind=row.kind, credential=row.key,
+        outcome=Outcome.GRANT, reason=Reason.MEMBER_VALID, receipt=honest.receipt, member="m",
+    )  # fmt: skip
+    event = Event(n=1, kind="decision", boot="b", mono_ms=0, wall_ms=0, q=ClockQuality.SYNCED, body=msgspec.Raw(b"{}"))
+    return "a grant that no rule allows is agreed with" if decisions.review(event, body, edition).agrees else None
+
+
+@contextmanager
+def _forgiving_import() -> Iterator[None]:
+    real = running._work_out
+
+    def forgiving(lines: list[Line], faults: list[Fault]) -> changes.Changes:
+        found = real(lines, faults)
+        faults.clear()
+        return found
+
+    with mock.patch.object(running, "_work_out", forgiving):
+        yield
+
+
+@contextmanager
+def _forgetful_endpoint() -> Iterator[None]:
+    real = idempotency.begin
+
+    def forgetful(api_key: ApiKey, key: str, digest: str, now: datetime) -> tuple[KeptAnswer, bool]:
+        KeptAnswer.objects.all().delete()
+        return real(api_key, key, digest, now)
+
+    with mock.patch.object(idempotency, "begin", forgetful):
+        yield
+
+
+def _says_what_it_heard(facts: Facts) -> Decision:
+    return msgspec.structs.replace(decide(facts), outcome=Outcome.GRANT, reason=Reason.MEMBER_VALID)
+
+
+PLANTED: Final[tuple[PlantedBug, ...]] = (
+    PlantedBug(
+        name="import-half-applied",
+        breaks="an import goes on without the lines that are wrong",
+        promise="a file is taken over as a whole or not at all",
+        layer="tests.planted.office",
+        plant=_forgiving_import,
+        catch=_in_database(_applies_in_part),
+        uses_database=True,
+    ),
+    PlantedBug(
+        name="import-not-told",
+        breaks="an import raises no version of the directory",
+        promise="doors learn of every change",
+        layer="tests.planted.office",
+        plant=partial(mock.patch.object, versions, "raise_for_sites", lambda *_: None),
+        catch=_in_database(_tells_nobody),
+        uses_database=True,
+    ),
+    PlantedBug(
+        name="replaced-card-opens",
+        breaks="a card that is replaced is not revoked",
+        promise="a lost card stops opening when the new one begins to",
+        layer="tests.planted.office",
+        plant=partial(mock.patch.object, enrolling, "replace", lambda lost, kind, card: enrol(lost.member, kind, card)),
+        catch=_in_database(_leaves_lost_card_open),
+        uses_database=True,
+    ),
+    PlantedBug(
+        name="repetition-done-again",
+        breaks="a request with a known idempotency key is done again",
+        promise="a request takes effect once, however often it is sent",
+        layer="tests.planted.office",
+        plant=_forgetful_endpoint,
+        catch=_in_database(_does_twice),
+        uses_database=True,
+    ),
+    PlantedBug(
+        name="review-blind",
+        breaks="central makes a decision again from what the device said it was",
+        promise="a door that decides otherwise than central is noticed",
+        layer="tests.planted.office",
+        plant=partial(mock.patch.object, decisions, "decide", _says_what_it_heard),
+        catch=_agrees_with_anything,
+    ),
+)
