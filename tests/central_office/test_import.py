@@ -14,7 +14,7 @@ from central.directory import versions
 from central.directory.enrolling import TYPED_FORMS, enrol
 from central.directory.importing import changes
 from central.directory.importing.running import Report, import_members
-from central.directory.models import Credential, Member, Membership
+from central.directory.models import Credential, Member, Membership, Plan
 from tests.central_ledger.conftest import make_member
 from tests.central_ledger.told import rows_for
 from wire.vocabulary import CredentialKind
@@ -163,6 +163,40 @@ def test_every_fault_is_named_with_line_column_value_and_remedy(site: Site) -> N
         "line 11, column credential: '04A1' is not 8 or 14 or 20 hex digits; give the leading zeros too",
     ]
     assert Member.objects.count() == 1
+
+
+RULES = "external_id,full_name,sites,plan,holder,is_blocked,paid_to,grace_days\n"
+
+
+def test_plan_holder_and_payment_come_with_the_file(site: Site, hill: Site) -> None:
+    plans = [Plan.objects.create(site=at, name="basic", is_always=True, is_everywhere=True) for at in (site, hill)]
+    text = RULES + "17,Ann,Harbour gym|Hill gym,basic,guest,yes,2026-06-30,5\n18,Bob,Harbour gym,,,,,\n"
+    run(text)
+    ann, bob = Member.objects.order_by("external_id")
+    assert (ann.holder, ann.is_blocked, ann.grace_days) == ("guest", True, 5)
+    assert ann.paid_to == datetime(2026, 6, 30, 22, tzinfo=UTC)
+    assert {membership.plan for membership in ann.memberships.all()} == set(plans)
+    before = ver(site)
+    assert (run(text).same_members, ver(site)) == (2, before)
+    run("external_id,plan\n17,-\n18,basic\n")
+    assert [membership.plan for membership in ann.memberships.all()] == [None, None]
+    assert bob.memberships.get().plan == plans[0]
+    assert ver(site) > before
+
+
+def test_plan_that_is_not_there_is_a_fault(site: Site, hill: Site) -> None:
+    Plan.objects.create(site=site, name="basic", is_always=True, is_everywhere=True)
+    text = RULES + (
+        "17,Ann,Harbour gym|Hill gym,basic,ghost,,,\n18,Bob,Harbour gym,gold,,,-,9999\n19,Cid,,basic,,maybe,,\n"
+    )
+    assert faults(text) == [
+        "line 2, column holder, 'ghost': no such holder; known are member, guest, staff, cleaner, contractor",
+        "line 2, column plan, 'basic': there is no plan 'basic' at one of the member's sites; known there are none",
+        "line 3, column grace_days, '9999': write a whole number of days, 0 to 366",
+        "line 3, column plan, 'gold': there is no plan 'gold' at one of the member's sites; known there are basic",
+        "line 4, column is_blocked, 'maybe': write yes or no",
+        "line 4, column plan: the member may enter no site; fill in sites too",
+    ]
 
 
 def test_one_bad_line_keeps_all_others_out(site: Site, hill: Site) -> None:

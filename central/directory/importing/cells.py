@@ -1,7 +1,7 @@
 """What the cells of an import mean. Pure: a cell's text in, a value or CellError out.
 
 An absent column and an empty cell say nothing: a new member gets the default, a known one keeps what it has. A dash
-takes away what was there: a date, or all sites.
+takes away what was there: a date, the plan, or all sites.
 """
 
 from datetime import UTC, date, datetime, time, timedelta
@@ -12,13 +12,15 @@ from central.directory.enrolling import TYPED_FORMS, read_typed
 from central.directory.importing.sheet import shortened
 from wire.credentials import CredentialError
 from wire.forms import FORMS, read_form
-from wire.vocabulary import CredentialKind
+from wire.vocabulary import CredentialKind, HolderKind
 
 NOTHING: Final = "-"
 LISTED_BY: Final = ";"
 """Between the sites of one cell; where semicolons part the cells, quote it or write `|`."""
 MAX_EXTERNAL_ID_CHARS: Final = 64
 MAX_NAME_CHARS: Final = 150
+MAX_DAYS: Final = 366
+_DAY_DIGITS: Final = 3
 _YEARS: Final = range(1970, 2200)
 _YES: Final = ("yes", "true", "1")
 _NO: Final = ("no", "false", "0")
@@ -47,6 +49,25 @@ def yes_or_no(text: str) -> bool:
     if text.lower() in _NO:
         return False
     raise CellError("write yes or no")
+
+
+def holder(text: str) -> str:
+    """Return whose passages a member's are."""
+    if text.lower() not in {kind.value for kind in HolderKind}:
+        raise CellError(f"no such holder; known are {', '.join(HolderKind)}")
+    return text.lower()
+
+
+def days(text: str) -> int:
+    """Return a number of days."""
+    if not (text.isascii() and text.isdecimal() and int(text[:_DAY_DIGITS]) <= MAX_DAYS and len(text) <= _DAY_DIGITS):
+        raise CellError(f"write a whole number of days, 0 to {MAX_DAYS}")
+    return int(text)
+
+
+def plan(text: str) -> str:
+    """Return the name of a plan, empty for a dash."""
+    return "" if text == NOTHING else _at_most(text, MAX_EXTERNAL_ID_CHARS)
 
 
 def names(text: str) -> tuple[str, ...]:

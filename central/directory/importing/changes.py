@@ -14,9 +14,10 @@ from central.directory.enrolling import fill, fingerprint
 from central.directory.importing import standing
 from central.directory.importing.sheet import Fault
 from central.directory.importing.wanted import Wanted, WantedCredential
-from central.directory.models import Credential, Member, Membership
+from central.directory.models import Credential, Member, Membership, Plan
 
 _AT_ONCE: Final = 500
+_NULLABLE: Final = ("valid_from", "valid_to", "paid_to")
 
 
 @dataclass(slots=True)
@@ -27,7 +28,8 @@ class Changes:
     changed_members: list[Member] = field(default_factory=list)
     same_members: int = 0
     joined: list[Membership] = field(default_factory=list)
-    left: list[tuple[UUID, UUID]] = field(default_factory=list)
+    replanned: list[Membership] = field(default_factory=list)
+    left: list[Membership] = field(default_factory=list)
     new_credentials: list[Credential] = field(default_factory=list)
     changed_credentials: list[Credential] = field(default_factory=list)
     same_credentials: int = 0
@@ -46,11 +48,14 @@ def write(changes: Changes) -> None:
     """Write it all, and raise the version of every site concerned once."""
     Member.objects.bulk_create(changes.new_members, batch_size=_AT_ONCE)
     Member.objects.bulk_update(
-        changes.changed_members, ["full_name", "is_active", "valid_from", "valid_to"], batch_size=_AT_ONCE
+        changes.changed_members,
+        ["full_name", "is_active", "valid_from", "valid_to", "is_blocked", "holder", "paid_to", "grace_days"],
+        batch_size=_AT_ONCE,
     )
     Membership.objects.bulk_create(changes.joined, batch_size=_AT_ONCE)
-    for member, site in changes.left:
-        Membership.objects.filter(member_id=member, site_id=site).delete()
+    Membership.objects.bulk_update(changes.replanned, ["plan"], batch_size=_AT_ONCE)
+    for membership in changes.left:
+        membership.delete()
     Credential.objects.bulk_create(changes.new_credentials, batch_size=_AT_ONCE)
     Credential.objects.bulk_update(changes.changed_credentials, ["is_revoked"], batch_size=_AT_ONCE)
     versions.raise_for_sites(changes.sites, _members_of(changes))
@@ -59,7 +64,8 @@ def write(changes: Changes) -> None:
 def _members_of(changes: Changes) -> set[UUID]:
     """Return the members whose rows may have changed."""
     members = {member.pk for member in (*changes.new_members, *changes.changed_members)}
-    members |= {membership.member_id for membership in changes.joined} | {member for member, _ in changes.left}
+    moved = (*changes.joined, *changes.replanned, *changes.left)
+    members |= {membership.member_id for membership in moved}
     return members | {each.member_id for each in (*changes.new_credentials, *changes.changed_credentials)}
 
 
@@ -70,7 +76,8 @@ class _Reckoning:
         self.changes = Changes()
         self._faults = faults
         self._known = known
-        self._sites = standing.sites_of(member.pk for member in known.values())
+        self._memberships = standing.memberships_of(member.pk for member in known.values())
+        self._plans = standing.plans_by_site()
         prints = {
             id(credential): fingerprint(credential.kind, credential.canonical)
             for member in wanted
@@ -91,11 +98,9 @@ class _Reckoning:
                 self._fault(wanted.line, "full_name", "a new member needs a name; fill it in")
                 return
         has_changed = self._set_fields(member, wanted)
-        before = set(self._sites.get(member.pk, ()))
-        after = before if wanted.sites is None else set(wanted.sites)
-        self.changes.joined += [Membership(member=member, site_id=site) for site in sorted(after - before)]
-        self.changes.left += [(member.pk, site) for site in sorted(before - after)]
-        has_changed |= before != after
+        before = self._memberships.get(member.pk, {})
+        after = set(before if wanted.sites is None else wanted.sites)
+        has_changed |= self._join(member, wanted, before, after)
         changed_credentials = [self._credential(member, credential) for credential in wanted.credentials]
         if is_new:
             self.changes.new_members.append(member)
@@ -104,12 +109,12 @@ class _Reckoning:
         else:
             self.changes.same_members += 1
         if is_new or has_changed or any(changed_credentials):
-            self.changes.sites |= before | after
+            self.changes.sites |= set(before) | after
 
     def _set_fields(self, member: Member, wanted: Wanted) -> bool:
         has_changed = False
         for name, value in wanted.fields.items():
-            if value is None and name in ("full_name", "is_active"):
+            if value is None and name not in _NULLABLE:
                 continue  # the cell was at fault
             has_changed |= getattr(member, name) != value
             setattr(member, name, value)
@@ -120,6 +125,38 @@ class _Reckoning:
                 line, text = wanted.columns.get(column, (wanted.line, ""))
                 self._faults += [Fault(line, column, text, detail) for detail in details]
         return has_changed
+
+    def _join(self, member: Member, wanted: Wanted, before: dict[UUID, Membership], after: set[UUID]) -> bool:
+        """Make the sites and their plans what is wanted; return whether that changed anything."""
+        if wanted.plan and not after:
+            self._fault(wanted.line, "plan", "the member may enter no site; fill in sites too")
+        left = [membership for site, membership in before.items() if site not in after]
+        joined = [
+            Membership(member=member, site_id=site, plan=self._plan(wanted, site)) for site in after - set(before)
+        ]
+        kept = [membership for site, membership in before.items() if site in after and wanted.plan is not None]
+        replanned = []
+        for membership in kept:
+            plan = self._plan(wanted, membership.site_id)
+            if membership.plan_id != (None if plan is None else plan.pk):
+                membership.plan = plan
+                replanned.append(membership)
+        self.changes.left += left
+        self.changes.joined += joined
+        self.changes.replanned += replanned
+        return bool(left or joined or replanned)
+
+    def _plan(self, wanted: Wanted, site: UUID) -> Plan | None:
+        """Return the plan of this name at a site; a fault where there is none."""
+        if not wanted.plan:
+            return None
+        known = self._plans.get(site, {})
+        if wanted.plan not in known:
+            line, _ = wanted.columns["plan"]
+            listed = ", ".join(list(known)[:10]) or "none"
+            detail = f"there is no plan {wanted.plan!a} at one of the member's sites; known there are {listed}"
+            self._faults.append(Fault(line, "plan", wanted.plan, detail))
+        return known.get(wanted.plan)
 
     def _credential(self, member: Member, wanted: WantedCredential) -> bool:
         """Take in a credential; return whether it is new or changed."""

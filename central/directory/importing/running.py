@@ -89,5 +89,5 @@ def _is_named(member: Wanted) -> bool:
 def _zones(known: dict[str, Member]) -> dict[str, ZoneInfo]:
     """Return the time zone of each known member's first site."""
     zones = {site.pk: ZoneInfo(site.time_zone) for site in Site.objects.all()}
-    sites = standing.sites_of(member.pk for member in known.values())
-    return {key: zones[sites[member.pk][0]] for key, member in known.items() if member.pk in sites}
+    held = standing.memberships_of(member.pk for member in known.values())
+    return {key: zones[next(iter(held[member.pk]))] for key, member in known.items() if member.pk in held}

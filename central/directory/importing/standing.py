@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from central.devices.models import Site
 from central.directory.importing.wanted import KnownSite
-from central.directory.models import Credential, Member, Membership
+from central.directory.models import Credential, Member, Membership, Plan
 
 T = TypeVar("T")
 _AT_ONCE: Final = 500
@@ -29,13 +29,20 @@ def members_by_external_id(external_ids: Iterable[str]) -> dict[str, Member]:
     return found
 
 
-def sites_of(members: Iterable[UUID]) -> dict[UUID, list[UUID]]:
-    """Return the sites of each member that has one, by name of the site."""
-    found: dict[UUID, list[UUID]] = {}
+def memberships_of(members: Iterable[UUID]) -> dict[UUID, dict[UUID, Membership]]:
+    """Return the memberships of each member that has one, by site and in order of the sites' names."""
+    found: dict[UUID, dict[UUID, Membership]] = {}
     for part in _parts(members):
-        held = Membership.objects.filter(member_id__in=part).order_by("site__name")
-        for member, site in held.values_list("member_id", "site_id"):
-            found.setdefault(member, []).append(site)
+        for membership in Membership.objects.filter(member_id__in=part).order_by("site__name"):
+            found.setdefault(membership.member_id, {})[membership.site_id] = membership
+    return found
+
+
+def plans_by_site() -> dict[UUID, dict[str, Plan]]:
+    """Return the plans of each site by their names."""
+    found: dict[UUID, dict[str, Plan]] = {}
+    for plan in Plan.objects.order_by("name"):
+        found.setdefault(plan.site_id, {})[plan.name] = plan
     return found
 
 

@@ -15,7 +15,10 @@ from central.directory.importing.cells import CellError
 from central.directory.importing.sheet import Fault, Line, shortened
 from wire.vocabulary import CredentialKind
 
-MEMBER_COLUMNS: Final = ("external_id", "full_name", "is_active", "valid_from", "valid_to", "sites")
+MEMBER_COLUMNS: Final = (
+    "external_id", "full_name", "is_active", "valid_from", "valid_to", "is_blocked", "holder", "paid_to", "grace_days",
+    "sites", "plan",
+)  # fmt: skip
 CREDENTIAL_COLUMNS: Final = ("credential_kind", "credential_form", "credential", "credential_revoked")
 COLUMNS: Final = (*MEMBER_COLUMNS, *CREDENTIAL_COLUMNS)
 REQUIRED: Final = ("external_id",)
@@ -43,7 +46,7 @@ class WantedCredential:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What the file says of a member: `fields` of the row, `sites` (None: as they are), credentials.
+    """What the file says of a member: `fields` of the row, `sites` and `plan` there (None: as they are), credentials.
 
     `columns` has the line and the text from which each field came, for faults that are found later.
     """
@@ -52,6 +55,7 @@ class Wanted:
     external_id: str
     fields: dict[str, Any]
     sites: tuple[UUID, ...] | None
+    plan: str | None
     credentials: tuple[WantedCredential, ...]
     columns: dict[str, tuple[int, str]]
 
@@ -117,12 +121,17 @@ def _wanted(
         "is_active": cells.yes_or_no,
         "valid_from": lambda text: cells.moment(text, zone, ends=False),
         "valid_to": lambda text: cells.moment(text, zone, ends=True),
+        "is_blocked": cells.yes_or_no,
+        "holder": cells.holder,
+        "paid_to": lambda text: cells.moment(text, zone, ends=True),
+        "grace_days": cells.days,
     }
     return Wanted(
         line=member.line,
         external_id=external_id,
         fields={column: member.read(column, read, None) for column, read in readers.items() if column in member.cells},
         sites=None if entered is None else tuple(site.pk for site in entered),
+        plan=member.read("plan", cells.plan, None),
         credentials=tuple(found for line in member.lines if (found := _credential(line, faults)) is not None),
         columns=member.cells,
     )
