@@ -11,7 +11,7 @@ from uuid import UUID
 
 import msgspec
 
-from central.devices.models import Device, Door, Site
+from central.devices.models import Door, Site
 from central.directory.models_rules import (
     CredentialClass,
     DoorRules,
@@ -33,15 +33,6 @@ _MINUTE_S: Final = 60
 _DAY_MIN: Final = 1440
 
 
-def items_for(device_id: UUID) -> list[book.BookItem]:
-    """Return the items that a device is told, in order of their keys: its site's, and which door is its own."""
-    door = Door.objects.select_related("site").get(devices__pk=device_id)
-    items = items_of(door.site)
-    if any(isinstance(item, book.Door) and item.name == door_name(door.pk) for item in items):
-        items.append(book.Here(door=door_name(door.pk)))
-    return sorted(items, key=book.key_of)
-
-
 def items_of(site: Site) -> list[book.BookItem]:
     """Return the items of a site's book, in order of their keys; none where nobody entered a rule."""
     rules = SiteRules.objects.filter(site=site).first()
@@ -54,19 +45,22 @@ def items_of(site: Site) -> list[book.BookItem]:
 def check(site_ids: Iterable[UUID]) -> None:
     """Raise BookError where the book of one of these sites makes no sense, as its doors would find."""
     for site in Site.objects.filter(pk__in=set(site_ids)).order_by("name"):
-        items = items_of(site)
-        if items:
-            load([_as_read(item) for item in items])
+        try:
+            load([_as_read(item) for item in items_of(site)])
+        except BookError as refused:
+            raise BookError(_for_staff(problem, site) for problem in refused.problems) from refused
+
+
+def _for_staff(problem: str, site: Site) -> str:
+    """Return a problem with doors under the names that staff know."""
+    for door in Door.objects.filter(site=site):
+        problem = problem.replace(f"door/{door_name(door.pk)}", f"door {door.name}")
+    return problem
 
 
 def door_name(door_id: UUID) -> str:
     """Return the name of a door in the book: its id, as staff may rename it."""
     return str(door_id)
-
-
-def features_for(device: Device) -> frozenset[str]:
-    """Return the features that a device needs for its site's book alone."""
-    return book.features_of([], items_for(device.pk))
 
 
 def _as_read(item: book.BookItem) -> book.BookItem:

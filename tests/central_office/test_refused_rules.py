@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from central.devices.models import Device, Site
+from central.devices.models import Device, Door, Site
 from central.directory import book
-from central.directory.models import Plan, Schedule, ScheduleWindow, Zone
+from central.directory.models import DoorRules, Plan, Schedule, ScheduleWindow, Zone
 from rules.book import BookError
 from tests.central_office.test_site_rules import WINDOW, make_schedule, schedule_form, ver
 
@@ -36,6 +36,11 @@ def bad_recurrence(site: Site) -> None:
     )
 
 
+def bad_door(site: Site) -> None:
+    hall = Zone.objects.create(site=site, name="hall")
+    DoorRules.objects.create(door=Door.objects.create(site=site, name="North door"), zone=hall, leaves=hall)
+
+
 def bad_time_zone(site: Site) -> None:
     make_schedule(site)
     site.time_zone = "Europe/Atlantis"
@@ -48,6 +53,7 @@ def bad_time_zone(site: Site) -> None:
         (bad_window, "schedule/odd: window 22:00-06:00 ends before it begins"),
         (bad_overlap, "schedule/weekdays: windows 06:00-22:00 and 21:30-23:00 overlap"),
         (bad_recurrence, "schedule/odd: "),
+        (bad_door, "door North door: leads from hall into itself"),
         (bad_time_zone, "site: .*Europe/Atlantis"),
         (lambda site: Plan.objects.create(site=site, name="empty"), "plan/empty: names no schedules"),
         (lambda site: Zone.objects.create(site=site, name="a", anti_passback="timed"), "zone/a: timed anti-passback"),

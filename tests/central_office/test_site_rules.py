@@ -26,6 +26,7 @@ from central.directory.models import (
     VisitPack,
     Zone,
 )
+from central.editions.lines import own_items
 from tests.central_ledger.conftest import make_member
 from tests.central_ledger.told import rows_for
 from wire import book as items
@@ -83,20 +84,20 @@ def filled(site: Site, device: Device) -> None:
 
 
 def test_site_without_rules_has_no_book(site: Site, device: Device) -> None:
-    assert book.items_for(device.pk) == []
+    assert book.items_of(site) == []
+    assert own_items(device) == ()
     book.check([site.pk])
 
 
 def test_book_says_what_staff_entered(site: Site, device: Device) -> None:
     filled(site, device)
     door = str(device.door_id)
-    found = {items.key_of(item): item for item in book.items_for(device.pk)}
+    found = {items.key_of(item): item for item in book.items_of(site)}
     assert list(found) == sorted(found)
     assert found == {
         "site": items.Site(
             id=str(site.pk), tz="Europe/Berlin", needs_plan=True, stale_after_s=None, pack_offline=WhenOffline.DENY
         ),
-        "here": items.Here(door=door),
         "holiday/2026-12-25": items.Holiday(date="2026-12-25", name="Christmas"),
         "schedule/weekdays": items.Schedule(
             name="weekdays", windows=[items.Window(days=[Weekday.MO, Weekday.TU], start_min=360, end_min=1320)]
@@ -132,6 +133,8 @@ def test_book_says_what_staff_entered(site: Site, device: Device) -> None:
         ),
     }
     book.check([site.pk])
+    ((key, here),) = own_items(device)
+    assert (key, items.read_item(here)) == ("here", items.Here(door=door))
 
 
 def test_row_says_what_the_rules_ask_of_a_member(site: Site, hill: Site, device: Device) -> None:
