@@ -36,6 +36,14 @@ def raise_for_sites(site_ids: Iterable[UUID], members: Iterable[UUID] | None = N
         transaction.on_commit(lambda told=site_id: hints.directory_changed(told))  # type: ignore[misc]
 
 
+def begin_epoch(site_ids: Iterable[UUID]) -> None:
+    """Begin a new epoch at each site, in the caller's transaction: what devices hold of the old one counts no more."""
+    sites = sorted(set(site_ids))
+    raise_for_sites(sites)
+    for site_id in sites:
+        DirectoryVersion.objects.filter(site_id=site_id).update(epoch=secrets.token_hex(_EPOCH_BYTES))
+
+
 def of_site(site_id: UUID) -> DirectoryVersion:
     """Return the version in force at a site; the first look begins an epoch at version 1."""
     version, _ = DirectoryVersion.objects.get_or_create(

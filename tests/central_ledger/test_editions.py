@@ -2,11 +2,13 @@
 
 import random
 from collections.abc import Callable
+from io import StringIO
 from typing import Any
 
 import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from django.core.management import call_command
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
@@ -407,3 +409,20 @@ def test_things_are_named_for_staff(site: Site, twin: Twin) -> None:
     assert str(Touched.objects.get()) == f"{member.pk} at {site.pk}"
     published(site.pk)
     assert str(Change.objects.get()).endswith(f"in version {published(site.pk).ver}")
+
+
+def test_restored_central_that_begins_a_new_epoch_is_believed_again(site: Site, twin: Twin) -> None:
+    """A door that had a later version would refuse an older one of the same epoch as a step back."""
+    member, *_ = populated(site, 2)
+    before = twin.sync().ref
+    said = StringIO()
+    call_command("renew_directories", stdout=said)
+    assert said.getvalue().startswith("1 sites")
+    after = twin.sync().ref
+    assert before is not None
+    assert after is not None
+    assert (after.epoch != before.epoch, twin.wholes) == (True, 2)
+    member.is_active = False
+    member.save()
+    assert told(twin.sync()) == truth(site)
+    assert (twin.wholes, twin.deltas) == (2, 1)
