@@ -111,6 +111,7 @@ class Delivery:
     is_wanted: bool = False
     is_forced: bool = False
     earliest_ms: int = 0
+    whole_after_ms: int = 0
     started_ms: int = 0
     confirmed_ms: int = 0
     refusals: int = 0
@@ -166,6 +167,8 @@ class Delivery:
                 earliest_ms = max(self.earliest_ms, now_ms + DELTA_PAUSE_MS)
                 is_wanted = self.is_wanted or not loaded.offer.is_last
                 return replace(delivery, delta=delta, earliest_ms=earliest_ms, is_wanted=is_wanted), (Send(delta),)
+            case Whole() if now_ms < self.whole_after_ms:
+                return replace(delivery, is_wanted=True, earliest_ms=self.whole_after_ms), ()
             case Whole() as whole:
                 return delivery.snapshot_begun(whole, now_ms)
 
@@ -192,8 +195,11 @@ class Delivery:
         if state.refused is not None:
             return delivery.refused(now_ms)
         if self.snapshot is not None and held == self.snapshot.whole.issue.ref:
-            earliest_ms = max(self.earliest_ms, 2 * now_ms - self.started_ms)
-            return replace(delivery, snapshot=None, earliest_ms=earliest_ms, refusals=0).went_on(now_ms)
+            after_ms = max(self.earliest_ms, 2 * now_ms - self.started_ms)
+            # A change costs little, so it does not wait as the next whole directory does.
+            earliest_ms = now_ms + DELTA_PAUSE_MS if self.takes_deltas else after_ms
+            delivery = replace(delivery, snapshot=None, earliest_ms=earliest_ms, whole_after_ms=after_ms, refusals=0)
+            return delivery.went_on(now_ms)
         if self.delta is not None:
             return replace(delivery, delta=None, refusals=0).went_on(now_ms)
         return delivery.wanted(now_ms) if self.held != held else delivery.ticked(now_ms)

@@ -299,3 +299,16 @@ def test_request_for_the_whole_drops_the_change_under_way() -> None:
     delivery, _ = TAKING.loaded(change())
     delivery, _ = delivery.given_up(5)
     assert delivery.ticked(DELTA_PAUSE_MS)[1] == (LoadDirectory(None, takes_deltas=True),)
+
+
+def test_change_after_a_slow_snapshot_does_not_wait_but_another_snapshot_does() -> None:
+    delivery, _ = TAKING.loaded(loaded(1))
+    delivery, _ = delivery.settled(state_of(NEWEST), 8_000)
+    delivery, _ = delivery.wanted(8_001)
+    assert delivery.wake_ms == 8_000 + DELTA_PAUSE_MS
+    delivery, effects = delivery.ticked(8_000 + DELTA_PAUSE_MS)
+    assert effects == (LoadDirectory(NEWEST, takes_deltas=True),)
+    assert delivery.loaded(change(2, 3, 8_200))[1] != ()
+    delivery, effects = delivery.loaded(loaded(1, 8_200))
+    assert effects == ()
+    assert delivery.wake_ms == 16_000
