@@ -12,7 +12,7 @@ from central.checkins.deriving import COLUMNS, columns_of, derive
 from central.checkins.visits import EventKey, Grant, Movement, Passage, Visit
 from central.devices.models import Site
 from wire.events import Body, DecisionBody, PassageBody
-from wire.vocabulary import Direction, Outcome, PassageOutcome
+from wire.vocabulary import VISITORS, Direction, Outcome, PassageOutcome
 
 _SETTLED: Final = {
     "member_id": "uuid", "grant_ms": "bigint", "grant_direction": "text", "end_run": "text", "end_n": "bigint",
@@ -61,9 +61,12 @@ _NOTHING: Final = _Known()
 
 
 def fact_of(key: EventKey, at_ms: int, body: Body | None, member: str | None) -> Fact | None:
-    """Return what event `key`, which happened at `at_ms`, says of a grant; None where it says nothing."""
+    """Return what event `key`, which happened at `at_ms`, says of a grant; None where it says nothing.
+
+    Staff, cleaners and contractors make no visits: nothing of theirs counts here.
+    """
     if isinstance(body, DecisionBody):
-        is_grant = body.outcome is Outcome.GRANT and member is not None
+        is_grant = body.outcome is Outcome.GRANT and member is not None and body.holder in VISITORS
         return Fact(key, member, Grant(key, at_ms, body.direction)) if is_grant else None
     if isinstance(body, PassageBody):
         of = EventKey(key.device, body.of_run, body.of_n)

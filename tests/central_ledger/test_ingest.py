@@ -1,6 +1,7 @@
 """What a device sends is kept exactly once, whatever it is and however often it comes."""
 
 import pytest
+from msgspec.structs import replace
 
 from central.checkins import ingest
 from central.checkins.ingest import GapError, UnknownRunError
@@ -11,12 +12,15 @@ from central.devices.ids import uuid7
 from central.devices.models import Device, Site
 from central.directory.models import Member
 from tests.central_ledger.delivery import HOUR_MS, MINUTE_MS, greet, send, send_raws, visits_of
-from tests.fakes.journal_script import START_MS, JournalScript
+from tests.fakes.journal_script import START_MS, JournalScript, decision
 from wire.errors import RemoteProtocolError
 from wire.messages import Anchor, Tomb
 from wire.vocabulary import (
+    VISITORS,
     ClockQuality,
     Direction,
+    EventKind,
+    HolderKind,
     PassageOutcome,
     RejectCode,
     TombReason,
@@ -42,6 +46,16 @@ def test_entry_and_exit_become_a_visit(journal: JournalScript, member: Member) -
     visit = Visit.objects.get()
     assert (visit.opened_ms, visit.closed_ms) == (START_MS + 1000, START_MS + 45 * MINUTE_MS + 1000)
     assert (visit.ended_by, visit.member_id, visit.n, visit.closed_n) == (EndedBy.OUT, member.pk, 1, 3)
+
+
+@pytest.mark.parametrize("holder", list(HolderKind))
+def test_only_members_and_guests_make_visits(journal: JournalScript, member: Member, holder: HolderKind) -> None:
+    body = replace(decision(member.pk), holder=holder)
+    journal.passage(journal.record(EventKind.DECISION, body, 0), 1_000)
+    greet(journal)
+    assert send(journal).rejections == []
+    assert Visit.objects.exists() is (holder in VISITORS)
+    assert Event.objects.filter(member=member.pk).exists()
 
 
 def test_batches_of_one_give_the_same_as_one_batch(journal: JournalScript, member: Member) -> None:
