@@ -44,7 +44,7 @@ from hardware.factory import build
 from hardware.profiles import Profile, SimulatedReader, load_profile
 from wire.events import AlarmBody, StartedBody
 from wire.messages import Anchor
-from wire.vocabulary import AlarmCode, ClockQuality, EventKind
+from wire.vocabulary import AlarmCode, ClockQuality, DoorMode, EventKind
 
 if TYPE_CHECKING:
     from agent.simulation import Simulation
@@ -53,6 +53,7 @@ log = logging.getLogger(__name__)
 
 OFFLINE_AFTER_S = 10.0
 _FIGURES_EVERY_S = 0.5
+_TIMETABLE_EVERY_S = 1.0
 _SCRUB_EVERY_S = 6 * 3600
 _DETAIL_CHARS = 200
 
@@ -218,6 +219,7 @@ def _start(agent: Agent, tasks: asyncio.TaskGroup) -> None:
     tasks.create_task(_anchor_time(agent), name="anchor")
     tasks.create_task(_scrub(agent), name="scrubber")
     tasks.create_task(_keep_ready(agent), name="upkeep")
+    tasks.create_task(_follow_timetable(agent), name="timetable")
     tasks.create_task(notifier.feed_watchdog(), name="watchdog")
     if agent.simulation is not None:
         from agent.simulation import serve
@@ -254,6 +256,17 @@ async def _anchor_time(agent: Agent) -> None:
             break
         await asyncio.sleep(_FIGURES_EVERY_S)
     agent.link.anchor(Anchor(boot=stamp.boot, mono_ms=stamp.mono_ms, wall_ms=stamp.wall_ms, err_ms=stamp.err_ms))
+
+
+async def _follow_timetable(agent: Agent) -> None:
+    """Tell the door which mode the site's book gives it, whenever that is another."""
+    told = (DoorMode.CARD, DoorMode.CARD)
+    while True:
+        wanted = agent.presenter.mode()
+        if wanted != told:
+            told = wanted
+            agent.station.set_mode(*wanted)
+        await asyncio.sleep(_TIMETABLE_EVERY_S)
 
 
 async def _keep_ready(agent: Agent) -> None:

@@ -12,12 +12,13 @@ from agent.core.types import Facts, Now, Read
 from agent.reading import ReaderPlace, credentials_of, is_shown_pass, read_of
 from hardware.base import Scan
 from rules.book import Book
+from rules.modes import mode_at
 from rules.passes import Check, Moment, Register, check, row_of
 from wire.credentials import credential_key
 from wire.facts import DoorFacts
 from wire.messages import DirectoryRef, DirectoryRow
 from wire.passes import step_at
-from wire.vocabulary import ClockQuality, CredentialKind, Direction, WhenUnsure
+from wire.vocabulary import ClockQuality, CredentialKind, Direction, DoorMode, WhenUnsure
 
 log = logging.getLogger(__name__)
 
@@ -88,6 +89,14 @@ class Presenter:
             stale_s=self._age_s(),
             passed=None if checked is None else checked.passed,
         )
+
+    def mode(self) -> tuple[DoorMode, DoorMode]:
+        """Return the mode that the book gives this door now, and what `first_person` becomes; card without a book."""
+        book = self._book()
+        door = None if book is None else book.doors.get(book.here)
+        if book is None or door is None:
+            return DoorMode.CARD, DoorMode.CARD
+        return mode_at(book, book.here, self._clock.now()), door.after_first_person
 
     def prepare(self) -> None:
         """Work out today's and tomorrow's hours, so that nobody has to wait for that at the door."""

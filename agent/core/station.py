@@ -60,6 +60,7 @@ from agent.core.surroundings import FIRE_PROMISE
 from agent.core.types import Decision, EventId, Facts, Now, OpenPromise, Read, Use
 from rules.policy import decide
 from wire.events import AlarmBody, DecisionBody, ModeBody, PassageBody, ReadFaultBody
+from wire.messages import DirectoryRow
 from wire.vocabulary import (
     AlarmCode,
     CommandName,
@@ -206,7 +207,15 @@ def _decided(state: Station, facts: Facts) -> Decision:
 
 
 def _own_refusal(state: Station, facts: Facts) -> Reason | None:
-    row = facts.row
+    if facts.read.direction is not Direction.OUT and (reason := _refusal_by_mode(state, facts.row)) is not None:
+        return reason
+    if opening.is_too_busy(state, _way(facts.read.direction)):
+        return Reason.DOOR_BUSY
+    return obstacle(state)
+
+
+def _refusal_by_mode(state: Station, row: DirectoryRow | None) -> Reason | None:
+    """Return what lockdown and mode say to those who come in; whoever leaves is not asked."""
     clearance, rights = (row.clearance, row.rights) if row is not None else (0, [])
     if state.standing.level > clearance:
         return Reason.LOCKDOWN
@@ -215,9 +224,7 @@ def _own_refusal(state: Station, facts: Facts) -> Reason | None:
         return Reason.DOOR_LOCKED
     if mode is DoorMode.MAINTENANCE and not {Right.OVERRIDE, Right.MAINTENANCE} & set(rights):
         return Reason.MAINTENANCE
-    if opening.is_too_busy(state, _way(facts.read.direction)):
-        return Reason.DOOR_BUSY
-    return obstacle(state)
+    return None
 
 
 def _way(direction: Direction) -> Direction:

@@ -125,3 +125,12 @@ def test_a_double_tap_opens_no_office_in_a_lockdown() -> None:
     play.command(order(CommandName.LOCKDOWN))
     double_tap(play, CLERK)
     assert (play.is_held, play.state.standing.level) == (False, 1)
+
+
+def test_a_lockdown_lets_people_out_all_the_same() -> None:
+    play = Play()
+    play.command(order(CommandName.LOCKDOWN))
+    play.tap()
+    assert not play.pulses
+    play.tap(out=True)
+    assert len(play.pulses) == 1
