@@ -107,8 +107,11 @@ def _is_unpaid(case: Case) -> bool:
 
 
 def _has_no_plan(case: Case) -> bool:
-    book = case.facts.book
-    return book is not None and book.site.needs_plan and case.plan is None and case.row.holder in VISITORS
+    """A signed pass says for itself what it is good for, and asks for no plan beside it."""
+    book, passed = case.facts.book, case.facts.passed
+    if book is None or not book.site.needs_plan or (passed is not None and passed.claims is not None):
+        return False
+    return case.plan is None and case.row.holder in VISITORS
 
 
 def _is_easily_copied(case: Case) -> bool:
@@ -217,21 +220,26 @@ class Answer(Struct, frozen=True):
 
 def decide(facts: Facts) -> Decision:
     """Return the decision on one presentation, a pure function of the facts."""
+    case = None if facts.row is None else case_of(facts, facts.row)
     lifted = False
-    for answer in answers(facts):
+    for answer in _answers(facts, case):
         if answer.objects and not answer.is_lifted:
             return _decision(facts, Outcome.DENY, answer.rule.reason, ())
         lifted = lifted or answer.is_lifted
-    return _decision(facts, Outcome.GRANT, Reason.MEMBER_VALID, _notices(facts, is_lifted=lifted))
+    assert case is not None, "an unknown credential is denied"
+    return _decision(facts, Outcome.GRANT, Reason.MEMBER_VALID, _notices(case, is_lifted=lifted))
 
 
 def answers(facts: Facts) -> Iterator[Answer]:
     """Yield what each rule answers, in order; those about the row are not asked where there is none."""
+    yield from _answers(facts, None if facts.row is None else case_of(facts, facts.row))
+
+
+def _answers(facts: Facts, case: Case | None) -> Iterator[Answer]:
     for first in _BEFORE_THE_ROW:
         yield Answer(first, is_asked=True, objects=first.objects(facts))
-    if facts.row is None:
+    if case is None:
         return
-    case = case_of(facts, facts.row)
     overrides = case.has(Right.OVERRIDE)
     for rule in _ABOUT_THE_ROW:
         is_asked = rule.is_for_exits or case.is_entry
@@ -246,10 +254,8 @@ def _decision(facts: Facts, outcome: Outcome, reason: Reason, notices: tuple[Not
     return Decision(outcome, reason, receipt, facts.row.member, facts.row.holder, notices)
 
 
-def _notices(facts: Facts, *, is_lifted: bool) -> tuple[Notice, ...]:
+def _notices(case: Case, *, is_lifted: bool) -> tuple[Notice, ...]:
     """Return what staff are told beside a grant."""
-    assert facts.row is not None
-    case = case_of(facts, facts.row)
     if not case.is_entry:
         return ()
     told = (

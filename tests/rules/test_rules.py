@@ -1,5 +1,6 @@
 """Every rule, with the facts on either side of what it objects to."""
 
+import msgspec
 import pytest
 
 from rules import passes
@@ -7,8 +8,9 @@ from rules.facts import Facts
 from rules.policy import RULES, answers, decide
 from tests.rules.builders import DAY_MS, HARD, NOON, at, book, facts, row
 from wire.book import AntiPassback, Door, Site, Zone
-from wire.facts import DoorFacts, PresenceFacts
+from wire.facts import DoorFacts, PassFacts, PresenceFacts
 from wire.messages import Pack
+from wire.passes import PassClaims
 from wire.vocabulary import (
     AntiPassbackKind,
     Assurance,
@@ -130,6 +132,13 @@ TABLE: list[tuple[Facts, Reason]] = [
     (facts(row(plan="", holder=HolderKind.GUEST), site=book(Site(id="s1", tz="UTC", needs_plan=True))), Reason.NO_PLAN),
     (facts(row(plan="", holder=HolderKind.CLEANER), site=book(Site(id="s1", tz="UTC", needs_plan=True))), GRANT),
     (facts(row(plan="")), GRANT),
+    (
+        msgspec.structs.replace(
+            facts(row(plan="", holder=HolderKind.GUEST), site=book(Site(id="s1", tz="UTC", needs_plan=True))),
+            passed=PassFacts(claims=PassClaims(aud="s1", sub="g1", jti="0" * 32, nbf=0, exp=1)),
+        ),
+        GRANT,
+    ),
     # assurance
     (zone(assurance=Assurance.MEDIUM), Reason.LOW_ASSURANCE),
     (facts(row(assurance=Assurance.HIGH), site=book(Zone(name="gym", assurance=Assurance.MEDIUM))), GRANT),
