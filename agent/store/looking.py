@@ -2,42 +2,45 @@
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
-from typing import Final
 
 import msgspec
 
 from agent.errors import StoreError
-from agent.store import db
+from agent.store import canary, db
+from agent.store.changes import CHANGES_NAME, Changes, ChangesDamagedError
 from agent.store.directory import DIRECTORY_NAME
+from agent.store.edition import Edition, edition_of
 from agent.store.kept import Kept
-from rules.book import Book
+from wire.directory import DirectoryTextError, read_row
 from wire.messages import DirectoryRef, DirectoryRow
-
-_decode_row: Final = msgspec.json.Decoder(DirectoryRow).decode
-_decode_ref: Final = msgspec.json.Decoder(DirectoryRef).decode
 
 
 class Look:
     """One version of the directory, open for reading."""
 
-    def __init__(self, connection: sqlite3.Connection, kept: Kept) -> None:
-        self._connection = connection
+    def __init__(self, edition: Edition, kept: Kept) -> None:
+        self._edition = edition
         self.kept = kept
-        found = connection.execute("SELECT value FROM meta WHERE name = 'directory'").fetchone()
-        self.ref: DirectoryRef | None = _decode_ref(found[0].encode()) if found else None
-        self.book: Book | None = None
+        self.book = canary.read_book(edition)
+
+    @property
+    def ref(self) -> DirectoryRef | None:
+        """Which directory it is; None before the first snapshot."""
+        return self._edition.ref
 
     def find(self, key_hex: str) -> DirectoryRow | None:
         """Return the row of a keyed index, or None."""
-        found = self._connection.execute("SELECT row FROM credentials WHERE key = ?", (bytes.fromhex(key_hex),))
-        row = found.fetchone()
-        return _decode_row(row[0]) if row else None
+        return self._edition.row(bytes.fromhex(key_hex))
 
     def rows(self) -> Iterator[DirectoryRow]:
         """Yield every row."""
-        return (_decode_row(text) for (text,) in self._connection.execute("SELECT row FROM credentials"))
+        changed = self._edition.changed
+        for key, text in self._edition.base.execute("SELECT key, row FROM credentials"):
+            if key not in changed:
+                yield read_row(text)
+        yield from (read_row(text) for text in changed.values() if text is not None)
 
 
 @contextmanager
@@ -47,12 +50,15 @@ def look(folder: Path) -> Iterator[Look]:
     if not path.exists():
         raise StoreError(f"{path} does not exist: has this device ever run? name its folder with --state")
     try:
-        connection = db.connect_reader(path)
-        try:
-            yield Look(connection, Kept(folder / "kept.json"))
-        finally:
-            connection.close()
-    except (sqlite3.Error, msgspec.DecodeError) as fault:
+        with ExitStack() as open_files:
+            base = edition_of(open_files.enter_context(closing(db.connect_reader(path))))
+            beside = path.with_name(CHANGES_NAME)
+            changes = None
+            if beside.exists():
+                changes = Changes(open_files.enter_context(closing(db.connect_reader(beside))))
+            edition = (changes and changes.over(base)) or base
+            yield Look(edition, Kept(folder / "kept.json"))
+    except (sqlite3.Error, msgspec.DecodeError, ChangesDamagedError, DirectoryTextError) as fault:
         raise StoreError(
             f"{path} cannot be read ({fault}): restart the agent, it fetches the directory again"
         ) from fault
