@@ -35,6 +35,7 @@ from wire.vocabulary import (
     Direction,
     DoorMode,
     HolderKind,
+    Reason,
     Right,
     Weekday,
     WhenOffline,
@@ -57,7 +58,7 @@ _RECURRENCES: Final = (
     "FREQ=YEARLY;BYMONTH=12;BYMONTHDAY=24",
     "FREQ=DAILY;UNTIL=20270201",
 )
-_FAULTS: Final = ("pass_signature", "pass_replayed", "pass_expired", "clock_unknown")
+_FAULTS: Final = (*(reason.value for reason in Reason if reason.startswith("pass_")), "clock_unknown")
 
 
 def site(seed: int) -> tuple[BookItem, ...]:
@@ -108,7 +109,7 @@ def _case(random: Random, items: tuple[BookItem, ...]) -> Presented:
         door=_door_facts(random, items),
         presence=_presence(random),
         stale_s=random.choices([0, 3_600, 3_601, 7_200, 86_401], [20, 1, 1, 1, 1])[0],
-        pass_fault=random.choice(_FAULTS) if random.random() < 0.03 else "",
+        pass_fault=random.choice(_FAULTS) if random.random() < 0.05 else "",
     )
 
 
