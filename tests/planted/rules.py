@@ -16,7 +16,7 @@ from tests.reference.comparing import compare
 from wire.book import EVERYWHERE
 from wire.vocabulary import ClockQuality, Reason
 
-_SITES: Final = range(5)
+_SITES: Final = range(10)
 
 
 def _with_rule(reason: Reason, **changed: Any) -> Any:
@@ -48,7 +48,7 @@ def _usual_days(self: Calendar, schedule: Any, day: int) -> Any:
 
 
 def _disagrees() -> str | None:
-    return next(iter(compare(_SITES).examples), None)
+    return next((example for seed in _SITES for example in compare(range(seed, seed + 1)).examples), None)
 
 
 def _stays_young() -> str | None:

@@ -203,7 +203,7 @@ def _row(random: Random, items: tuple[BookItem, ...], wall_ms: int) -> Directory
     said: dict[str, Any] = {
         "is_revoked": random.random() < 0.02,
         "is_active": random.random() > 0.02,
-        "is_blocked": random.random() < 0.02,
+        "is_blocked": random.random() < 0.05,
         "holder": random.choices(list(HolderKind), [6, 2, 1, 1, 1])[0],
         "assurance": random.choices(list(Assurance), [2, 2, 2])[0],
         "valid_from_ms": maybe(0.08, random.choice(near), None),
@@ -219,7 +219,7 @@ def _row(random: Random, items: tuple[BookItem, ...], wall_ms: int) -> Directory
         "guardians": maybe(0.1, ["m2"], []),
         "host": maybe(0.1, "m3", ""),
         "clearance": maybe(0.1, random.randint(1, 3), 0),
-        "rights": random.sample([*(right.value for right in Right), "fly"], random.choice([0, 0, 0, 1, 2])),
+        "rights": random.choice([[], [], ["override"], random.sample([*(right.value for right in Right), "fly"], 2)]),
     }
     return DirectoryRow(key="0" * 32, kind=CredentialKind.HF_UID, member="m1", **said)
 
