@@ -158,8 +158,7 @@ def _present(state: Station, facts: Facts) -> Step:
 
 def _grant(facts: Facts, decision: Decision, promise: str) -> Grant:
     row = facts.row
-    if row is None:
-        return Grant(facts.read, decision, promise)
+    assert row is not None, "nobody who is unknown is let in"
     is_staff = row.holder is HolderKind.STAFF
     return Grant(facts.read, decision, promise, rights=tuple(row.rights), is_staff=is_staff)
 
@@ -216,8 +215,9 @@ def _own_refusal(state: Station, facts: Facts) -> Reason | None:
 
 def _refusal_by_mode(state: Station, row: DirectoryRow | None) -> Reason | None:
     """Return what lockdown and mode say to those who come in; whoever leaves is not asked."""
-    clearance, rights = (row.clearance, row.rights) if row is not None else (0, [])
-    if state.standing.level > clearance:
+    assert row is not None, "nobody who is unknown is let in"
+    rights = row.rights
+    if state.standing.level > row.clearance:
         return Reason.LOCKDOWN
     mode = state.standing.mode
     if mode is DoorMode.LOCKED and Right.OVERRIDE not in rights:
@@ -310,7 +310,7 @@ def _record_failed(state: Station, then: Then, fault: RecordFault, now: Now) -> 
         case RemoteUnlock() | Order() | CommandEnd():
             return _storage_fault(state, fault, [Answer(then.id, then.name, CommandState.FAILED, "storage")], now)
         case Stood(order=order) | FireEnded(order=order) if order is not None:
-            return _storage_fault(state, fault, [results.failed(order, "storage", now)], now)
+            return _storage_fault(state, fault, [Answer(order.id, order.name, CommandState.FAILED, "storage")], now)
         case _:
             pass
     return _storage_fault(state, fault, [], now)

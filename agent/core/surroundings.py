@@ -36,7 +36,7 @@ Step = tuple[Surroundings, tuple[Noticed, ...]]
 
 
 def changed(around: Surroundings, role: Role, is_active: bool, now_ms: int) -> Step:
-    """An input of the surroundings became active or inactive; those of the door itself change nothing here."""
+    """An input became active or inactive; those of the door itself are not for here."""
     match role:
         case Role.FIRE:
             return _fire(around, is_active)
@@ -48,12 +48,11 @@ def changed(around: Surroundings, role: Role, is_active: bool, now_ms: int) -> S
             return around, _edge(was, is_active, AlarmCode.MAINS_FAILED, AlarmCode.MAINS_BACK)
         case Role.INTERLOCK:
             return replace(around, is_other_open=is_active), ()
-        case Role.ASSIST:
+        case _:
+            assert role is Role.ASSIST, role
             if not is_active or around.assist_ms is not None:
                 return around, ()
             return replace(around, assist_ms=now_ms, is_unanswered=False), (Noticed(AlarmCode.ASSIST),)
-        case _:
-            return around, ()
 
 
 def answered(around: Surroundings) -> Step:
@@ -66,11 +65,6 @@ def answered(around: Surroundings) -> Step:
 def may_reset(around: Surroundings) -> bool:
     """Say whether staff can end the fire: its input is at rest."""
     return around.is_fire and not around.is_fire_sensed
-
-
-def reset(around: Surroundings) -> Surroundings:
-    """Staff ended the fire; an input that became active meanwhile keeps it."""
-    return replace(around, is_fire=around.is_fire_sensed)
 
 
 def woke(around: Surroundings, now_ms: int) -> Step:

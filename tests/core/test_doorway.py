@@ -3,7 +3,7 @@
 import pytest
 from msgspec.structs import replace
 
-from agent.core.effects import RecordFault, Recovered
+from agent.core.effects import FireEnded, Recorded, RecordFault, Recovered
 from agent.core.screen import PublicCode, State
 from agent.core.state import Door
 from agent.core.surroundings import ASSIST_MS, FIRE_PROMISE
@@ -149,8 +149,8 @@ def test_passage_sensors_of_a_door_without_arms_say_nothing() -> None:
 
 
 @pytest.mark.parametrize("door", [DOOR, PLAIN, TURNSTILE, KIOSK])
-def test_in_a_fire_nobody_is_invited_in_whatever_their_right(door: object) -> None:
-    play = Play(door)  # type: ignore[arg-type] # parametrize knows no types
+def test_in_a_fire_nobody_is_invited_in_whatever_their_right(door: Door) -> None:
+    play = Play(door)
     play.sense(Role.FIRE)
     play.tap(row())
     assert (play.shows, play.pulses, reasons(play)) == (State.FIRE, [], [Reason.FIRE])
@@ -173,8 +173,6 @@ def test_a_grant_that_became_durable_after_the_fire_began_opens_nothing() -> Non
     play.tap()
     grant = play.pulses[0]
     play.state = replace(before, around=replace(before.around, is_fire=True))
-    from agent.core.effects import Recorded
-
     play.put(Recorded(grant, EventId("aa", 1), play.now))
     assert (len(play.pulses), play.ends) == (1, [UNUSED])
 
@@ -211,6 +209,14 @@ def test_a_reset_that_cannot_be_recorded_ends_no_fire() -> None:
     play.disk = None
     play.tap()
     assert (play.shows, play.pulses) == (State.FIRE, [])
+
+
+def test_a_fire_that_is_sensed_again_while_its_reset_is_recorded_goes_on_and_is_kept() -> None:
+    play = Play()
+    play.sense(Role.FIRE)
+    play.promises.clear()
+    play.put(Recorded(FireEnded(order(CommandName.RELEASE, what="fire")), EventId("aa", 1), play.now))
+    assert (play.shows, play.results, FIRE_PROMISE in play.promises) == (State.FIRE, ["fire_input_active"], True)
 
 
 def test_a_second_fire_during_the_first_is_one() -> None:
@@ -263,6 +269,12 @@ def test_staff_who_come_in_have_answered() -> None:
     play.tap(replace(row("s1"), holder=HolderKind.STAFF))
     play.advance(5_000)
     assert (play.shows, play.alarms) == (State.IDLE, [AlarmCode.ASSIST, AlarmCode.ASSIST_OVER])
+
+
+def test_staff_whom_nobody_asked_for_just_come_in() -> None:
+    play = Play()
+    play.tap(replace(row("s1"), holder=HolderKind.STAFF))
+    assert (play.shows, play.alarms) == (State.GRANTED_IN, [])
 
 
 def test_tampering_and_mains_are_alarms_with_an_end() -> None:

@@ -3,11 +3,25 @@
 import pytest
 from msgspec.structs import replace
 
-from agent.core.effects import HoldEnded, RecordFault, Recovered, RemoteUnlock
+from agent.core.effects import (
+    AnyCommand,
+    Held,
+    Hold,
+    HoldEnded,
+    Order,
+    Record,
+    Recorded,
+    RecordFault,
+    Recovered,
+    RemoteUnlock,
+    Unlock,
+)
 from agent.core.modes import LOCKDOWN_PROMISE, MODE_PROMISE
 from agent.core.screen import PublicCode, State
+from agent.core.state import Door
+from agent.core.station import step
 from agent.core.types import EventId, OpenPromise, Role
-from tests.core.builders import row
+from tests.core.builders import now, row
 from tests.core.orders import order
 from tests.core.playing import DOOR, KIOSK, PLAIN, TURNSTILE, Play
 from wire.events import CommandResultBody, DecisionBody, ModeBody, PassageBody
@@ -16,6 +30,7 @@ from wire.vocabulary import (
     CommandName,
     CommandState,
     DoorMode,
+    EventKind,
     ModeCause,
     PassageOutcome,
     PassageSense,
@@ -29,10 +44,10 @@ HOUR = 3_600_000
 HOLD = order(CommandName.HOLD)
 LOCK = order(CommandName.LOCK)
 LOCKDOWN = order(CommandName.LOCKDOWN, for_ms=HOUR)
-UNLOCK = RemoteUnlock("u1", actor="Ann", begin_before_mono_ms=1_000_000, promise="unlock:u1")
+UNLOCK = RemoteUnlock("u1", actor="Ann", begin_before_mono_ms=1_000_000_000, promise="unlock:u1")
 
 
-def release(what: str = "", id: str = "r1") -> object:
+def release(what: str = "", id: str = "r1") -> Order:
     return order(CommandName.RELEASE, what=what, id=id)
 
 
@@ -53,8 +68,8 @@ def reasons(play: Play) -> list[Reason]:
 
 
 @pytest.mark.parametrize("door", [DOOR, PLAIN, TURNSTILE])
-def test_a_door_that_is_held_stands_open_and_ends_done(door: object) -> None:
-    play = Play(door)  # type: ignore[arg-type] # parametrize knows no types
+def test_a_door_that_is_held_stands_open_and_ends_done(door: Door) -> None:
+    play = Play(door)
     answer = play.command(HOLD)
     assert answer is not None
     assert (answer.state, answer.code, answer.name) == (CommandState.DONE, "held", CommandName.HOLD)
@@ -87,7 +102,7 @@ def test_a_door_that_stands_open_alarms_nobody_until_it_is_closed_again() -> Non
     play.sense(Role.CONTACT)
     play.advance(HOUR)
     assert play.alarms == []
-    play.command(release())  # type: ignore[arg-type]
+    play.command(release())
     assert (play.is_held, play.results) == (False, ["held", "released"])
     play.advance(29_999)
     assert play.alarms == []
@@ -179,7 +194,7 @@ def test_a_lock_survives_a_restart_and_a_release() -> None:
     again = restarted(play)
     again.tap()
     assert (again.pulses, again.modes) == ([], [(DoorMode.LOCKED, 0)])
-    again.command(release())  # type: ignore[arg-type]
+    again.command(release())
     assert again.promises == {}
     again.advance(5_000)
     again.tap()
@@ -220,8 +235,8 @@ def test_a_mode_that_nobody_knows_is_refused() -> None:
 
 
 @pytest.mark.parametrize("door", [DOOR, PLAIN, TURNSTILE, KIOSK])
-def test_a_lockdown_lets_in_nobody_below_its_clearance(door: object) -> None:
-    play = Play(door)  # type: ignore[arg-type] # parametrize knows no types
+def test_a_lockdown_lets_in_nobody_below_its_clearance(door: Door) -> None:
+    play = Play(door)
     play.command(order(CommandName.LOCKDOWN, level=2))
     play.tap(replace(row(), clearance=1))
     assert (play.pulses, play.ends, reasons(play)) == ([], [], [Reason.LOCKDOWN])
@@ -257,7 +272,7 @@ def test_a_lockdown_survives_restarts_and_is_released_by_central() -> None:
     again = restarted(restarted(play))
     again.tap()
     assert (again.pulses, again.modes) == ([], [(DoorMode.CARD, 1)])
-    again.command(release("lockdown"))  # type: ignore[arg-type]
+    again.command(release("lockdown"))
     assert again.promises == {}
     again.advance(5_000)
     again.tap()
@@ -296,7 +311,7 @@ def test_what_stood_open_before_a_lockdown_stands_open_after_it() -> None:
     play = Play()
     play.command(HOLD)
     play.command(order(CommandName.LOCKDOWN, id="c2"))
-    play.command(release("lockdown"))  # type: ignore[arg-type]
+    play.command(release("lockdown"))
     assert (play.is_held, play.holds, play.shows) == (True, 2, State.HELD_OPEN)
     assert play.modes == [(DoorMode.UNLOCKED, 0), (DoorMode.UNLOCKED, 1), (DoorMode.UNLOCKED, 0)]
 
@@ -328,7 +343,7 @@ def test_fire_lets_go_of_a_hold_and_only_a_new_event_opens_it_again() -> None:
     assert play.results[-1] == "fire"
     play.sense(Role.FIRE, is_active=False)
     before = len(play.modes)
-    play.command(release("fire"))  # type: ignore[arg-type]
+    play.command(release("fire"))
     assert (play.is_held, len(play.modes)) == (True, before + 1)
 
 
@@ -366,7 +381,7 @@ def test_a_command_that_was_begun_before_is_not_begun_again(name: CommandName) -
 @pytest.mark.parametrize("what", ["", "mode", "lockdown", "fire", "assist"])
 def test_nothing_is_released_where_nothing_stands(what: str) -> None:
     play = Play()
-    play.command(release(what))  # type: ignore[arg-type]
+    play.command(release(what))
     assert (play.results, play.modes) == (["nothing_to_release"], [])
 
 
@@ -403,6 +418,42 @@ def test_an_unlock_waits_for_no_other_door() -> None:
     assert (play.results, play.pulses) == (["other_door_open"], [])
 
 
+def test_an_unlock_from_afar_turns_the_arms_inwards() -> None:
+    play = Play(TURNSTILE)
+    play.command(UNLOCK)
+    play.advance(500)
+    play.touch(Role.PASSAGE_IN)
+    assert (play.pulses, play.results, play.ends) == ([UNLOCK], ["pulsed"], [])
+
+
+@pytest.mark.parametrize("command", [HOLD, UNLOCK])
+def test_what_happened_while_a_command_was_being_recorded_counts(command: AnyCommand) -> None:
+    play = Play()
+    fire = replace(play.state, around=replace(play.state.around, is_fire=True))
+    for state, at, code in ((fire, play.now, "fire"), (play.state, now(1_000_000_000), "too_late")):
+        _, effects = step(state, Recorded(command, EventId("aa", 1), at))
+        (ended,) = [effect for effect in effects if isinstance(effect, Record)]
+        assert isinstance(ended.body, CommandResultBody)
+        assert (ended.body.code, ended.settles) == (code, command.promise)
+        assert not any(isinstance(effect, Unlock | Hold) for effect in effects)
+
+
+@pytest.mark.parametrize("command", [HOLD, LOCKDOWN])
+def test_a_mode_that_cannot_be_recorded_fails_its_command(command: Order) -> None:
+    play = Play()
+    play.disk, play.written = RecordFault.FULL, frozenset({EventKind.COMMAND_BEGUN})
+    answer = play.command(command)
+    assert answer is not None
+    assert (answer.state, answer.code, play.is_held) == (CommandState.FAILED, "storage", False)
+    assert play.state.standing.level == (command is LOCKDOWN), "what keeps people out holds all the same"
+
+
+def test_a_line_that_says_what_nobody_waits_for_changes_nothing() -> None:
+    play = Play()
+    for event in (Held(play.now), HoldEnded("late", play.now)):
+        assert step(play.state, event) == (play.state, [])
+
+
 # --- schedules
 
 
@@ -425,7 +476,7 @@ def test_a_schedule_that_changes_nothing_is_no_event() -> None:
     before = len(play.modes)
     play.schedule(DoorMode.UNLOCKED)
     assert (len(play.modes), play.is_held) == (before, False)
-    play.command(release())  # type: ignore[arg-type]
+    play.command(release())
     assert play.is_held, "the schedule holds again once the lock is released"
 
 
