@@ -49,7 +49,7 @@ from agent.store.errors import DuplicatePromiseError, StepUsedError
 from agent.store.types import Draft
 from agent.supervise import StopError
 from hardware.base import InputChange, ReaderEvent, ReaderFault, Removed, Scan
-from wire.vocabulary import CommandState, DoorMode
+from wire.vocabulary import CommandState, DoorMode, PassageOutcome
 
 log = logging.getLogger(__name__)
 
@@ -204,6 +204,9 @@ class Station:
 
     async def _unlock(self, effect: Unlock) -> Input | None:
         """Begin a pulse. That it began is told at once: in the queue green could wait until the way is closed again."""
+        now = self._clock.now()
+        if effect.not_after_mono_ms is not None and now.mono_ms > effect.not_after_mono_ms:
+            return PulseEnded(effect.opening, PassageOutcome.UNUSED, "too late", now)
         begun: list[Opened] = []
 
         def post(said: Opened | PulseEnded) -> None:

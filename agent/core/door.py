@@ -87,11 +87,11 @@ def locked(door: Doorway, opening: Opening, outcome: PassageOutcome, now_ms: int
         return door, ()
     was_settled, is_waiting = opening in door.settled, opening in door.waiting
     door = replace(door, running=_without(door.running, opening), settled=_without(door.settled, opening))
-    failed = outcome is PassageOutcome.FAILED
-    if was_settled or (is_waiting and not failed):
+    is_whole = outcome is PassageOutcome.PASSED
+    if was_settled or (is_waiting and is_whole):
         return door, ()
     door = replace(door, waiting=_without(door.waiting, opening))
-    return door, (Ended(opening, outcome, None if failed else PassageSense.PULSE),)
+    return door, (Ended(opening, outcome, PassageSense.PULSE if is_whole else None),)
 
 
 def moved(door: Doorway, is_open: bool, now_ms: int, *, is_free: bool) -> Step:

@@ -64,7 +64,8 @@ def voice(state: Station, said: tuple[Said, ...], now: Now, name: str = "") -> S
                 effects += [] if state.holding is Holding.ON else [Relock()]
             case Frees(opening):
                 assert state.door.pulse_ms is not None
-                effects.append(Unlock(opening, state.door.pulse_ms, turnstile.way_of(opening)))
+                latest_ms = turnstile.latest_ms(opening)
+                effects.append(Unlock(opening, state.door.pulse_ms, turnstile.way_of(opening), latest_ms))
             case _:
                 assert_never(one)
     return state, effects

@@ -176,7 +176,7 @@ class Opened(Struct, frozen=True):
 
 
 class PulseEnded(Struct, frozen=True):
-    """The pulse is over, or never began where `outcome` is failed."""
+    """The pulse is over, or never began where `outcome` is failed or unused."""
 
     opening: Opening
     outcome: PassageOutcome
@@ -228,11 +228,16 @@ class Record(Struct, frozen=True):
 
 
 class Unlock(Struct, frozen=True):
-    """Let one person through for `for_ms`; `way` where there are two, else None."""
+    """Let one person through for `for_ms`; `way` where there are two, else None.
+
+    After `not_after_mono_ms` it is not begun any more: it is answered by `PulseEnded` with `unused`. What had to happen
+    before it may have been told late.
+    """
 
     opening: Opening
     for_ms: int
     way: Direction | None = None
+    not_after_mono_ms: int | None = None
 
 
 class Hold(Struct, frozen=True):

@@ -13,7 +13,7 @@ from agent.core.standing import let_go
 from agent.core.state import Holding, Station, Step, rest, show, support
 from agent.core.types import Now
 from wire.events import AlarmBody
-from wire.vocabulary import AlarmCode, Direction, EventKind, PassageOutcome, PassageSense, Reason
+from wire.vocabulary import AlarmCode, CommandState, Direction, EventKind, PassageOutcome, PassageSense, Reason
 
 
 def obstacle(state: Station) -> Reason | None:
@@ -80,8 +80,7 @@ def pulse_ended(state: Station, event: PulseEnded) -> Step:
     state, said = _machine_locked(state, event)
     state, effects = voice(state, said, now)
     if isinstance(opening, RemoteUnlock):
-        ended = results.failed(opening, "lock", now) if failed else results.done(opening, "pulsed", now)
-        effects = [*effects, ended]
+        effects = [*effects, _result(opening, event.outcome, now)]
     return _lock_failed(state, effects, event.detail, now) if failed else (state, effects)
 
 
@@ -100,6 +99,13 @@ def hold_ended(state: Station, event: HoldEnded) -> Step:
         return state, []
     state, effects = let_go(state, "lock", event.now)
     return _lock_failed(state, effects, event.detail, event.now)
+
+
+def _result(opening: RemoteUnlock, outcome: PassageOutcome, now: Now) -> Record:
+    if outcome is PassageOutcome.UNUSED:
+        return results.ended(opening, CommandState.EXPIRED, "too_late", now)
+    failed = outcome is PassageOutcome.FAILED
+    return results.failed(opening, "lock", now) if failed else results.done(opening, "pulsed", now)
 
 
 def _machine_locked(state: Station, event: PulseEnded) -> tuple[Station, tuple[Said, ...]]:

@@ -23,7 +23,7 @@ LATE_MS: Final = 2_000
 LATE_ALARM_MS: Final = 10_000
 """After that, and this long, a passage is laid at the door of the grant that was just given up."""
 WAITS_MS: Final = 10_000
-"""Whoever has not had their turn within this time is gone."""
+"""Whoever has not had their turn within this time after their tap is gone."""
 STUCK_MS: Final = 10_000
 """Arms that are busy for longer than this are stuck."""
 
@@ -66,6 +66,13 @@ def way_of(opening: Opening) -> Direction:
     return Direction.IN
 
 
+def latest_ms(opening: Opening) -> int:
+    """Return the last moment at which a way may be freed for an opening."""
+    if isinstance(opening, Grant):
+        return opening.read.at_mono_ms + WAITS_MS
+    return opening.begin_before_mono_ms - 1
+
+
 def can_take(arms: Arms, way: Direction) -> bool:
     """Say whether one more grant for a way can be used or may wait."""
     return not arms.is_stuck and all(turn.way is not way for turn in arms.waiting)
@@ -78,7 +85,7 @@ def is_at_rest(arms: Arms) -> bool:
 
 def took(arms: Arms, opening: Opening, now_ms: int) -> Step:
     """Somebody may pass: at once where the arms are at rest, else in turn."""
-    turn = Turn(opening, way_of(opening), now_ms + WAITS_MS)
+    turn = Turn(opening, way_of(opening), latest_ms(opening))
     return _next(replace(arms, waiting=(*arms.waiting, turn)), now_ms)
 
 
@@ -93,7 +100,7 @@ def locked(arms: Arms, opening: Opening, outcome: PassageOutcome, now_ms: int) -
     turn = arms.turn
     if turn is None or turn.opening != opening:
         return _next(arms, now_ms)
-    if outcome is PassageOutcome.FAILED:
+    if outcome is not PassageOutcome.PASSED:
         return _over(arms, turn, outcome, None, now_ms)
     if turn.way not in arms.setup.senses:
         return _over(arms, turn, PassageOutcome.PASSED, PassageSense.PULSE, now_ms)
@@ -132,11 +139,8 @@ def emptied(arms: Arms) -> Step:
 
 def woke(arms: Arms, now_ms: int) -> Step:
     """Time went by."""
-    said: list[Said] = []
-    gone = tuple(turn for turn in arms.waiting if now_ms >= turn.until_ms)
-    if gone:
-        arms = replace(arms, waiting=tuple(turn for turn in arms.waiting if turn not in gone))
-        said += [_unused(turn) for turn in gone if isinstance(turn.opening, Grant)]
+    arms, gone = _without_gone(arms, now_ms)
+    said: list[Said] = [*gone]
     if arms.busy_since_ms is not None and not arms.is_stuck and now_ms >= arms.busy_since_ms + STUCK_MS:
         arms = replace(arms, is_stuck=True)
         said.append(Noticed(AlarmCode.TURNSTILE_STUCK))
@@ -150,7 +154,7 @@ def woke(arms: Arms, now_ms: int) -> Step:
 
 def due_ms(arms: Arms) -> int | None:
     """Return when `woke` has something to say at the latest, None for never."""
-    moments = [turn.until_ms for turn in arms.waiting]
+    moments = [turn.until_ms + 1 for turn in arms.waiting]
     if arms.turn is not None and _may_run_out(arms, arms.turn):
         moments.append(arms.turn.until_ms + LATE_MS)
     if arms.busy_since_ms is not None and not arms.is_stuck:
@@ -163,8 +167,22 @@ def _may_run_out(arms: Arms, turn: Turn) -> bool:
     return turn.way in arms.setup.senses and turn.opening not in arms.running
 
 
+def _without_gone(arms: Arms, now_ms: int) -> Step:
+    gone = tuple(turn for turn in arms.waiting if now_ms > turn.until_ms)
+    if not gone:
+        return arms, ()
+    arms = replace(arms, waiting=tuple(turn for turn in arms.waiting if turn not in gone))
+    return arms, tuple(_unused(turn) for turn in gone if isinstance(turn.opening, Grant))
+
+
 def _next(arms: Arms, now_ms: int) -> Step:
     """Give the way to who has waited longest; not while the arms or a relay of theirs are not at rest."""
+    arms, ended = _without_gone(arms, now_ms)
+    arms, freed = _freed(arms, now_ms)
+    return arms, (*ended, *freed)
+
+
+def _freed(arms: Arms, now_ms: int) -> Step:
     if arms.turn is not None or arms.running or arms.busy_since_ms is not None or not arms.waiting:
         return arms, ()
     first = arms.waiting[0]

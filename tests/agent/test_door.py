@@ -144,6 +144,23 @@ async def test_a_turnstile_is_released_the_way_that_was_asked_for() -> None:
         assert turnstile.released == "in"
 
 
+async def test_who_waited_behind_a_slow_disk_is_not_let_through_arms_after_they_left() -> None:
+    async with place("simulated-turnstile") as at:
+        at.tap(ANN)
+        await settle()
+        at.time.advance(1)
+        await settle()
+        at.tap(BEN)
+        await settle()
+        at.journal.gate.clear()
+        at.inputs[InputRole.PASSAGE_IN].touch()
+        await settle()
+        at.time.now_ms += 20_000
+        at.journal.gate.set()
+        await settle()
+        assert (at.outcomes, at.is_on) == ([PassageOutcome.PASSED, PassageOutcome.UNUSED], False)
+
+
 async def test_a_lock_that_is_held_stands_open_and_a_release_closes_it() -> None:
     async with place() as at:
         answer = await at.station.execute(HOLD)

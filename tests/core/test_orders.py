@@ -9,6 +9,7 @@ from agent.core.effects import (
     Hold,
     HoldEnded,
     Order,
+    PulseEnded,
     Record,
     Recorded,
     RecordFault,
@@ -416,6 +417,14 @@ def test_an_unlock_waits_for_no_other_door() -> None:
     play.sense(Role.INTERLOCK)
     play.command(UNLOCK)
     assert (play.results, play.pulses) == (["other_door_open"], [])
+
+
+def test_an_unlock_that_came_too_late_for_the_relay_ends_expired() -> None:
+    play = Play(TURNSTILE)
+    _, effects = step(play.state, PulseEnded(UNLOCK, PassageOutcome.UNUSED, "too late", play.now))
+    (ended,) = [effect for effect in effects if isinstance(effect, Record)]
+    assert isinstance(ended.body, CommandResultBody)
+    assert (ended.body.state, ended.settles) == (CommandState.EXPIRED, "unlock:u1")
 
 
 def test_an_unlock_from_afar_turns_the_arms_inwards() -> None:

@@ -100,10 +100,26 @@ def test_early_taps_wait_one_for_each_way() -> None:
 
 
 def test_whoever_has_waited_too_long_is_gone() -> None:
-    arms, _ = arms_.took(released(), grant(3), 1_500)
-    arms, said = arms_.woke(arms, 1_500 + WAITS_MS)
-    assert (3, UNUSED, None) in ends(said)
-    assert freed(said) == []
+    arms, _ = arms_.took(released(at_ms=9_000), grant(3, at_mono_ms=8_000), 9_500)
+    assert arms_.woke(arms, 8_000 + WAITS_MS)[1] == ()
+    arms, said = arms_.woke(arms, 8_000 + WAITS_MS + 1)
+    assert (ends(said), freed(said)) == ([(3, UNUSED, None)], [])
+
+
+def test_who_came_too_late_for_the_relay_ends_unused_and_the_next_has_their_turn() -> None:
+    arms, _ = arms_.took(REST, grant(1), 1_000)
+    arms, _ = arms_.took(arms, LEAVES, 1_100)
+    arms, said = arms_.locked(arms, grant(1), UNUSED, 1_200)
+    assert (ends(said), freed(said)) == ([(1, UNUSED, None)], [LEAVES])
+    assert arms_.latest_ms(UNLOCK) == 49_999
+
+
+def test_whoever_is_gone_is_not_let_in_when_the_arms_come_to_rest() -> None:
+    arms, _ = arms_.took(released(at_ms=9_000), grant(3, at_mono_ms=8_000), 9_500)
+    arms, said = passed(arms, IN, 8_000 + WAITS_MS + 1)
+    assert (ends(said), freed(said)) == ([(3, UNUSED, None), (1, PASSED, PassageSense.SENSOR)], [])
+    arms, said = arms_.took(Arms(SETUP), grant(4, at_mono_ms=0), WAITS_MS + 1)
+    assert (ends(said), freed(said)) == ([(4, UNUSED, None)], [])
 
 
 def test_a_way_is_freed_only_once_the_other_relay_is_off() -> None:
