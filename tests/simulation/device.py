@@ -8,8 +8,9 @@ from typing import Final
 from agent.errors import StoreError
 from agent.identity import Identity
 from agent.supervise import StopError
-from hardware.base import ReaderEvent
+from hardware.base import InputChange, ReaderEvent
 from tests.simulation.card import Card
+from tests.simulation.doorside import PLAIN, Doorside
 from tests.simulation.forging import Forger
 from tests.simulation.hardware import Kernel, Relay
 from tests.simulation.members import MemberFile
@@ -47,11 +48,15 @@ class Device:
     reads: int = 0
     starts: int = 0
     boots: int = 0
+    entry: str = PLAIN
     relay: Relay = field(init=False)
+    side: Doorside = field(init=False)
 
     def __post_init__(self) -> None:
-        """Mount the relay."""
+        """Mount the relay, and the leaf or the arms."""
         self.relay = Relay(self.loop)
+        walks = Random(f"walks {self.name} {self.random.getrandbits(32)}")
+        self.side = Doorside(self.entry, self.loop, walks, lambda: self.kernel.read().mono_ms, self.sense)
 
     @property
     def device(self) -> str:
@@ -109,6 +114,11 @@ class Device:
         """Unplug it for good."""
         self.is_gone = True
         self.crash()
+
+    def sense(self, change: InputChange) -> None:
+        """An input says something."""
+        if self.process is not None and self.process.station is not None:
+            self.process.station.sense(change)
 
     def present(self, event: ReaderEvent) -> None:
         """Somebody stands at the door."""

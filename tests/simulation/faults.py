@@ -5,7 +5,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from agent.store.types import Promise
-from hardware.base import FaultReason, ReaderFault
+from hardware.base import FaultReason, InputRole, ReaderFault
 from tests.simulation.card import Trip
 from tests.simulation.device import Device
 from tests.simulation.forging import Forger
@@ -48,6 +48,8 @@ def heal(world: "World") -> None:
         door.card.trip, door.card.is_full, door.card.commit_s = None, False, 0.004
         door.relay.is_stuck, door.pulse_trip, door.loses_power = False, None, False
         door.forger = None
+        door.side.become(InputRole.FIRE, is_active=False)
+        door.side.become(InputRole.BUSY, is_active=False)
         door.kernel.sync()
         door.ntp_s = 1.0
         if door.process is None:
@@ -115,6 +117,7 @@ def _storage_reverts(world: "World", door: Device, step: Step) -> None:
                 body = fact.draft.body
                 world.truth.contested.add((door.device, body.of_run, body.of_n))
     _contest(world, door, image.promises.values())
+    world.truth.unsure_modes.add(door.name)
     door.card.image = image.copy()
     door.members.issue, door.members.rows = members.issue, dict(members.rows)
     world.truth.excused_commands |= set(world.truth.commands)
@@ -133,12 +136,14 @@ def _storage_cloned(world: "World", door: Device, step: Step) -> None:
     card = door.card.forked(world.random)
     clone = Device(
         f"{door.name}-clone{number}", door.identity, card, door.members.copy(), Kernel(world.loop, world.truth),
-        world.truth, world.central.network, world.loop, world.random, has_lock=door.has_lock,
+        world.truth, world.central.network, world.loop, world.random, has_lock=door.has_lock, entry=door.entry,
     )  # fmt: skip
     clone.fork = {run: line.last for run, line in card.image.lines.items()}
     _contest(world, door, card.image.promises.values())
     world.truth.excused_commands |= set(world.truth.commands)
     world.clones.append(clone)
+    world.truth.walked[clone.name] = lambda: clone.side.walked
+    world.truth.unsure_modes.add(clone.name)
     world.after(CLONE_BEHIND_S * 1000, clone.power_on)
     world.after(step.a, lambda: _unplug(world, clone))
 
@@ -258,6 +263,21 @@ def _notices_lost(world: "World", _door: Device, step: Step) -> None:
     world.after(step.a, lambda: world.central.hear(deaf=False))
 
 
+def _fire(world: "World", door: Device, step: Step) -> None:
+    door.side.become(InputRole.FIRE, is_active=True)
+    world.after(step.a, lambda: door.side.become(InputRole.FIRE, is_active=False))
+    world.after(step.a + 5_000, lambda: world.order(door, "release", what="fire"))
+
+
+def _door_forced(_world: "World", door: Device, _step: Step) -> None:
+    door.side.walk(out=False)
+
+
+def _arms_stuck(world: "World", door: Device, step: Step) -> None:
+    door.side.become(InputRole.BUSY, is_active=True)
+    world.after(step.a, lambda: door.side.become(InputRole.BUSY, is_active=False))
+
+
 _STRIKES: Final[dict[str, Callable[["World", Device, Step], None]]] = {
     "kill": _kill,
     "power_cut": _power_cut,
@@ -290,4 +310,7 @@ _STRIKES: Final[dict[str, Callable[["World", Device, Step], None]]] = {
     "notices_lost": _notices_lost,
     "relay_stuck": _relay_stuck,
     "reader_gone": _reader_gone,
+    "fire": _fire,
+    "door_forced": _door_forced,
+    "arms_stuck": _arms_stuck,
 }

@@ -49,6 +49,7 @@ class Relay:
         self._stop: asyncio.Future[None] | None = None
         self.is_stuck = False
         self.is_on = False
+        self.is_held = False
         self.on_ms = 0
 
     async def pulse(self, duration_s: float) -> Pulse:
@@ -68,6 +69,19 @@ class Relay:
             self.is_on = False
             self.on_ms = int((self._loop.time() - started) * 1000)
         return Pulse(int(started * 1000), self.on_ms, ended)
+
+    async def hold(self) -> Pulse:
+        """Let everybody through until `off`."""
+        if self.is_stuck or self.is_on:
+            raise HardwareError("the line is held by something else")
+        started = self._loop.time()
+        self._stop = self._loop.create_future()
+        self.is_on = self.is_held = True
+        try:
+            await self._stop
+        finally:
+            self.is_on = self.is_held = False
+        return Pulse(int(started * 1000), int((self._loop.time() - started) * 1000), PulseEnd.SWITCHED_OFF)
 
     def off(self) -> None:
         """Switch off now."""

@@ -264,9 +264,9 @@ class Ledger:
 
     # Commands
 
-    def issue(self, id_: str, device: str, ttl_ms: int) -> bool:
+    def issue(self, id_: str, device: str, ttl_ms: int, name: str = "unlock", **args: str) -> bool:
         """Create a command; False where the device is away and it is refused at once."""
-        order = Order(id_, device, self._truth.true_ms(), ttl_ms)
+        order = Order(id_, device, self._truth.true_ms(), ttl_ms, name=name, args=args)
         order.state = "pending" if device in self._connected else "refused"
         self.tables.orders[id_] = order
         self._truth.commands[id_] = (order.created_ms, ttl_ms)
@@ -276,7 +276,7 @@ class Ledger:
         """Return the commands that wait."""
         device = str(session.device_id)
         return tuple(
-            Due(order.id, "unlock", CommandMode.ONCE, order.ttl_ms, order.created_ms, {"actor": "staff"})
+            Due(order.id, order.name, CommandMode.ONCE, order.ttl_ms, order.created_ms, {"actor": "staff"} | order.args)
             for order in self.tables.orders.values()
             if order.device == device and order.state == "pending"
         )

@@ -6,6 +6,7 @@ from typing import Final
 from unittest import mock
 
 from tests.planted.door import PLANTED as DOOR
+from tests.planted.doorway import PLANTED as DOORWAY
 from tests.planted.linking import PLANTED as LINKING
 from tests.planted.registry import PlantedBug
 from tests.simulation.ledger import Ledger
@@ -26,7 +27,7 @@ _QUEUE: Final = Scenario(
     1, (Step(60_000, "slow_flush", 0, 60_000, 2), *(Step(61_000 + 100 * i, "tap", 0, i) for i in range(8)))
 )
 """Eight people before a card that takes five seconds for each."""
-_ELSEWHERE: Final = {bug.name: bug for bug in (*DOOR, *LINKING)}
+_ELSEWHERE: Final = {bug.name: bug for bug in (*DOOR, *DOORWAY, *LINKING)}
 
 
 def _played(*scenarios: Scenario) -> Callable[[], str | None]:
@@ -64,6 +65,8 @@ PLANTED: Final[tuple[PlantedBug, ...]] = (
     _again("backoff-without-jitter"),
     _again("reset-on-accept"),
     _again("refusal-retried-soon", draw(5)),
+    _again("fire-invites", draw(2)),
+    _again("lockdown-admits", draw(3)),
     _bug(
         "fence-missing",
         "a session goes on writing after a newer one was welcomed",

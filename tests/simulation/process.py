@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any, Final, cast
 import msgspec
 
 from agent import app
-from agent.acting import Acting, lock_of
+from agent.acting import Acting, Lock, lock_of
 from agent.clock import Clock
 from agent.commanding import Commanding, remembered_results
 from agent.core import screen
 from agent.core.effects import Grant, Opening
-from agent.core.station import FRESH_MS, Door
+from agent.core.station import FRESH_MS
 from agent.presenting import Presenter
 from agent.reading import ReaderPlace
 from agent.station import Station
@@ -23,9 +23,10 @@ from agent.store.journal import Journal
 from agent.sync import exchange as ex
 from agent.sync.connect import Endpoint
 from agent.sync.runner import Link
-from hardware.base import Buzzer, Light, Strike
+from hardware.base import Buzzer, Light, Strike, Turnstile
 from tests.simulation.disk import CardJournal
-from tests.simulation.hardware import Dark, Relay
+from tests.simulation.doorside import PLAIN, TURNSTILE, ArmRelays, door_of
+from tests.simulation.hardware import Dark
 from tests.simulation.members import MemberDirectory
 from wire.token import TokenClaims
 from wire.vocabulary import Direction
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
     from tests.simulation.device import Device
 
 PULSE_MS: Final = 3_000
+RELEASE_MS: Final = 500
+TOLD_S: Final = 90.0
+"""Within this time an agent has heard of a fire, however slow its disk is with what it heard before."""
 READERS: Final = {"in": ReaderPlace("in", Direction.IN), "out": ReaderPlace("out", Direction.OUT)}
 GREEN: Final = frozenset({screen.State.GRANTED_IN, screen.State.GRANTED_OUT})
 
@@ -41,14 +45,18 @@ GREEN: Final = frozenset({screen.State.GRANTED_IN, screen.State.GRANTED_OUT})
 class _WatchedActing(Acting):
     """The door's outputs, with somebody who looks at each pulse before it begins."""
 
-    def __init__(self, process: "Process", relay: Relay | None, **parts: Any) -> None:
-        lock = lock_of(cast(Strike | None, relay), None)
+    def __init__(self, process: "Process", lock: Lock | None, **parts: Any) -> None:
         super().__init__(lock, cast(Light, Dark()), cast(Buzzer, Dark()), **parts)
         self._process = process
 
     async def _pulsed(self, opening: Opening, *rest: Any) -> Any:
         self._process.about_to_open(opening)
         return await super()._pulsed(opening, *rest)
+
+    async def _holding(self, begun: asyncio.Event) -> str:
+        device = self._process.device
+        device.truth.held(device.name)
+        return await super()._holding(begun)
 
 
 class _WatchedLink(Link):
@@ -110,6 +118,7 @@ class Process:
         self._tokens = 0
         self._clock: Clock | None = None
         self._is_dead = False
+        self._began_s = device.loop.time()
         self._opening: tuple[Opening, int] | None = None
         self.create_task(self._main(), name="main")
 
@@ -145,11 +154,10 @@ class Process:
         journal = self.journal = CardJournal(device.card, _Host(self))
         directory = self._directory = MemberDirectory(device.members, device.device, device.truth)
         clock = self._clock = Clock(device.kernel, boot=device.kernel.boot, has_rtc=device.has_rtc)
-        relay = device.relay if device.has_lock else None
-        acting = _WatchedActing(self, relay, clock=clock, tasks=cast(asyncio.TaskGroup, self))
+        acting = _WatchedActing(self, _lock(device), clock=clock, tasks=cast(asyncio.TaskGroup, self))
         acting.listeners.append(self._shown)
         station = Station(
-            Door(device.name, journal.run, PULSE_MS if device.has_lock else None),
+            door_of(device.entry if device.has_lock else PLAIN, device.name, journal.run, _pulse_ms(device)),
             READERS,
             journal=journal,
             presenter=Presenter(directory, journal, clock, device.identity.credential_key_bytes),
@@ -174,6 +182,7 @@ class Process:
         self.station = station
         self.create_task(cast(Journal, journal).watch(), name="journal-watch")
         self.create_task(station.run(), name="station")
+        device.side.report()
         self.create_task(link.run(cast(asyncio.TaskGroup, self)), name="link")
         self.create_task(app._anchor_time(parts), name="anchor")
 
@@ -205,6 +214,7 @@ class Process:
         if device.relay.is_stuck or journal is None:
             return
         device.truth.opened(device.name, device.device, journal.run, opening, self._is_safe(opening))
+        device.truth.require(not self._knows_fire(), f"{device.name} opened in a fire")
         if isinstance(opening, Grant):
             late_ms = device.kernel.read().mono_ms - opening.read.at_mono_ms
             device.truth.require(late_ms <= FRESH_MS, f"{device.name} opened {late_ms} ms after the card was shown")
@@ -213,6 +223,10 @@ class Process:
             device.loop.call_later(device.pulse_trip, device.crash)
             device.pulse_trip = None
 
+    def _knows_fire(self) -> bool:
+        since_s, now_s = self.device.side.fire_since_s, self.device.loop.time()
+        return since_s is not None and now_s - max(since_s, self._began_s) > TOLD_S
+
     def _is_safe(self, opening: Opening) -> bool:
         if isinstance(opening, Grant):
             return self.device.card.is_safe(opening.event.run, opening.event.n)
@@ -220,7 +234,10 @@ class Process:
 
     def _shown(self, picture: screen.Screen) -> None:
         truth, device = self.device.truth, self.device
+        if self._knows_fire():
+            truth.require(picture.state is screen.State.FIRE, f"{device.name} shows {picture.state} in a fire")
         if picture.state in GREEN:
+            device.side.invite(out=picture.state is screen.State.GRANTED_OUT)
             since_ms = None if self._opening is None else int(device.loop.time() * 1000) - self._opening[1]
             is_true = device.relay.is_on or (since_ms is not None and since_ms < PULSE_MS)
             truth.require(is_true, f"{device.name} shows {picture.state} while the way is closed")
@@ -230,6 +247,20 @@ class Process:
             assert self.journal is not None
             n = int(picture.support.rpartition("-")[2] or 0)
             truth.require(n == 0 or device.card.is_safe(self.journal.run, n), f"{device.name} showed {n} too early")
+
+
+def _lock(device: "Device") -> Lock | None:
+    if not device.has_lock:
+        return None
+    if device.entry == TURNSTILE:
+        return lock_of(None, cast(Turnstile, ArmRelays(device.relay)))
+    return lock_of(cast(Strike, device.relay), None)
+
+
+def _pulse_ms(device: "Device") -> int | None:
+    if not device.has_lock:
+        return None
+    return RELEASE_MS if device.entry == TURNSTILE else PULSE_MS
 
 
 @dataclass

@@ -80,6 +80,9 @@ FAULT_KINDS: Final[dict[str, tuple[int, Draw]]] = {
     "notices_lost": (3, _for(30, 300)),
     "relay_stuck": (2, _for(10, 120)),
     "reader_gone": (2, _for(5, 60)),
+    "fire": (2, _for(20, 240)),
+    "door_forced": (2, _for(0, 0)),
+    "arms_stuck": (1, _for(5, 60)),
 }
 
 
@@ -107,8 +110,12 @@ def _staff(random: Random) -> list[Step]:
         Step(random.randrange(SAFETY_MS), "directory", 0, random.randrange(MEMBERS), random.randrange(6))
         for _ in range(random.randint(4, 9))
     ]
+    others = [
+        Step(random.randrange(SAFETY_MS), random.choice(("lockdown", "hold", "lock")), random.randrange(DOORS))
+        for _ in range(5)
+    ]
     backups = [Step(at_ms, "backup", 0) for at_ms in range(60_000, SAFETY_MS, 120_000)]
-    return unlocks + changes + backups
+    return unlocks + changes + others + backups
 
 
 def _faults(random: Random) -> list[Step]:

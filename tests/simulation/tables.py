@@ -44,6 +44,8 @@ class Order:
     created_ms: int
     ttl_ms: int
     state: str = "pending"
+    name: str = "unlock"
+    args: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)

@@ -14,8 +14,8 @@ from agent.core.effects import Grant, Opening
 from agent.store.types import Draft
 from tests.simulation.reference import Site, judge
 from wire.chain import link
-from wire.events import DecisionBody, PassageBody
-from wire.vocabulary import EventKind, Outcome
+from wire.events import DecisionBody, ModeBody, PassageBody
+from wire.vocabulary import DoorMode, EventKind, Outcome, PassageOutcome, PassageSense, Reason
 
 Key = tuple[str, str, int]
 
@@ -24,6 +24,10 @@ ATTEMPTS_IN_MINUTE: Final = 60
 ATTEMPTS_IN_TEN_MINUTES: Final = 400
 PAUSES_COMPARED: Final = 8
 CLOCK_SLACK_MS: Final = 5
+_OF_THE_DOOR: Final = frozenset(
+    {Reason.FIRE, Reason.LOCKDOWN, Reason.DOOR_LOCKED, Reason.DOOR_BUSY, Reason.OTHER_DOOR_OPEN, Reason.MAINTENANCE}
+)
+"""Why a door refuses those whom the rules let in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +68,10 @@ class Truth:
     committed: dict[tuple[str, str], int] = field(default_factory=dict)
     commands: dict[str, tuple[int, int]] = field(default_factory=dict)
     excused_commands: set[str] = field(default_factory=set)
+    stands: dict[str, tuple[DoorMode, int]] = field(default_factory=dict)
+    unsure_modes: set[str] = field(default_factory=set)
+    passed: Counter[str] = field(default_factory=Counter)
+    walked: dict[str, Callable[[], int]] = field(default_factory=dict)
     attempts: dict[str, Attempts] = field(default_factory=dict)
     reports: Counter[str] = field(default_factory=Counter)
 
@@ -109,6 +117,9 @@ class Truth:
             self._check_decision(card, device, draft, draft.body)
         elif isinstance(draft.body, PassageBody):
             self._check_end(device, draft.body)
+            self._check_passage(card, draft.body)
+        elif isinstance(draft.body, ModeBody):
+            self.stands[card] = draft.body.mode, draft.body.lockdown
 
     def _check_stamp(self, key: Key, draft: Draft) -> None:
         stamp = draft.at
@@ -123,6 +134,9 @@ class Truth:
         self.require(seen not in self.decided, f"one presentation was decided twice: {seen}")
         self.decided.add(seen)
         ours = judge(self.site, device, body, draft.at)
+        if body.reason in _OF_THE_DOOR and body.outcome is Outcome.DENY and ours[0] is Outcome.GRANT:
+            self.counts[f"refused {body.reason}"] += 1
+            return
         self.require(
             ours == (body.outcome, body.reason),
             f"{card} decided {body.outcome}/{body.reason}, the reference says {ours[0]}/{ours[1]}",
@@ -137,11 +151,29 @@ class Truth:
         is_free = of in self.lost or of in self.contested
         self.require(self.ends[of] == 1 or is_free, f"the grant {of} ended {self.ends[of]} times")
 
+    def _check_passage(self, card: str, body: PassageBody) -> None:
+        """Where passage is sensed, nobody is charged for what did not turn."""
+        self.counts[f"ended {body.outcome}"] += 1
+        if body.outcome is PassageOutcome.PASSED and body.sense is PassageSense.SENSOR:
+            self.passed[card] += 1
+            walked = self.walked[card]()
+            self.require(self.passed[card] <= walked, f"{card} charged {self.passed[card]}, {walked} went through")
+
+    def held(self, card: str) -> None:
+        """The line of a door is switched on to stay on: the last mode on its disk has to say so."""
+        self.note("hold", card)
+        self.counts["holds"] += 1
+        stands = self.stands.get(card)
+        is_said = stands == (DoorMode.UNLOCKED, 0) or card in self.unsure_modes
+        self.require(is_said, f"{card} stands open, its record says {stands}")
+
     def opened(self, card: str, device: str, run: str, opening: Opening, is_safe: bool) -> None:
         """The line of a door went on for an opening; `is_safe` where its event would survive a crash right now."""
         name = f"{opening.event.run}/{opening.event.n}" if isinstance(opening, Grant) else opening.id
         self.note("pulse", card, name)
         self.counts["pulses"] += 1
+        level = self.stands.get(card, (DoorMode.CARD, 0))[1]
+        self.require(not level or card in self.unsure_modes, f"{card} opened for {name} in a lockdown")
         self.require(is_safe, f"{card} opened for {name}, whose event is not durable")
         self.pulses[card, name] += 1
         self.require(self.pulses[card, name] == 1, f"{card} opened {self.pulses[card, name]} times for {name}")

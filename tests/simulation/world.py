@@ -5,6 +5,7 @@ import logging
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from random import Random
 from typing import Any, Final
 from unittest.mock import patch
@@ -18,6 +19,7 @@ from tests.fakes.issuing import PUBLIC
 from tests.simulation import faults, verdict
 from tests.simulation.card import Card
 from tests.simulation.device import Device
+from tests.simulation.doorside import CONTACT, PLAIN, TURNSTILE
 from tests.simulation.hardware import Kernel
 from tests.simulation.loop import VirtualLoop
 from tests.simulation.members import MemberFile
@@ -72,6 +74,7 @@ class World:
         self.members = [_Member(i) for i in range(MEMBERS)]
         self.doors = [self._door(name, id_) for name, id_ in zip("ABC", ids, strict=True)]
         self.clones: list[Device] = []
+        self.truth.walked = {door.name: partial(_walked, door) for door in self.doors}
         self.snapshots: dict[str, list[tuple[Any, MemberFile]]] = {door.name: [] for door in self.doors}
         self._reads = 0
 
@@ -89,6 +92,7 @@ class World:
         device = Device(
             name, identity, card, MemberFile(), Kernel(self.loop, self.truth), self.truth, self.central.network,
             self.loop, random, has_lock=random.random() < 0.8, has_rtc=random.random() < 0.3,
+            entry=self._drawn(f"entry {name}").choice((PLAIN, CONTACT, TURNSTILE)),
         )  # fmt: skip
         device.ntp_s = random.choice((2.0, 30.0, 120.0))
         device.wrong_ms = random.choice((0, 0, -14 * 86_400_000, -START_MS))
@@ -139,6 +143,7 @@ class World:
         deadline_s = self.loop.time() + CONVERGE_S
         while self.loop.time() < deadline_s:
             self.loop.run_until(self.loop.time() + LOOK_EVERY_S)
+            self._end_fires()
             if not verdict.unsettled(self):
                 break
         else:
@@ -147,6 +152,13 @@ class World:
         self.truth.note("settled")
         self.loop.run_until(max(self.loop.time(), TOTAL_MS / 1000))
         verdict.still_opens(self)
+
+    def _end_fires(self) -> None:
+        """Staff come to every door that still waits for them."""
+        for door in self.doors:
+            station = None if door.process is None else door.process.station
+            if station is not None and station.state.around.is_fire:
+                self.order(door, "release", what="fire")
 
     # What people and staff do
 
@@ -190,12 +202,20 @@ class World:
 
     def unlock(self, step: Step) -> None:
         """Staff let somebody in from the dashboard."""
-        device = self.doors[step.who].device
+        self.order(self.doors[step.who], "unlock")
+
+    def mode(self, step: Step) -> None:
+        """Staff lock a door down, hold it open or lock it, for a minute."""
+        self.order(self.doors[step.who], step.kind, for_s="60")
+
+    def order(self, door: Device, name: str, **args: str) -> None:
+        """Staff ask something of a door."""
+        device = door.device
         command = f"{self.random.getrandbits(128):032x}"
         self.truth.counts["commands"] += 1
         if any(clone.device == device and not clone.is_gone for clone in self.clones):
             self.truth.excused_commands.add(command)
-        if self.central.is_up and self.central.ledger.issue(command, device, UNLOCK_TTL_MS):
+        if self.central.is_up and self.central.ledger.issue(command, device, UNLOCK_TTL_MS, name, **args):
             self.central.tell(device, What.COMMAND)
 
     def directory(self, step: Step) -> None:
@@ -211,11 +231,18 @@ class World:
             kept.append((door.card.image.copy(), door.members.copy()))
 
 
+def _walked(door: Device) -> int:
+    return door.side.walked
+
+
 _ORDINARY: Final[dict[str, Callable[[World, Step], None]]] = {
     "tap": World.tap,
     "unknown_card": World.unknown_card,
     "torn_read": World.torn_read,
     "unlock": World.unlock,
+    "lockdown": World.mode,
+    "hold": World.mode,
+    "lock": World.mode,
     "directory": World.directory,
     "backup": World.backup,
 }
