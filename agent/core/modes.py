@@ -80,6 +80,11 @@ class Standing(Struct, frozen=True):
         return self.lockdown is None and self.mode is DoorMode.UNLOCKED
 
     @property
+    def is_closed(self) -> bool:
+        """Whether only those come in who have a right beyond passing."""
+        return self.lockdown is not None or self.mode in _LASTING
+
+    @property
     def is_watched(self) -> bool:
         """Whether an open door is an alarm: not while it is meant to be open, nor while somebody works at it."""
         return self.lockdown is not None or self.mode not in {DoorMode.UNLOCKED, DoorMode.MAINTENANCE}

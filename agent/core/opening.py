@@ -16,11 +16,14 @@ from wire.events import AlarmBody
 from wire.vocabulary import AlarmCode, CommandState, Direction, EventKind, PassageOutcome, PassageSense, Reason
 
 
-def obstacle(state: Station) -> Reason | None:
-    """Return why nobody can be let through whoever they are: the door's own reasons, beside those of the rules."""
+def obstacle(state: Station, direction: Direction) -> Reason | None:
+    """Return why nobody can be let through whoever they are: the door's own reasons, beside those of the rules.
+
+    In a fire nothing is commanded, not even outwards: that way is free in hardware.
+    """
     if state.around.is_fire:
         return Reason.FIRE
-    if state.around.is_other_open:
+    if state.around.is_other_open and direction is not Direction.OUT:
         return Reason.OTHER_DOOR_OPEN
     return None
 
@@ -32,7 +35,7 @@ def is_too_busy(state: Station, way: Direction) -> bool:
 
 def let_in(state: Station, grant: Grant, now: Now) -> Step:
     """Free the way for a durable grant, in its turn; one that meets an obstacle meanwhile ends unused."""
-    reason = obstacle(state)
+    reason = obstacle(state, grant.read.direction)
     if reason is not None:
         return refuse(state, grant, reason, now)
     if state.holding is Holding.ON:

@@ -15,7 +15,7 @@ from agent.core.state import Holding, Station, Step, rest, show
 from agent.core.surroundings import FIRE_PROMISE
 from agent.core.types import Now
 from wire.events import AlarmBody, CommandBegunBody
-from wire.vocabulary import AlarmCode, CommandName, CommandState, DoorMode, EventKind, ModeCause
+from wire.vocabulary import AlarmCode, CommandName, CommandState, Direction, DoorMode, EventKind, ModeCause
 
 _RESTRICTS = frozenset({CommandName.LOCK, CommandName.LOCKDOWN})
 _LOCKS = {"": DoorMode.LOCKED, "maintenance": DoorMode.MAINTENANCE}
@@ -98,7 +98,7 @@ def _refusal(state: Station, wanted: AnyCommand) -> str:
 def _unlock_refusal(state: Station) -> str:
     if not state.has_lock:
         return "no_lock"
-    reason = obstacle(state)
+    reason = obstacle(state, Direction.IN)
     if reason is not None or state.standing.level:
         return reason.value if reason is not None else "lockdown"
     return "busy" if state.arms is not None and not turnstile.is_at_rest(state.arms) else ""

@@ -132,8 +132,7 @@ def resting_screen(state: Station) -> screen.Screen:
         return screen.HELD_OPEN
     if state.standing.mode is DoorMode.MAINTENANCE:
         return screen.MAINTENANCE
-    is_closed = state.standing.level > 0 or state.standing.mode is DoorMode.LOCKED
-    return screen.CLOSED if is_closed else screen.IDLE
+    return screen.CLOSED if state.standing.is_closed else screen.IDLE
 
 
 def support(event: EventId) -> str:

@@ -8,15 +8,15 @@ so nothing opens and nothing turns green before the decision is durable, and eve
 grant that a crash cut off is ended as `unknown` by the next start (`Recovered`), never opened.
 
 The parts: `opening` is the way from a durable grant to its end, `doorway` what the inputs say, `standing` what changes
-the door's mode, `orders` what central asks for, `gestures` what a second tap asks for.
+the door's mode, `orders` what central asks for, `gestures` what a second tap asks for, `settling` what follows from
+every step.
 """
 
-from typing import Final, assert_never
+from typing import assert_never
 
 from msgspec.structs import replace
 
-from agent.core import door as leaf
-from agent.core import doorway, gestures, modes, opening, orders, results, screen, standing, surroundings, turnstile
+from agent.core import doorway, gestures, modes, opening, orders, results, screen, standing
 from agent.core.effects import (
     Answer,
     Answered,
@@ -27,13 +27,11 @@ from agent.core.effects import (
     FireEnded,
     Grant,
     Held,
-    Hold,
     HoldEnded,
     Input,
     Misread,
     Misreading,
     ModeChanged,
-    Occupy,
     Opened,
     Order,
     Presented,
@@ -49,13 +47,12 @@ from agent.core.effects import (
     Stood,
     Stop,
     Then,
-    Unlock,
-    WakeAt,
     Woke,
 )
 from agent.core.modes import Lockdown, Scheduled
 from agent.core.opening import obstacle
-from agent.core.state import Door, Holding, Presence, Station, Step, rest, show, start, support
+from agent.core.settling import settled
+from agent.core.state import Door, Presence, Station, Step, rest, show, start, support
 from agent.core.surroundings import FIRE_PROMISE
 from agent.core.types import Decision, EventId, Facts, Now, OpenPromise, Read, Use
 from rules.policy import decide
@@ -80,17 +77,13 @@ __all__ = ["FRESH_MS", "Door", "Presence", "Station", "Step", "start", "step"]
 
 FRESH_MS = 10_000
 """A presentation older than this opens nothing: whoever made it is gone."""
-_RETRY_MS: Final = 1_000
-"""What was due and could not be done, as the disk is full, is tried again after this time."""
 
 
 def step(state: Station, event: Input) -> Step:
     """Return the next state and what has to be done, in order."""
     now = event.facts.now if isinstance(event, Presented) else event.now
     state, effects = _react(state, event)
-    state, relock = standing.relocked(state, now)
-    state, occupy = _occupy(state, effects)
-    return _wake(state, [*occupy, *relock, *effects], now)
+    return settled(state, effects, now)
 
 
 def _react(state: Station, event: Input) -> Step:
@@ -206,23 +199,25 @@ def _decided(state: Station, facts: Facts) -> Decision:
 
 
 def _own_refusal(state: Station, facts: Facts) -> Reason | None:
-    if facts.read.direction is not Direction.OUT and (reason := _refusal_by_mode(state, facts.row)) is not None:
-        return reason
-    if opening.is_too_busy(state, _way(facts.read.direction)):
-        return Reason.DOOR_BUSY
-    return obstacle(state)
-
-
-def _refusal_by_mode(state: Station, row: DirectoryRow | None) -> Reason | None:
-    """Return what lockdown and mode say to those who come in; whoever leaves is not asked."""
+    """Return why the door takes nobody, or not this one. Whoever leaves is asked for what the machine needs alone."""
+    row, direction = facts.row, facts.read.direction
     assert row is not None, "nobody who is unknown is let in"
-    rights = row.rights
-    if state.standing.level > row.clearance:
-        return Reason.LOCKDOWN
+    if direction is not Direction.OUT:
+        reason = _closed_to(state, row.clearance, set(row.rights))
+        if reason is not None:
+            return reason
+    if opening.is_too_busy(state, _way(direction)):
+        return Reason.DOOR_BUSY
+    return obstacle(state, direction)
+
+
+def _closed_to(state: Station, clearance: int, rights: set[str]) -> Reason | None:
     mode = state.standing.mode
+    if state.standing.level > clearance:
+        return Reason.LOCKDOWN
     if mode is DoorMode.LOCKED and Right.OVERRIDE not in rights:
         return Reason.DOOR_LOCKED
-    if mode is DoorMode.MAINTENANCE and not {Right.OVERRIDE, Right.MAINTENANCE} & set(rights):
+    if mode is DoorMode.MAINTENANCE and not {Right.OVERRIDE, Right.MAINTENANCE} & rights:
         return Reason.MAINTENANCE
     return None
 
@@ -382,34 +377,3 @@ def _woke(state: Station, now: Now) -> Step:
         state, more = rest(state, now)
         effects = [*effects, *more]
     return state, effects
-
-
-def _occupy(state: Station, effects: list[Effect]) -> Step:
-    """Tell the other door of the pair before this one is freed, and when it is shut again."""
-    if not state.door.has_interlock:
-        return state, []
-    frees = any(isinstance(effect, Unlock | Hold) for effect in effects)
-    is_open = bool(state.leaf.is_open) or state.leaf.opening is not None or state.holding is not Holding.NOT
-    is_busy = frees or is_open or (state.arms is not None and state.arms.turn is not None)
-    if is_busy is state.is_busy:
-        return state, []
-    return replace(state, is_busy=is_busy), [Occupy(is_busy)]
-
-
-def _wake(state: Station, effects: list[Effect], now: Now) -> Step:
-    """Ask to be woken for what is due next, unless that was asked already."""
-    moments = [
-        state.picture_until_ms,
-        leaf.due_ms(state.leaf, is_free=state.is_unwatched),
-        surroundings.due_ms(state.around),
-        modes.due_ms(state.standing),
-        None if state.arms is None else turnstile.due_ms(state.arms),
-    ]
-    due_ms = min((moment for moment in moments if moment is not None), default=None)
-    if due_ms is None or due_ms == state.asked_ms:
-        return state, effects
-    if due_ms <= now.mono_ms:
-        due_ms = now.mono_ms + _RETRY_MS
-        if state.asked_ms is not None and now.mono_ms < state.asked_ms <= due_ms:
-            return state, effects
-    return replace(state, asked_ms=due_ms), [*effects, WakeAt(due_ms)]

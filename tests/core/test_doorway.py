@@ -315,6 +315,13 @@ def test_the_other_door_of_the_pair_is_told_before_this_one_is_freed_and_when_it
     assert not play.is_busy
 
 
+def test_whoever_leaves_is_not_held_back_by_the_other_door() -> None:
+    play = Play()
+    play.sense(Role.INTERLOCK)
+    play.tap(out=True)
+    assert len(play.pulses) == 1
+
+
 def test_a_stranger_reads_the_same_whatever_the_door_is_at() -> None:
     for role in (Role.INTERLOCK, Role.FIRE):
         play = Play()

@@ -247,6 +247,24 @@ def test_a_lockdown_lets_in_nobody_below_its_clearance(door: Door) -> None:
     assert reasons(play)[-1] is Reason.MEMBER_VALID
 
 
+@pytest.mark.parametrize("command", [LOCK, LOCKDOWN, order(CommandName.LOCK, what="maintenance")])
+def test_whoever_leaves_is_held_back_by_no_mode(command: Order) -> None:
+    play = Play()
+    play.command(command)
+    play.tap(out=True)
+    assert (len(play.pulses), play.shows) == (1, State.GRANTED_OUT)
+
+
+def test_whoever_waits_at_a_turnstile_is_turned_away_by_a_lockdown() -> None:
+    play = Play(TURNSTILE)
+    play.tap()
+    play.tap(key="f" * 32, known=row("m2", key="f" * 32))
+    play.command(LOCKDOWN)
+    play.touch(Role.PASSAGE_IN)
+    play.advance(20_000)
+    assert (len(play.pulses), play.ends) == (1, [PassageOutcome.UNUSED, PassageOutcome.PASSED])
+
+
 def test_a_lockdown_holds_from_the_moment_it_is_heard_even_on_a_full_disk() -> None:
     play = Play()
     play.disk = RecordFault.FULL

@@ -117,6 +117,16 @@ def _locked_down() -> Play:
     return play
 
 
+@contextmanager
+def _door_unasked() -> Iterator[None]:
+    """Neither the rules nor the door hear what the door is at."""
+    with (
+        mock.patch.object(core, "_own_refusal", lambda *_: None),
+        mock.patch.object(core, "_with_door", lambda _, seen: seen),
+    ):
+        yield
+
+
 def _lockdown_forgotten() -> str | None:
     again = _after_restart(_locked_down())
     again.tap()
@@ -242,7 +252,7 @@ PLANTED: Final = (
     PlantedBug(
         "lockdown-admits", "the level of a lockdown is shown and not asked for",
         "nobody below its clearance comes in during a lockdown", "tests.planted.doorway",
-        patched(core, "_own_refusal", lambda *_: None), _lockdown_admits,
+        _door_unasked, _lockdown_admits,
     ),
     PlantedBug(
         "lockdown-without-end", "nothing ends a lockdown but a person",
