@@ -24,7 +24,7 @@ _BACKLOG: Final = Scenario(
 )
 """Many events wait behind a small window while somebody tells lies about them."""
 _QUEUE: Final = Scenario(
-    1, (Step(60_000, "slow_flush", 0, 60_000, 2), *(Step(61_000 + 100 * i, "tap", 0, i) for i in range(8)))
+    10, (Step(60_000, "slow_flush", 0, 60_000, 2), *(Step(61_000 + 100 * i, "tap", 0, i) for i in range(8)))
 )
 """Eight people before a card that takes five seconds for each."""
 _ELSEWHERE: Final = {bug.name: bug for bug in (*DOOR, *DOORWAY, *LINKING)}

@@ -24,10 +24,10 @@ ATTEMPTS_IN_MINUTE: Final = 60
 ATTEMPTS_IN_TEN_MINUTES: Final = 400
 PAUSES_COMPARED: Final = 8
 CLOCK_SLACK_MS: Final = 5
-_OF_THE_DOOR: Final = frozenset(
-    {Reason.FIRE, Reason.LOCKDOWN, Reason.DOOR_LOCKED, Reason.DOOR_BUSY, Reason.OTHER_DOOR_OPEN, Reason.MAINTENANCE}
-)
+_OF_THE_DOOR: Final = frozenset({Reason.FIRE, Reason.DOOR_BUSY, Reason.OTHER_DOOR_OPEN})
 """Why a door refuses those whom the rules let in."""
+_OF_THE_MODE: Final = frozenset({Reason.LOCKDOWN, Reason.DOOR_LOCKED, Reason.MAINTENANCE})
+"""Why the rules refuse before they look at anything else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,8 +134,10 @@ class Truth:
         self.require(seen not in self.decided, f"one presentation was decided twice: {seen}")
         self.decided.add(seen)
         ours = judge(self.site, device, body, draft.at)
-        if body.reason in _OF_THE_DOOR and body.outcome is Outcome.DENY and ours[0] is Outcome.GRANT:
+        if body.outcome is Outcome.DENY and (body.reason in _OF_THE_MODE or body.reason in _OF_THE_DOOR):
             self.counts[f"refused {body.reason}"] += 1
+            is_said = body.reason in _OF_THE_MODE or ours[0] is Outcome.GRANT
+            self.require(is_said, f"{card} refused for {body.reason} whom {ours[1]} refuses anyway")
             return
         self.require(
             ours == (body.outcome, body.reason),
