@@ -64,15 +64,16 @@ def _readers(profile: Profile, found: Found, read_line: ReadLine) -> Iterator[Ro
                 assert_never(other)
 
 
-def _pcsc(key: str, part: profiles.PcscReader, found: Found) -> Row:
-    names = [name for name in found.pcsc if part.match in name]
-    where = f"{part.match!r}" if part.slots == "all" else f"{part.match!r} number {part.index}"
+def _pcsc(key: str, part: profiles.PcscReader | profiles.Acr122uLight | profiles.Acr122uBuzzer, found: Found) -> Row:
+    driver, is_all = _driver(part), isinstance(part, profiles.PcscReader) and part.slots == "all"
+    names = sorted(name for name in found.pcsc if part.match in name)
+    where = f"{part.match!r}" if is_all else f"{part.match!r} number {part.index}"
     if found.pcsc_problem:
-        return Row(key, "pcsc", where, Presence.UNKNOWN, found.pcsc_problem)
-    if len(names) > (0 if part.slots == "all" else part.index):
-        return Row(key, "pcsc", where, Presence.THERE, ", ".join(names) if part.slots == "all" else names[part.index])
+        return Row(key, driver, where, Presence.UNKNOWN, found.pcsc_problem)
+    if len(names) > (0 if is_all else part.index):
+        return Row(key, driver, where, Presence.THERE, ", ".join(names) if is_all else names[part.index])
     others = f"; there is {', '.join(found.pcsc)}" if found.pcsc else ""
-    return Row(key, "pcsc", where, Presence.MISSING, f"plug it in, or correct match{others}")
+    return Row(key, driver, where, Presence.MISSING, f"plug it in, or correct match{others}")
 
 
 def _typing(key: str, part: profiles.EvdevReader, found: Found) -> Row:
@@ -103,6 +104,10 @@ def _outputs(profile: Profile, found: Found, read_line: ReadLine) -> Iterator[Ro
             continue
         if isinstance(part, profiles.CharacterLcd):
             yield _lcd(part, found)
+        elif isinstance(part, profiles.Acr122uLight | profiles.Acr122uBuzzer):
+            yield _pcsc(section, part, found)
+        elif isinstance(part, profiles.OsdpLight | profiles.OsdpBuzzer):
+            yield Row(section, "osdp", f"reader {part.reader!r}", Presence.UNKNOWN, "doorstile hardware test")
         elif keys:
             yield from (_line(key, lines[key].line, found, read_line) for key in keys)
         else:

@@ -3,8 +3,9 @@
 Only the newest of each waits: what it would have shown before is over. The lamp is told again after each reconnection.
 """
 
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
+from hardware import profiles
 from hardware.base import Signal, Tone
 
 Command = dict[str, Any]
@@ -84,3 +85,24 @@ class OsdpBuzzer:
 
     def close(self) -> None:
         """What sounds ends by itself within a second."""
+
+
+class _Bench(Protocol):
+    """The part of the factory's bench that these drivers need."""
+
+    @property
+    def mailboxes(self) -> dict[str, Any]: ...
+
+
+def orders_for(reader: str, bench: _Bench) -> Orders:
+    """Return the mailbox of a reader, the same for all who ask at one bench."""
+    orders: Orders = bench.mailboxes.setdefault(reader, Orders())
+    return orders
+
+
+def build_light(part: profiles.OsdpLight, bench: _Bench) -> OsdpLight:
+    return OsdpLight(orders_for(part.reader, bench))
+
+
+def build_buzzer(part: profiles.OsdpBuzzer, bench: _Bench) -> OsdpBuzzer:
+    return OsdpBuzzer(orders_for(part.reader, bench))

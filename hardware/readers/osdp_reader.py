@@ -13,7 +13,7 @@ from hardware.readers.attached import LOOK_S
 from hardware.readers.framing import Throttle
 from hardware.readers.osdp_bus import OsdpBus
 from hardware.readers.osdp_cards import read_card, read_key
-from hardware.readers.osdp_orders import Orders, OsdpBuzzer, OsdpLight
+from hardware.readers.osdp_orders import Orders, orders_for
 from hardware.readers.serial_port import SerialPort
 
 log = logging.getLogger(__name__)
@@ -132,7 +132,7 @@ def load_key(path: Path) -> bytes:
 
 
 class _Bench(Protocol):
-    """The part of the factory's bench that these drivers need."""
+    """The part of the factory's bench that this driver needs."""
 
     @property
     def mono_ms(self) -> MonoClock: ...
@@ -142,17 +142,4 @@ class _Bench(Protocol):
 
 
 def build_reader(part: profiles.OsdpReader, bench: _Bench) -> OsdpReader:
-    return OsdpReader(part, load_key(Path(part.key_file)), _orders(part.name, bench), mono_ms=bench.mono_ms)
-
-
-def build_light(part: profiles.OsdpLight, bench: _Bench) -> OsdpLight:
-    return OsdpLight(_orders(part.reader, bench))
-
-
-def build_buzzer(part: profiles.OsdpBuzzer, bench: _Bench) -> OsdpBuzzer:
-    return OsdpBuzzer(_orders(part.reader, bench))
-
-
-def _orders(reader: str, bench: _Bench) -> Orders:
-    orders: Orders = bench.mailboxes.setdefault(reader, Orders())
-    return orders
+    return OsdpReader(part, load_key(Path(part.key_file)), orders_for(part.name, bench), mono_ms=bench.mono_ms)

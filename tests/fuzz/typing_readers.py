@@ -3,13 +3,18 @@
 from collections.abc import Iterator
 
 from hardware.base import Medium, ReaderEvent, ReaderFault, Scan
+from hardware.profiles import GpioInput
 from hardware.readers.framing import Characters, Framing, Identity, Terminator
 from hardware.readers.keys import KeyMoved
 from hardware.readers.layouts import LayoutName
+from hardware.readers.osdp_cards import read_card
 from hardware.readers.serial_codes import Received, SerialCodes
 from hardware.readers.wedge import Wedge
 from hardware.readers.wiegand_frames import FRAME_BITS, Edge, Pulses, WiegandFrames
+from hardware.replay import replay
+from hardware.traces import TraceError, read_trace, write_trace
 from tests.fuzz.target import Cursor, Target, holds
+from tests.hardware.sessions import FOLDER
 from tests.hardware.typist import ENTER, Typist
 from wire.wiegand import wiegand_data, wiegand_frame
 
@@ -131,8 +136,47 @@ def _pulsed() -> Iterator[bytes]:
         yield told + b"\x18\xff" * 2
 
 
+def _show(data: bytes) -> None:
+    """Any bits of any length: a card has one of our lengths and its parities, or whole bytes."""
+    cursor = Cursor(data)
+    identity = cursor.choice((Identity("in", Medium.HID, "wiegand"), Identity("in", Medium.CARD_UID, "hex"), _IDENTITY))
+    count = cursor.number(2)
+    event = read_card(identity, FRAME_BITS, cursor.rest(), count, 0)
+    if isinstance(event, Scan) and identity.form == "wiegand":
+        holds(wiegand_data(event.data.decode())[0] == count, "a frame has its length and its parities")
+    elif isinstance(event, Scan):
+        spelled = 2 if identity.form == "hex" else 1
+        holds(8 * len(event.data) == count * spelled, "no bit is invented")
+
+
+def _shown() -> Iterator[bytes]:
+    for bits, number in ((26, 0x760643), (34, 1), (37, 0x123456789)):
+        frame = wiegand_frame(bits, number)
+        yield bytes([0, 0, bits]) + int(frame.ljust(-(-bits // 8) * 8, "0"), 2).to_bytes(-(-bits // 8))
+    yield bytes([1, 0, 32]) + bytes.fromhex("04A1B2C3")
+    yield bytes([2, 0, 64]) + b"12345678"
+
+
+def _trace(data: bytes) -> None:
+    """Any text: a trace that is read is written and read the same, and its replay ends in events or a refusal."""
+    try:
+        trace = read_trace(data.decode("latin-1"))
+        holds(read_trace(write_trace(trace)) == trace, "a trace that is written is read the same")
+        if not isinstance(trace.part, GpioInput):
+            replay(trace)
+    except TraceError as refusal:
+        holds(len(str(refusal)) <= 400, "a refusal is short")
+
+
+def _traces() -> Iterator[bytes]:
+    for path in sorted(FOLDER.glob("*.trace")):
+        yield path.read_bytes()[:2048].rpartition(b"\n")[0]
+
+
 TARGETS = (
     Target("keys", "keys that a scanner presses", _type, _typed),
     Target("serial", "bytes that a serial scanner sends", _send, _sent),
     Target("wiegand", "edges on two wires", _pulse, _pulsed),
+    Target("shown_bits", "cards that an OSDP reader sends", _show, _shown),
+    Target("trace", "recorded sessions", _trace, _traces),
 )

@@ -280,3 +280,26 @@ def _last_scan(events: list[ReaderEvent]) -> int:
 
 def _open_descriptors() -> int:
     return len(list(Path(f"/proc/{os.getpid()}/fd").iterdir()))
+
+
+async def test_two_readers_at_once_each_read_their_own_card(pcscd: Pcscd) -> None:
+    one, two = (PcscReader(name, "Virtual PCD", index=index) for index, name in enumerate(("in", "out")))
+    async with running(one) as inside, running(two) as outside:
+        with VirtualCard(pcscd.ports[0], uid_answer(UID_4)), VirtualCard(pcscd.ports[1], uid_answer(UID_7)):
+            first, second = await asyncio.gather(inside.scan(), outside.scan())
+    assert (first.reader, first.data) == ("in", UID_4)
+    assert (second.reader, second.data) == ("out", UID_7)
+
+
+async def test_reader_that_takes_no_command_of_its_own_reads_all_the_same(
+    pcscd: Pcscd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pcsc_watch, "OWN_BEEP", "Virtual PCD")
+    reader = PcscReader("in", pcscd.names[0])
+    async with running(reader) as log:
+        assert reader.beeping == {"in"}
+        with VirtualCard(pcscd.ports[0], uid_answer(UID_7)):
+            assert (await log.scan()).data == UID_7
+            await slot_is_seen_empty()
+        await log.removal()
+    assert [type(event) for event in log.events] == [Scan, Removed]

@@ -131,3 +131,18 @@ def test_clock_is_asked_for_where_the_profile_needs_it() -> None:
     assert "rtc" not in found_rows(RELAY, Found())
     assert found_rows(text, Found())["rtc"].presence is Presence.MISSING
     assert found_rows(text, Found(rtc="rtc-ds1307"))["rtc"] == Row("rtc", "", "/dev/rtc0", Presence.THERE, "rtc-ds1307")
+
+
+def test_lamp_of_a_contactless_reader_is_there_with_the_reader() -> None:
+    text = RELAY[: RELAY.index("[light]")] + (
+        '[light]\ndriver = "acr122u"\nmatch = "ACR122"\n[buzzer]\ndriver = "acr122u"\nmatch = "ACR122"\nindex = 1\n'
+    )
+    found = found_rows(text, Found(gpio=(HEADER,), pcsc=(ACR122U,)))
+    assert (found["light"].driver, found["light"].presence) == ("acr122u", Presence.THERE)
+    assert found["buzzer"].presence is Presence.MISSING
+
+
+def test_osdp_reader_and_its_lamp_are_known_by_use_only() -> None:
+    found = {row.key: row for row in rows(load_profile("osdp-door"), Found(), read_line=lambda chip, number: line())}
+    assert {found[key].presence for key in ("readers.in", "light", "buzzer")} == {Presence.UNKNOWN}
+    assert found["readers.in"].driver == "osdp"

@@ -10,12 +10,12 @@ from hardware.masking import masked
 from hardware.profiles import GpioInput
 from hardware.replay import replay, replay_input
 from hardware.traces import Step, Trace, TraceError, events_of, read_trace, write_trace
-from tests.hardware.sessions import FOLDER, card_reader, kept, keyboard_replugs, serial_replugs, wiegand_replugs
+from tests.hardware.replugs import KINDS, main
+from tests.hardware.sessions import FOLDER, card_reader, kept
 
 pytestmark = pytest.mark.unit
 
 CYCLES = 1000
-SESSIONS = {"keyboard": keyboard_replugs, "serial": serial_replugs, "wiegand": wiegand_replugs}
 
 
 def kept_traces() -> list[str]:
@@ -42,18 +42,18 @@ def test_kept_traces_are_those_that_the_sessions_make() -> None:
     assert {name: text for name, text in found.items() if name in made} == made, "python -m tests.hardware.sessions"
 
 
-@pytest.mark.parametrize("kind", SESSIONS)
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_thousand_replugs_invent_and_merge_nothing(kind: str) -> None:
-    trace, whole = SESSIONS[kind](Random(1000), CYCLES)
+    trace, whole = KINDS[kind](Random(1000), CYCLES)
     events = replay(trace)
     assert [event.data for event in events if isinstance(event, Scan)] == whole
     assert len(whole) > CYCLES / 5
     assert sum(isinstance(event, ReaderFault) for event in events) > CYCLES / 5
 
 
-@pytest.mark.parametrize("kind", SESSIONS)
+@pytest.mark.parametrize("kind", KINDS)
 def test_masked_trace_has_other_credentials_and_is_else_the_same(kind: str) -> None:
-    trace, whole = SESSIONS[kind](Random(7), 60)
+    trace, whole = KINDS[kind](Random(7), 60)
     hidden = masked(trace, Random(8))
     before, after = replay(trace), replay(hidden)
     assert [step.at_us for step in hidden.steps] == [step.at_us for step in trace.steps]
@@ -112,3 +112,8 @@ def test_comments_and_empty_lines_say_nothing() -> None:
     trace = Trace(card_reader(), (Step(0, "back"),), ("scan 31",))
     assert read_trace(write_trace(trace) + "\n# seen at the front desk\n") == trace
     assert card_reader().medium is Medium.EM4100
+
+
+def test_command_counts_what_was_invented_and_lost(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(20) == 0
+    assert capsys.readouterr().out.count(" 0 invented, 0 lost") == len(KINDS)

@@ -9,9 +9,12 @@ from typing import Final
 from unittest import mock
 
 from hardware.base import FaultReason, Medium, ReaderEvent, ReaderFault, ReaderState, Scan
+from hardware.errors import HardwareError
 from hardware.profiles import Direction, EvdevReader
-from hardware.readers import wiegand_frames
+from hardware.readers import osdp_cards, wiegand_frames
 from hardware.readers.framing import Framer, Framing, Identity
+from hardware.readers.osdp_cards import read_key
+from hardware.readers.serial_codes import Received, SerialCodes
 from hardware.readers.wiegand_frames import Pulses, WiegandFrames
 from tests.fakes.key_port import USB_ID, FakeBus
 from tests.hardware.wires import edges
@@ -90,6 +93,32 @@ def _reads_a_wrong_bit() -> str | None:
     return "a frame with a wrong bit is read as another card" if scans else None
 
 
+@contextmanager
+def _noise_stripped() -> Iterator[None]:
+    real = SerialCodes.take
+
+    def take(self: SerialCodes, received: Received) -> list[ReaderEvent]:
+        kept = bytes(byte for byte in received.data if byte >= 0x20 or byte in b"\r\n\t")
+        return real(self, Received(kept, received.at_mono_ms))
+
+    with mock.patch.object(SerialCodes, "take", take):
+        yield
+
+
+def _folds_two_codes() -> str | None:
+    line = SerialCodes(Identity("in", Medium.QR), Framing(), 0)
+    scans = [event for event in line.take(Received(b"12\x0034\x13\r", 1_000)) if isinstance(event, Scan)]
+    return "a code with noise in it is read as another" if scans else None
+
+
+def _takes_known_key() -> str | None:
+    try:
+        read_key(bytes(range(0x30, 0x40)).hex(), "in.key")
+    except HardwareError:
+        return None
+    return "the key that stands in the standard protects the line"
+
+
 PLANTED: Final = (
     PlantedBug(
         "scanner-ungrabbed", "a scanner that cannot be grabbed is read all the same",
@@ -105,6 +134,15 @@ PLANTED: Final = (
         "parity-ignored", "a Wiegand frame is read whatever its parity bits say",
         "noise on a wire never makes one card another", "tests.planted.readers",
         patched(wiegand_frames, "has_parity", lambda _: True), _reads_a_wrong_bit,
+    ),
+    PlantedBug(
+        "noise-stripped", "control characters are taken out of a code instead of spoiling it",
+        "two codes are never folded into one", "tests.planted.readers", _noise_stripped, _folds_two_codes,
+    ),
+    PlantedBug(
+        "default-key-accepted", "an OSDP line works under the default key",
+        "nobody else can speak to a reader or for it", "tests.planted.readers",
+        patched(osdp_cards, "_DEFAULT_KEY", b""), _takes_known_key,
     ),
 )  # fmt: skip
 """The layer of the readers' decoders and of their devices."""
