@@ -18,6 +18,11 @@ from hardware.traces import Step, Trace, TraceError
 
 START_MS: Final = 10_000
 _LONG_MS: Final = 60_000
+_TAKES: Final[dict[object, frozenset[str]]] = {
+    profiles.EvdevReader: frozenset({"key", "lost"}),
+    profiles.SerialReader: frozenset({"bytes"}),
+    profiles.WiegandReader: frozenset({"edge"}),
+}
 
 
 def replay(trace: Trace) -> list[ReaderEvent]:
@@ -37,7 +42,7 @@ def replay(trace: Trace) -> list[ReaderEvent]:
             decoder = None
         elif decoder is not None:
             events += _due(decoder, at_ms)
-            events += decoder.take(_heard(step))
+            events += decoder.take(_heard(trace.part, step))
     return events + ([] if decoder is None else _due(decoder, at_ms + _LONG_MS))
 
 
@@ -78,8 +83,10 @@ def _decoder(part: object, at_ms: int) -> "Decoder[KeyEvent | Received | Edge]":
     return decoder  # type: ignore[return-value]  # each takes the steps of its own traces
 
 
-def _heard(step: Step) -> KeyEvent | Received | Edge:
+def _heard(part: object, step: Step) -> KeyEvent | Received | Edge:
     at_ms, values = START_MS + step.at_ms, step.values
+    if step.what not in _TAKES[type(part)]:
+        raise TraceError(f"step {step.what!r} belongs to another kind of device")
     try:
         match step.what:
             case "key":
@@ -88,10 +95,8 @@ def _heard(step: Step) -> KeyEvent | Received | Edge:
                 return KeysLost(at_ms)
             case "bytes":
                 return Received(bytes.fromhex(values[0]), at_ms)
-            case "edge":
-                return Edge(int(values[0]), is_low=values[1] == "low", at_us=START_MS * 1000 + step.at_us)
             case _:
-                raise TraceError(f"step {step.what!r} belongs to another kind of device")
+                return Edge(int(values[0]), is_low=values[1] == "low", at_us=START_MS * 1000 + step.at_us)
     except ValueError as error:
         raise TraceError(f"step at {step.at_us}: {error}") from error
 
