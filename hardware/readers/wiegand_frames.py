@@ -87,6 +87,13 @@ class WiegandFrames:
             for event in self._throttle.admit(self._judge(frame), frame[-1].at_us // 1000)
         ]
 
+    def abandon(self, at_mono_ms: int) -> list[ReaderEvent]:
+        """Nobody listens any more: drop and report what had begun."""
+        edges, self._edges, self._is_flooded = self._edges, [], False
+        if not edges:
+            return []
+        return self._throttle.admit(self._fault(FaultReason.TORN_READ, "nobody listens any more", edges), at_mono_ms)
+
     @property
     def _gap_us(self) -> int:
         return self._pulses.gap_ms * 1000

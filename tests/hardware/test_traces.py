@@ -11,7 +11,7 @@ from hardware.profiles import GpioInput
 from hardware.replay import replay, replay_input
 from hardware.traces import Step, Trace, TraceError, events_of, read_trace, write_trace
 from tests.hardware.replugs import KINDS, main
-from tests.hardware.sessions import FOLDER, card_reader, kept
+from tests.hardware.sessions import FOLDER, card_reader, kept, wiegand_replugs
 
 pytestmark = pytest.mark.unit
 
@@ -117,3 +117,9 @@ def test_comments_and_empty_lines_say_nothing() -> None:
 def test_command_counts_what_was_invented_and_lost(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(20) == 0
     assert capsys.readouterr().out.count(" 0 invented, 0 lost") == len(KINDS)
+
+
+def test_cable_that_is_pulled_in_the_middle_of_a_frame_is_a_torn_read() -> None:
+    whole, _ = wiegand_replugs(Random(3), 1)
+    trace = Trace(whole.part, (*whole.steps[:21], Step(whole.steps[20].at_us + 10, "gone")))
+    assert events_of(replay(trace)) == ("fault torn_read",)

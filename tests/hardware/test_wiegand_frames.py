@@ -103,6 +103,14 @@ def test_noise_for_ever_takes_no_memory_and_ends_with_a_pause() -> None:
     assert codes(heard(by, list(edges(FRAME, AT_US + 20_000 * 200 + 2_000_000)))) == [FRAME]
 
 
+def test_half_a_frame_is_reported_when_nobody_listens_any_more() -> None:
+    by = frames()
+    for edge in edges(FRAME[:13], AT_US):
+        by.take(edge)
+    assert reasons(by.abandon(AT_US // 1000 + 20)) == [FaultReason.TORN_READ]
+    assert by.abandon(AT_US // 1000 + 21) == []
+
+
 def test_stragglers_are_waited_for() -> None:
     by = frames()
     for edge in edges(FRAME, AT_US):
