@@ -36,12 +36,12 @@ def read_card(identity: Identity, bits: tuple[int, ...], data: bytes, count: int
     if not 0 < count <= MAX_CARD_BITS or len(data) != (count + 7) // 8:
         reason = FaultReason.OVERSIZE if count > MAX_CARD_BITS else FaultReason.TORN_READ
         return ReaderFault(reader, reason, at_mono_ms, f"{count} bits in {len(data)} bytes")
-    if identity.form == "wiegand":
+    if identity.form.startswith("wiegand"):
         frame = "".join(f"{byte:08b}" for byte in data)[:count]
         if count not in bits or not has_parity(frame):
             what = "wrong parity" if count in bits else "another length"
             return ReaderFault(reader, FaultReason.GARBLED, at_mono_ms, f"{count} bits, {what}")
-        return Scan(reader, identity.medium, frame.encode(), at_mono_ms, form="wiegand")
+        return Scan(reader, identity.medium, frame.encode(), at_mono_ms, form=identity.form)
     if count % 8:
         return ReaderFault(reader, FaultReason.GARBLED, at_mono_ms, f"{count} bits are no whole bytes")
     if identity.medium is Medium.QR:

@@ -47,9 +47,10 @@ def _code_problems(key: str, part: CodeSection) -> Iterator[str]:
 
 
 def _osdp_problems(key: str, part: OsdpReader) -> Iterator[str]:
-    allowed = {Medium.QR: ("",), Medium.HID: ("wiegand", "hex")}.get(part.medium, ("hex",))
-    if part.form not in allowed:
-        yield f'{key}.form: "{part.form}" is none that OSDP readers have for a {part.medium}; use "{allowed[0]}"'
+    is_code = part.medium is Medium.QR
+    if is_code == bool(part.form) or not (is_code or part.form.startswith(("wiegand", "hex"))):
+        usual = {Medium.QR: "", Medium.HID: "wiegand"}.get(part.medium, "hex")
+        yield f'{key}.form: "{part.form}" is none that OSDP readers have for a {part.medium}; use "{usual}"'
 
 
 def panel_problems(readers: Sequence[ReaderPart], light: LightPart, buzzer: BuzzerPart) -> Iterator[str]:

@@ -122,7 +122,7 @@ class WiegandReader(SpellingSection, frozen=True, kw_only=True, tag="wiegand"):
 class OsdpReader(SpellingSection, frozen=True, kw_only=True, tag="osdp"):
     """A reader on an RS-485 line. Its key is in a file of its own, never here; without a secure channel it is not read.
 
-    ``form`` is ``wiegand`` (of the lengths in ``bits``) or ``hex``; codes have none.
+    ``form`` begins with ``wiegand`` (frames of the lengths in ``bits``) or ``hex``; codes have none.
     """
 
     device: Annotated[str, msgspec.Meta(pattern=_STABLE_TTY, max_length=200)]

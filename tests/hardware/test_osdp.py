@@ -157,6 +157,7 @@ HID, UID = Identity("in", Medium.HID, "wiegand"), Identity("in", Medium.CARD_UID
         (UID, b"", 0, FaultReason.TORN_READ),
         (UID, bytes(200), 1600, FaultReason.OVERSIZE),
         (Identity("in", Medium.QR), b"12345678", 64, b"12345678"),
+        (Identity("in", Medium.CARD_UID, "wiegand26_first"), packed(FRAME), 26, FRAME.encode()),
     ],
 )
 def test_bits_become_a_card_or_a_fault(
