@@ -43,7 +43,7 @@ faults:  ## the fault table against the real programs, then the planted bugs (AR
 	@tools/setup.sh test
 	@$(BIN)/python -m tests.processes.faults $(ARGS)
 
-device-test:  ## the agent on an emulated device: card, relay, restarts, reboot (ARGS=--long)
+device-test:  ## the agent on an emulated device: readers, lines, restarts, power cuts (ARGS=--long)
 	@tools/setup.sh device
 	@$(BIN)/python -m tests.device $(ARGS)
 

@@ -21,7 +21,7 @@ from tests.device.table import LONG, NOT_RUN, OK, SHORT, Case, Result, Scale, ru
 from tests.processes.doors import central_alone
 from tests.processes.lab import NotRunError
 
-MODULES: Final = ("door", "power")
+MODULES: Final = ("door", "power", "keyboard", "inputs")
 
 
 def cases(only: tuple[str, ...] = ()) -> list[Case]:

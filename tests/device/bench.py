@@ -31,22 +31,21 @@ class Keyboards:
     def __init__(self) -> None:
         self._plugged: dict[str, Any] = {}
 
-    def plug(self, name: str, label: str, vendor: int, product: int, phys: str) -> str:
-        """Plug one in; return its node in /dev/input once udev has made it."""
+    def plug(self, name: str, label: str, vendor: int, product: int, phys: str) -> None:
+        """Plug one in; return once udev has made its node."""
         from evdev import UInput, ecodes
 
         keys = list(range(1, 120))
         keyboard = UInput({ecodes.EV_KEY: keys}, name=label, vendor=vendor, product=product, phys=phys)
         self._plugged[name] = keyboard
         subprocess.run(["udevadm", "settle", "--timeout=20"], check=False)
-        return str(keyboard.device.path)
 
     def unplug(self, name: str) -> None:
         """Pull it out."""
         self._plugged.pop(name).close()
 
-    def type(self, name: str, strokes: list[list[int]], gap_s: float) -> None:
-        """Type: each stroke holds its last key while all before it are down."""
+    def press(self, name: str, strokes: list[list[int]], gap_s: float) -> None:
+        """Press keys: each stroke holds its last key while all before it are down."""
         keyboard = self._plugged[name]
         for stroke in strokes:
             for code in stroke:
@@ -89,10 +88,11 @@ class Bench:
             "get": self.get,
             "plug": self._keyboards.plug,
             "unplug": self._keyboards.unplug,
-            "type": self._keyboards.type,
+            "press": self._keyboards.press,
             "console": self.console,
             "level": self.level,
             "pull": self.pull,
+            "blip": self.blip,
             "edges": self.edges,
             "clock": self.clock,
             "reload": self.reload,
@@ -138,6 +138,17 @@ class Bench:
         """Pull an input; return when, in monotonic milliseconds."""
         (_line(line) / "pull").write_text("pull-up" if level else "pull-down")
         return time.monotonic_ns() // 1_000_000
+
+    def blip(self, line: int, for_s: float) -> tuple[float, float]:
+        """Pull a line up and back down; return when, and for how long at most, in monotonic ms; then let it rest."""
+        pull = _line(line) / "pull"
+        began = time.monotonic()
+        pull.write_text("pull-up")
+        _pause.wait(for_s)
+        pull.write_text("pull-down")
+        took_s = time.monotonic() - began
+        _pause.wait(took_s + 0.05)
+        return began * 1000, took_s * 1000
 
     def edges(self) -> str:
         """Return the kernel's record of every line that was set since it was asked last, and empty it."""

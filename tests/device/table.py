@@ -23,11 +23,11 @@ _NAMED: Final = (ShortError, NotRunError, GuestError, MonitorError)
 class Scale:
     """How often each thing is done. The defaults fit the short form into its time; `LONG` is what a release needs."""
 
-    restarts: int = 4
-    crashes: int = 4
-    greens: int = 20
+    restarts: int = 3
+    crashes: int = 3
+    greens: int = 12
     cuts: int = 50
-    codes: int = 20
+    codes: int = 10
     replugs: int = 10
 
 
