@@ -115,6 +115,17 @@ class Presenter:
             return read, None
         return read, rows.get(known)
 
+    def _spelled(self, scan: Scan, place: ReaderPlace) -> tuple[Read, DirectoryRow | None]:
+        """Return what a reading is that may be several things; what two members share is nobody's."""
+        possible = credentials_of(scan, place.also, self._key)
+        rows = {one: row for one in possible if (row := self._directory.find(one.key)) is not None}
+        known = next(iter(rows), possible[0])
+        read = Read(scan.reader, place.direction, known, scan.at_mono_ms)
+        if len({row.member for row in rows.values()}) > 1:
+            log.warning("%s: a reading is the credential of two members; give its reader a whole form", scan.reader)
+            return read, None
+        return read, rows.get(known)
+
     def _check(self, scan: Scan, place: ReaderPlace, now: Now, book: Book | None) -> Check:
         if self._is_doubtful and now.q is not ClockQuality.NONE:
             self._is_doubtful, self._doubted_step = False, step_at(now.wall_ms) + 1
