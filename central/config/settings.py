@@ -41,6 +41,7 @@ INSTALLED_APPS = [
     "central.directory",
     "central.passes",
     "central.editions",
+    "central.parts",
     "central.checkins",
     "central.review",
     "central.api",

@@ -1,6 +1,7 @@
 """Members and their credentials for staff. A credential's value is typed once and shown masked from then on."""
 
 from typing import Any
+from uuid import UUID
 
 from django import forms
 from django.contrib import admin
@@ -15,6 +16,7 @@ from central.directory.enrolling import fill, holder_of, read_typed
 from central.directory.importing import pages
 from central.directory.models import Credential, Member, Membership, VisitPack
 from central.directory.models_rules import choices
+from central.parts import alike
 from wire.credentials import CredentialError
 from wire.vocabulary import CredentialKind, Right
 
@@ -67,8 +69,16 @@ class CredentialForm(forms.ModelForm):  # type: ignore[type-arg]
         if holder is not None:
             detail = f"{holder.full_name} holds this credential already; delete it there before giving it to another"
             raise ValidationError({"value": detail})
+        try:
+            alike.check(self._sites(cleaned), CredentialKind(kind), canonical)
+        except alike.AlikeError as fault:
+            raise ValidationError({"value": str(fault)}) from fault
         fill(self.instance, CredentialKind(kind), canonical)
         return cleaned
+
+    def _sites(self, cleaned: dict[str, Any]) -> list[UUID]:
+        member = cleaned.get("member") or Member.objects.filter(pk=self.instance.member_id).first()
+        return [] if member is None else list(member.sites_told())
 
 
 class CredentialFormSet(forms.BaseInlineFormSet):  # type: ignore[type-arg]

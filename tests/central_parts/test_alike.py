@@ -1,0 +1,125 @@
+"""Two cards that a door's reader could not tell apart are refused when the second is enrolled, and named."""
+
+import pytest
+from django.contrib.auth.models import User
+from django.core.exceptions import ValidationError
+from django.test import Client
+
+from central.devices.models import Door, Site
+from central.directory import versions
+from central.directory.enrolling import enrol, replace
+from central.directory.models import Credential, Member, Membership
+from central.parts import alike
+from central.parts.alike import AlikeError
+from central.parts.models import CardPart, DoorForm
+from wire.vocabulary import CredentialKind
+
+pytestmark = [pytest.mark.unit, pytest.mark.django_db]
+
+FIRST = "hf_uid/wiegand34_first"
+ANN = bytes.fromhex("04A15BC2D3E4E6")
+LIKE_ANN = bytes.fromhex("04A15BC2000000")
+BEN = bytes.fromhex("04A15BC3000000")
+
+
+@pytest.fixture
+def door(db: None) -> Door:
+    site = Site.objects.create(name="Harbour gym")
+    return Door.objects.create(site=site, name="North")
+
+
+@pytest.fixture
+def spelled(door: Door) -> DoorForm:
+    return DoorForm.objects.create(door=door, spelling=FIRST)
+
+
+def person(name: str, *sites: Site) -> Member:
+    member = Member.objects.create(full_name=name)
+    for site in sites:
+        Membership.objects.create(member=member, site=site)
+    return member
+
+
+def given(member: Member, uid: bytes) -> Credential:
+    return enrol(member, CredentialKind.HF_UID, uid)
+
+
+def test_card_that_looks_like_another_at_a_door_is_refused_and_the_holder_named(spelled: DoorForm) -> None:
+    given(person("Ann", spelled.door.site), ANN)
+    ben = person("Ben", spelled.door.site)
+    with pytest.raises(AlikeError, match=r"at Harbour gym, North this card looks like one of Ann \(hf_uid/wiegand34"):
+        given(ben, LIKE_ANN)
+    assert not ben.credentials.exists()
+    given(ben, BEN)
+    assert CardPart.objects.count() == 2
+
+
+def test_cards_that_look_alike_may_be_at_different_sites(spelled: DoorForm) -> None:
+    given(person("Ann", spelled.door.site), ANN)
+    elsewhere = Site.objects.create(name="Hill gym")
+    given(person("Ben", elsewhere), LIKE_ANN)
+    given(person("Cleo", spelled.door.site), bytes.fromhex("0110185C5B")[:4])
+    assert CardPart.objects.filter(site=spelled.door.site).count() == 2
+
+
+def test_door_whose_readers_drop_no_bits_refuses_nothing(door: Door) -> None:
+    given(person("Ann", door.site), ANN)
+    given(person("Ben", door.site), LIKE_ANN)
+    assert not CardPart.objects.exists()
+
+
+def test_new_form_leaves_out_the_cards_that_look_alike_in_it(door: Door) -> None:
+    given(person("Ann", door.site), ANN)
+    given(person("Ben", door.site), LIKE_ANN)
+    given(person("Cleo", door.site), BEN)
+    ver = versions.of_site(door.site_id).ver
+    DoorForm.objects.create(door=door, spelling=FIRST)
+    assert [part.credential.member.full_name for part in CardPart.objects.all()] == ["Cleo"]
+    ((spelling, cards),) = alike.renew(door.site)
+    assert (spelling, [card.member.full_name for card in cards]) == (FIRST, ["Ann", "Ben"])
+    assert versions.of_site(door.site_id).ver > ver
+    DoorForm.objects.all().delete()
+    assert not CardPart.objects.exists()
+
+
+def test_member_who_joins_with_a_card_that_looks_alike_is_not_known_by_it(spelled: DoorForm) -> None:
+    given(person("Ann", spelled.door.site), ANN)
+    ben = person("Ben")
+    given(ben, LIKE_ANN)
+    membership = Membership.objects.create(member=ben, site=spelled.door.site)
+    assert [part.credential.member.full_name for part in CardPart.objects.all()] == ["Ann"]
+    Membership.objects.get(member__full_name="Ann").delete()
+    assert not CardPart.objects.exists()
+    membership.delete()
+
+
+def test_replacement_that_looks_like_another_card_leaves_everything_as_it_was(spelled: DoorForm) -> None:
+    given(person("Ann", spelled.door.site), ANN)
+    lost = given(person("Ben", spelled.door.site), BEN)
+    with pytest.raises(AlikeError):
+        replace(lost, CredentialKind.HF_UID, LIKE_ANN)
+    lost.refresh_from_db()
+    assert not lost.is_revoked
+
+
+@pytest.mark.parametrize("spelling", ["hf_uid/hex", "hf_uid/octal", "rfid/hex", "hf_uid"])
+def test_only_forms_that_drop_bits_are_entered(door: Door, spelling: str) -> None:
+    with pytest.raises(ValidationError):
+        DoorForm(door=door, spelling=spelling).full_clean()
+
+
+def test_administration_names_the_holder_and_the_cards_that_look_alike(
+    door: Door, django_user_model: type[User]
+) -> None:
+    chief = Client()
+    chief.force_login(django_user_model.objects.create_superuser("chief"))
+    given(person("Ann", door.site), ANN)
+    given(person("Ben", door.site), LIKE_ANN)
+    form = {"door": str(door.pk), "spelling": FIRST}
+    shown = chief.post("/admin/parts/doorform/add/", form, follow=True).content.decode()
+    assert "the cards of Ann, Ben look alike" in shown
+    cleo = person("Cleo", door.site)
+    given(cleo, BEN)
+    typed = {"member": str(cleo.pk), "kind": "hf_uid", "value": (BEN[:4] + b"\1\1\1").hex()}
+    shown = chief.post("/admin/directory/credential/add/", typed).content.decode()
+    assert "this card looks like one of Cleo" in shown
