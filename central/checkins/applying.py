@@ -18,6 +18,7 @@ from central.checkins.clock import Anchor, best, corrected_ms
 from central.checkins.models import SHED_KIND, ClockAnchor
 from central.checkins.visits import EventKey
 from central.devices.models import Site
+from central.passes import using
 from wire.vocabulary import ClockQuality
 
 EVENTS: Final = bulk.Table(
@@ -89,6 +90,8 @@ def apply(place: Place, admitted: list[Admitted]) -> None:
     told = [fact for fact in facts if fact is not None]
     if told:
         movements.apply(lock_site(place.site), told)
+    keys = (f"{place.device_id}/{place.run}/{item.n}" for item in admitted)
+    using.note(place.device_id, place.door, zip(keys, (item.body for item in admitted), strict=True))
     transaction.on_commit(partial(_announce, place, timed))
 
 

@@ -244,6 +244,7 @@ class Alert(models.Model):
         STORAGE_WENT_BACK = "storage_went_back", "the device's storage went back"
         LOST_RANGE = "lost_range", "events declared lost"
         DECISION_DIFFERS = "decision_differs", "central decides otherwise"
+        PASS_USED_TWICE = "pass_used_twice", "a pass that is good once was used twice"
 
     device = models.ForeignKey(Device, on_delete=models.PROTECT, related_name="alerts")
     kind = models.CharField(max_length=24, choices=Kind.choices)

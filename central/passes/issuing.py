@@ -1,7 +1,7 @@
 """Signed passes: issued, shown again, revoked.
 
 A revocation is an item of the site's book. The passes of a member who is inactive, blocked or no longer of the site
-count as revoked as long as that lasts.
+count as revoked as long as that lasts, and one that is good once after its use.
 """
 
 from collections.abc import Sequence
@@ -110,7 +110,8 @@ def items_of(site: Site) -> list[book.BookItem]:
 def _revoked(passes: QuerySet[Pass]) -> QuerySet[Pass]:
     is_member = Membership.objects.filter(member=OuterRef("member"), site=OuterRef("site"))
     gone = Q(member__is_active=False) | Q(member__is_blocked=True) | ~Exists(is_member)
-    return passes.filter(Q(revoked_at__isnull=False) | gone)
+    used_up = Q(is_once=True) & ~Q(used_event="")
+    return passes.filter(Q(revoked_at__isnull=False) | used_up | gone)
 
 
 def _key_item(key: PassKey) -> book.PassKey:

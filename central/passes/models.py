@@ -64,6 +64,10 @@ class Pass(models.Model):
     issued_by = models.CharField(max_length=150, editable=False)
     revoked_at = models.DateTimeField(null=True, editable=False)
     revoked_by = models.CharField(max_length=150, blank=True, editable=False)
+    used_event = models.CharField(
+        max_length=120, blank=True, editable=False, help_text="The event, of a pass good once"
+    )
+    used_door = models.CharField(max_length=200, blank=True, editable=False, help_text="The door")
     is_over = models.BooleanField(default=False, editable=False)
 
     class Meta:

@@ -218,3 +218,9 @@ def test_pass_is_known_by_its_beginning() -> None:
     assert [is_pass(text.encode()) for text in (signed(), PHONE.code(), "DSP1", "dsp1:x", "DSP2:x", "")] == [
         True, True, False, False, False, False,
     ]  # fmt: skip
+
+
+def test_revoked_pass_still_tells_who_left() -> None:
+    text = signed(claims(jti=REVOKED_ID))
+    assert reason(text) is Reason.PASS_REVOKED
+    assert reason(text, PassDoor(), Direction.OUT) is Reason.MEMBER_VALID
