@@ -15,7 +15,7 @@ from rules.book import Book
 from rules.modes import mode_at
 from rules.passes import Check, Moment, Register, check, row_of
 from wire.credentials import credential_key
-from wire.facts import DoorFacts
+from wire.facts import DoorFacts, PassFacts
 from wire.messages import DirectoryRef, DirectoryRow
 from wire.passes import step_at
 from wire.vocabulary import ClockQuality, CredentialKind, Direction, DoorMode, WhenUnsure
@@ -71,14 +71,7 @@ class Presenter:
     def facts(self, scan: Scan, place: ReaderPlace) -> Facts:
         """Return the facts about what a reader saw."""
         now, book = self._clock.now(), self._book()
-        if scan.form:
-            read, row = self._spelled(scan, place)
-            return Facts(read, now, self._directory.ref, row, book)
-        checked = self._check(scan, place, now, book) if is_shown_pass(scan) else None
-        read = read_of(scan, place, self._key, checked)
-        row = self._directory.find(read.credential.key)
-        if checked is not None:
-            row = row or row_of(checked.passed, read.credential.key)
+        read, row, passed = self._seen(scan, place, now, book)
         return Facts(
             read=read,
             now=now,
@@ -87,7 +80,7 @@ class Presenter:
             book=book,
             door=DoorFacts("" if book is None else book.here),
             stale_s=self._age_s(),
-            passed=None if checked is None else checked.passed,
+            passed=passed,
         )
 
     def mode(self) -> tuple[DoorMode, DoorMode]:
@@ -104,16 +97,18 @@ class Presenter:
         if book is not None:
             book.calendar.prepare(self._clock.now().wall_ms)
 
-    def _spelled(self, scan: Scan, place: ReaderPlace) -> tuple[Read, DirectoryRow | None]:
-        """Return what a reading is that may be several things; what two members share is nobody's."""
-        possible = credentials_of(scan, place.also, self._key)
-        rows = {one: row for one in possible if (row := self._directory.find(one.key)) is not None}
-        known = next(iter(rows), possible[0])
-        read = Read(scan.reader, place.direction, known, scan.at_mono_ms)
-        if len({row.member for row in rows.values()}) > 1:
-            log.warning("%s: a reading is the credential of two members; give its reader a whole form", scan.reader)
-            return read, None
-        return read, rows.get(known)
+    def _seen(
+        self, scan: Scan, place: ReaderPlace, now: Now, book: Book | None
+    ) -> tuple[Read, DirectoryRow | None, PassFacts | None]:
+        if scan.form:
+            return (*self._spelled(scan, place), None)
+        if is_shown_pass(scan):
+            checked = self._check(scan, place, now, book)
+            read = read_of(scan, place, self._key, checked)
+            known = self._directory.find(read.credential.key)
+            return read, known or row_of(checked.passed, read.credential.key), checked.passed
+        read = read_of(scan, place, self._key)
+        return read, self._directory.find(read.credential.key), None
 
     def _spelled(self, scan: Scan, place: ReaderPlace) -> tuple[Read, DirectoryRow | None]:
         """Return what a reading is that may be several things; what two members share is nobody's."""
