@@ -7,6 +7,7 @@ from uuid import UUID
 from central.devices.models import Device, Site
 from central.directory import book, rows
 from central.directory.models_rules import DoorRules
+from central.parts.alike import spellings_by_card
 from wire.book import Here, features_of, item_text, key_of
 from wire.directory import row_text
 
@@ -27,10 +28,16 @@ class LineNow(NamedTuple):
 
 
 def row_lines(site_id: UUID, members: Collection[UUID] | None = None) -> Iterator[LineNow]:
-    """Yield the lines of the site's credentials, of these members or of all."""
+    """Yield the lines of the site's credentials, of these members or of all.
+
+    A card that some reader yields in part has a line more for each such form; its `kind` is `kind/form`.
+    """
+    parts = spellings_by_card(site_id, members)
     for id_, sealed, row in rows.of_site(site_id, members):
         text, needs = row_text(row).removeprefix(_KEYLESS), ",".join(sorted(features_of([row], ())))
         yield LineNow(f"row/{id_}", UUID(row.member), row.kind.value, sealed, text, needs)
+        for spelling in parts.get(id_, ()):
+            yield LineNow(f"part/{id_}/{spelling}", UUID(row.member), spelling, sealed, text, needs)
 
 
 def book_lines(site_id: UUID) -> Iterator[LineNow]:

@@ -20,9 +20,10 @@ from central.editions.lines import BOOK, own_items, with_key
 from central.editions.models import Change, Line, Published, Total
 from central.editions.publishing import published
 from central.sync.exchange import Offer, Whole
-from wire.credentials import credential_key
+from wire.credentials import credential_key, partial_key
 from wire.directory import DELTA_BYTES, DELTA_ROWS, Issue, directory_hash, item_element
 from wire.errors import DoorstileError
+from wire.forms import form_of
 from wire.messages import BookEntry, DirDelta, DirectoryRef
 from wire.sethash import SetHash
 from wire.vocabulary import CredentialKind
@@ -52,9 +53,14 @@ class Recipient:
         return hashlib.sha256(self.key + msgspec.json.encode([[k, v.decode()] for k, v in self.items])).hexdigest()
 
     def index(self, kind: str, sealed: bytes | memoryview | None) -> str:
-        """Return the index of a credential under the device's key."""
+        """Return the index of a credential, whole or as `kind/form`, under the device's key."""
         assert sealed is not None, "a credential has a value"
-        return credential_key(self.key, CredentialKind(kind), unseal(bytes(sealed), SEALED_AS))
+        canonical = unseal(bytes(sealed), SEALED_AS)
+        name, _, form = kind.partition("/")
+        if not form:
+            return credential_key(self.key, CredentialKind(name), canonical)
+        spelled = form_of(CredentialKind(name), form).write(canonical)
+        return partial_key(self.key, CredentialKind(name), form, spelled)
 
 
 def recipient(device_id: UUID) -> Recipient:

@@ -1,7 +1,7 @@
 """Which cards look alike where bits are dropped: found before a card is enrolled, and the holder named."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from uuid import UUID
 
 from django.db import transaction
@@ -73,6 +73,17 @@ def renew(site: Site) -> list[tuple[str, list[Credential]]]:
             )
             alike += [(spelling, cards) for cards in groups.values() if len(cards) > 1]
     return alike
+
+
+def spellings_by_card(site_id: UUID, members: Collection[UUID] | None = None) -> dict[UUID, list[str]]:
+    """Return the forms in which doors of a site know each card in part."""
+    found: dict[UUID, list[str]] = defaultdict(list)
+    parts = CardPart.objects.filter(site_id=site_id)
+    if members is not None:
+        parts = parts.filter(credential__member_id__in=members)
+    for credential, spelling in parts.order_by("spelling").values_list("credential_id", "spelling"):
+        found[credential].append(spelling)
+    return found
 
 
 def _groups(site: Site, spelling: str) -> dict[str, list[Credential]]:

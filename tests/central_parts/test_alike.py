@@ -1,17 +1,25 @@
 """Two cards that a door's reader could not tell apart are refused when the second is enrolled, and named."""
 
+import secrets
+
 import pytest
 from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
 from django.test import Client
 
-from central.devices.models import Door, Site
+from central.devices.models import CREDENTIAL_KEY, Device, Door, Site
+from central.devices.sealing import seal
 from central.directory import versions
 from central.directory.enrolling import enrol, replace
 from central.directory.models import Credential, Member, Membership
+from central.editions import offering
 from central.parts import alike
 from central.parts.alike import AlikeError
 from central.parts.models import CardPart, DoorForm
+from tests.central_ledger.told import rows_for, whole_for
+from wire.credentials import credential_key, partial_key
+from wire.forms import forms
+from wire.messages import DirDelta
 from wire.vocabulary import CredentialKind
 
 pytestmark = [pytest.mark.unit, pytest.mark.django_db]
@@ -123,3 +131,34 @@ def test_administration_names_the_holder_and_the_cards_that_look_alike(
     typed = {"member": str(cleo.pk), "kind": "hf_uid", "value": (BEN[:4] + b"\1\1\1").hex()}
     shown = chief.post("/admin/directory/credential/add/", typed).content.decode()
     assert "this card looks like one of Cleo" in shown
+
+
+def test_doors_of_the_site_know_the_card_whole_and_in_part(spelled: DoorForm) -> None:
+    key = secrets.token_bytes(32)
+    device = Device.objects.create(
+        door=spelled.door, name="North", session=1, sealed_credential_key=seal(key, CREDENTIAL_KEY)
+    )
+    ann = person("Ann", spelled.door.site)
+    given(ann, ANN)
+    text = forms(CredentialKind.HF_UID, ANN)["wiegand34_first"]
+    whole, part = (
+        credential_key(key, CredentialKind.HF_UID, ANN),
+        partial_key(key, CredentialKind.HF_UID, "wiegand34_first", text),
+    )
+    told = {row.key: row.member for row in rows_for(device)}
+    assert told == {whole: str(ann.pk), part: str(ann.pk)}
+    spelled.delete()
+    assert {row.key for row in rows_for(device)} == {whole}
+
+
+def test_card_that_comes_later_reaches_the_doors_in_part(spelled: DoorForm) -> None:
+    key = secrets.token_bytes(32)
+    device = Device.objects.create(
+        door=spelled.door, name="North", session=1, sealed_credential_key=seal(key, CREDENTIAL_KEY)
+    )
+    held = whole_for(device).issue.ref
+    given(person("Ann", spelled.door.site), ANN)
+    delta = offering.offer(device.pk, held, 0, takes_deltas=True).what
+    assert isinstance(delta, DirDelta)
+    assert len(delta.put) == 2
+    assert len(rows_for(device)) == 2

@@ -24,7 +24,7 @@ from tests.passes.making import (
     private_key,
     signed,
 )
-from wire.book import CredentialClass, PassKey
+from wire.book import CredentialClass, PassKey, Site
 from wire.passes import STEP_MS, PassClaims, PassError, is_pass, read_base64url, read_rotating, step_at
 from wire.vocabulary import Assurance, ClockQuality, Direction, HolderKind, Reason, WhenUnsure
 
@@ -224,3 +224,9 @@ def test_revoked_pass_still_tells_who_left() -> None:
     text = signed(claims(jti=REVOKED_ID))
     assert reason(text) is Reason.PASS_REVOKED
     assert reason(text, PassDoor(), Direction.OUT) is Reason.MEMBER_VALID
+
+
+def test_pass_needs_no_plan_where_the_site_asks_for_one() -> None:
+    asks = [Site(id=SITE, tz="UTC", needs_plan=True), *(item for item in items() if not isinstance(item, Site))]
+    assert reason(signed(), PassDoor(book=load(asks))) is Reason.MEMBER_VALID
+    assert reason(PHONE.code(), PassDoor(PHONE.row(), book=load(asks))) is Reason.NO_PLAN

@@ -121,7 +121,7 @@ def _locked_down() -> Play:
 def _door_unasked() -> Iterator[None]:
     """Neither the rules nor the door hear what the door is at."""
     with (
-        mock.patch.object(core, "_own_refusal", lambda *_: None),
+        mock.patch.object(core, "_own_refusal", return_value=None),
         mock.patch.object(core, "_with_door", lambda _, seen: seen),
     ):
         yield
