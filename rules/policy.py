@@ -16,7 +16,7 @@ from rules.case import DAY_MS, Case, case_of, is_unsure
 from rules.facts import Decision, Facts
 from rules.receipt import receipt_of
 from wire.book import EVERYWHERE
-from wire.vocabulary import VISITORS, ClockQuality, CredentialKind, Direction, DoorMode, Notice, Outcome, Reason, Right
+from wire.vocabulary import VISITORS, ClockQuality, Direction, DoorMode, Notice, Outcome, Reason, Right
 
 T = TypeVar("T")
 

@@ -57,7 +57,6 @@ from agent.core.surroundings import FIRE_PROMISE
 from agent.core.types import Decision, EventId, Facts, Now, OpenPromise, Read, Use
 from rules.policy import decide
 from wire.events import AlarmBody, DecisionBody, ModeBody, PassageBody, ReadFaultBody
-from wire.messages import DirectoryRow
 from wire.vocabulary import (
     AlarmCode,
     CommandName,
