@@ -63,8 +63,8 @@ PLANTED: Final[tuple[PlantedBug, ...]] = (
     _again("resend-with-new-number"),
     _again("window-ignored"),
     _again("backoff-without-jitter"),
-    _again("reset-on-accept"),
-    _again("refusal-retried-soon", draw(5)),
+    _again("reset-on-accept", draw(4)),
+    _again("refusal-retried-soon", draw(1)),
     _again("fire-invites", draw(2)),
     _again("lockdown-admits", draw(3)),
     _bug(
@@ -72,6 +72,6 @@ PLANTED: Final[tuple[PlantedBug, ...]] = (
         "a session goes on writing after a newer one was welcomed",
         "nothing from an older session takes effect",
         _unfenced,
-        draw(6),
+        draw(7),
     ),
 )
