@@ -210,6 +210,7 @@ def _start(agent: Agent, tasks: asyncio.TaskGroup) -> None:
     notifier = Notifier()
     tasks.create_task(agent.journal.watch(), name="journal-watch")
     tasks.create_task(agent.station.run(), name="station")
+    tasks.create_task(agent.station.keep_schedule(), name="schedule")
     for part in agent.hardware.inputs:
         tasks.create_task(part.run(agent.station.sense), name=f"input-{part.name}")
     for reader in agent.hardware.readers:

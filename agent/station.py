@@ -53,6 +53,7 @@ from wire.vocabulary import CommandState, DoorMode, PassageOutcome
 
 log = logging.getLogger(__name__)
 
+SCHEDULE_EVERY_S: Final = 1.0
 MAX_WAITING: Final = 32
 """Presentations that may wait their turn; more are dropped and counted, as nobody stands there that long."""
 
@@ -119,6 +120,14 @@ class Station:
     def set_mode(self, mode: DoorMode, after_first: DoorMode = DoorMode.CARD) -> None:
         """Take what the schedule asks for."""
         self._queue.put_nowait(ModeChanged(mode, self._clock.now(), after_first))
+
+    async def keep_schedule(self) -> None:
+        """Let the door do what its schedule asks for, until cancelled; what could not be recorded is tried again."""
+        while True:
+            wanted = self._presenter.mode()
+            if wanted != (self._state.standing.scheduled, self._state.standing.after_first):
+                self.set_mode(*wanted)
+            await asyncio.sleep(SCHEDULE_EVERY_S)
 
     async def execute(self, command: AnyCommand) -> CommandAnswer:
         """Run a command and return how it ended physically."""

@@ -24,11 +24,13 @@ from hardware.inputs.simulated import SimInput
 from hardware.outputs.simulated import SimTurnstile
 from hardware.profiles import load_profile
 from hardware.sim import SimBuzzer, SimLight, SimStrike
+from rules.book import Book, load
 from tests.agent.test_station import ANN, BEN, KEY, FakeKernel, settle
 from tests.core.builders import DIRECTORY, row
 from tests.fakes.manual_time import ManualTime
 from tests.fakes.memory_directory import MemoryDirectory
 from tests.fakes.memory_journal import MemoryJournal
+from wire import book as book_items
 from wire.credentials import credential_key
 from wire.events import AlarmBody, DoorBody, PassageBody
 from wire.vocabulary import (
@@ -84,7 +86,7 @@ def _hardware(name: str, time: ManualTime) -> Hardware:
 
 
 @asynccontextmanager
-async def place(profile: str = "simulated") -> AsyncIterator[Place]:
+async def place(profile: str = "simulated", book: Book | None = None) -> AsyncIterator[Place]:
     time = ManualTime(now_ms=1_000)
     hardware = _hardware(profile, time)
     clock, journal = Clock(FakeKernel(time), boot="b00t"), MemoryJournal()
@@ -98,7 +100,7 @@ async def place(profile: str = "simulated") -> AsyncIterator[Place]:
             door_of(load_profile(profile), DoorConfig(), name="North", run=journal.run),
             {"in": ReaderPlace("in", Direction.IN), "out": ReaderPlace("out", Direction.OUT)},
             journal=journal,
-            presenter=Presenter(MemoryDirectory(*rows, ref=DIRECTORY), journal, clock, KEY),
+            presenter=Presenter(MemoryDirectory(*rows, ref=DIRECTORY), journal, clock, KEY, book=lambda: book),
             acting=acting,
             clock=clock,
         )
@@ -217,6 +219,23 @@ async def test_the_schedule_opens_and_closes_the_door() -> None:
         at.station.set_mode(DoorMode.CARD)
         await settle()
         assert not at.is_on
+
+
+async def test_the_door_follows_the_book_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("agent.station.SCHEDULE_EVERY_S", 0)
+    book = load(
+        [
+            book_items.Site(id="s", tz="UTC"),
+            book_items.Here(door="north"),
+            book_items.Zone(name="gym"),
+            book_items.Door(name="north", zone="gym", mode=DoorMode.UNLOCKED),
+        ]
+    )
+    async with place(book=book) as at, asyncio.TaskGroup() as tasks:
+        following = tasks.create_task(at.station.keep_schedule())
+        await settle()
+        assert at.is_on
+        following.cancel()
 
 
 async def test_a_lockdown_stands_after_a_restart() -> None:
