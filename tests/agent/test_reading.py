@@ -9,10 +9,11 @@ from agent.presenting import Presenter
 from agent.reading import ReaderPlace, credentials_of, fault_of, is_presentation, places_of, plain_of, read_of
 from hardware.base import FaultReason, Medium, ReaderFault, Removed, Scan
 from hardware.profiles import Profile, parse_profile
+from rules.book import load
 from tests.core.builders import DIRECTORY, now, row
 from tests.fakes.memory_directory import MemoryDirectory
 from tests.fakes.memory_journal import MemoryJournal
-from tests.passes.making import PassClock
+from tests.passes.making import PassClock, items
 from wire.credentials import credential_key, partial_key
 from wire.forms import FORMS, forms
 from wire.messages import DirectoryRow
@@ -188,3 +189,13 @@ def test_every_fault_of_a_reader_has_been_thought_of() -> None:
     back = {FaultReason.READER_BACK, FaultReason.SERVICE_BACK}
     gone = {FaultReason.READER_MISSING, FaultReason.SERVICE_DOWN, FaultReason.READER_STALLED}
     assert {reason for reason, kind in kinds.items() if kind is ReaderChanged} == back | gone
+
+
+def test_card_in_part_is_judged_by_door_and_age_like_a_whole_one() -> None:
+    site = load(items())
+    presenter = Presenter(
+        MemoryDirectory(row(), ref=DIRECTORY), MemoryJournal(), PassClock(), KEY, book=lambda: site, age_s=lambda: 99
+    )
+    for scan in (PART, Scan("in", Medium.CARD_UID, CARD, 5)):
+        facts = presenter.facts(scan, PLACE)
+        assert (facts.stale_s, facts.door.door, facts.book) == (99, "north", site)
