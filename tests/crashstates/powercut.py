@@ -138,13 +138,14 @@ def survivors(disk: bytearray, pending: list[Entry], style: str, chance: random.
 
 
 def _check(check: Check, image: bytearray, claims: Claims, scratch: Path, where: str, tally: Tally) -> None:
-    file, mounted = scratch / "cut.img", scratch / "mounted"
+    tally.states += 1
+    # A file of its own: a loop device that lets go late is used again for the same file, with what it remembers of it.
+    file, mounted = scratch / f"cut-{tally.states}.img", scratch / "mounted"
     file.write_bytes(image)
     mounted.mkdir(exist_ok=True)
-    tally.states += 1
     wrong = _mount(file, mounted)
     if wrong and not subprocess.run(["e2fsck", "-y", str(file)], capture_output=True, check=False).returncode & ~1:
-        # Its superblock was torn, whose checksum ext4 reads before its journal; a boot runs e2fsck before it mounts.
+        # Its superblock may be torn, whose checksum ext4 reads before its journal; a boot runs e2fsck before it mounts.
         tally.told["e2fsck had to mend the file system"] += 1
         wrong = _mount(file, mounted)
     if not wrong:
@@ -155,6 +156,7 @@ def _check(check: Check, image: bytearray, claims: Claims, scratch: Path, where:
             tally.told += Counter(outcome.told)
         finally:
             _unmount(mounted)
+    file.unlink()
     if wrong:
         tally.violations += 1
         tally.wrong = [*tally.wrong, f"{where}  {wrong[0]}"][:20]

@@ -16,11 +16,14 @@ from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from hashlib import sha256
+from importlib.metadata import PackageNotFoundError, requires
 from pathlib import Path
 from time import monotonic
 from typing import Any, Final
 
 import click
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from tests.device.guest import Guest
 from tests.device.qemu import SNAPSHOT, Machine, Plan, new_disk
@@ -101,7 +104,7 @@ async def ensure(cache: Path) -> Ready:
 def image_key() -> str:
     """Return the digest of what the image is made of."""
     parts = [path.read_bytes() for path in _files(_HERE / "image")]
-    return _digest([*parts, "\n".join(requirements()).encode(), (ROOT / "constraints.txt").read_bytes()])
+    return _digest([*parts, "\n".join([*requirements(), *pins()]).encode()])
 
 
 def booted_key() -> str:
@@ -121,6 +124,30 @@ def requirements() -> list[str]:
     """Return what the agent needs on a device, as pyproject.toml states it."""
     project = _pyproject()["project"]
     return [*project["dependencies"], *(need for extra in EXTRAS for need in project["optional-dependencies"][extra])]
+
+
+def pins() -> list[str]:
+    """Return those lines of constraints.txt that bear upon the agent's requirements, and theirs."""
+    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    pinned: dict[str, str] = {canonicalize_name(line.partition("==")[0]): line for line in lines if "==" in line}
+    waiting, needed = [Requirement(need) for need in requirements()], set[str]()
+    while waiting:
+        need = waiting.pop()
+        name = canonicalize_name(need.name)
+        if name not in needed:
+            needed.add(name)
+            waiting += _needs_of(need)
+    return sorted(pinned[name] for name in needed & pinned.keys())
+
+
+def _needs_of(need: Requirement) -> list[Requirement]:
+    """Return what a requirement brings along, as far as it is installed here."""
+    try:
+        stated = [Requirement(text) for text in requires(need.name) or ()]
+    except PackageNotFoundError:
+        return []
+    extras = [{"extra": extra} for extra in (*need.extras, "")]
+    return [each for each in stated if each.marker is None or any(map(each.marker.evaluate, extras))]
 
 
 def _packages() -> list[str]:
