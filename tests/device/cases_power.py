@@ -25,7 +25,8 @@ from tests.processes.lab import GREEN, NotRunError, need
 
 TABLE: Final = Table()
 PROFILE: Final = HEAD + CARD_READER + OUTPUTS.replace(f"pulse_s = {PULSE_S}", "pulse_s = 0.3")
-_DISK_BYTES: Final = 32 << 20
+_DISK_BYTES: Final = 136 << 20
+"""More than one group of ext4's blocks: only then there is a second superblock for e2fsck to mend a torn one from."""
 _SEED: Final = 5
 
 
