@@ -4,8 +4,10 @@ Everything is read from sysfs and ``/dev`` (Linux, ``Documentation/ABI/testing/s
 USB-IF, "Defined Class Codes") and from the PC/SC daemon; nothing is opened that another program could miss.
 """
 
+import threading
 from collections.abc import Callable
 from pathlib import Path
+from queue import Empty, SimpleQueue
 from typing import Final
 
 from msgspec import Struct
@@ -67,6 +69,8 @@ class Found(Struct, frozen=True):
         return next((chip for chip in self.gpio if chip.is_header), None)
 
 
+PCSC_TIMEOUT_S: Final = 3.0
+
 PcscNames = Callable[[], list[str]]
 """Returns the names of the PC/SC readers; raises OSError with a remedy where they cannot be had."""
 
@@ -88,7 +92,7 @@ def look(root: Path = Path("/"), *, names: PcscNames = pcsc_names) -> Found:
     """Return what is plugged in. ``root`` stands before ``sys`` and ``dev``."""
     problem = ""
     try:
-        readers = names()
+        readers = _within(PCSC_TIMEOUT_S, names)
     except OSError as error:
         readers, problem = [], str(error)
     sys, dev = root / "sys", root / "dev"
@@ -106,6 +110,26 @@ def look(root: Path = Path("/"), *, names: PcscNames = pcsc_names) -> Found:
         i2c=tuple(sorted(f"/dev/{path.name}" for path in dev.glob("i2c-*"))),
         rtc=_text(sys / "class/rtc/rtc0/name"),
     )
+
+
+def _within(timeout_s: float, ask: PcscNames) -> list[str]:
+    """Ask in a thread of its own: a daemon that hangs keeps nobody waiting."""
+    answers: SimpleQueue[list[str] | OSError] = SimpleQueue()
+
+    def asking() -> None:
+        try:
+            answers.put(ask())
+        except OSError as error:
+            answers.put(error)
+
+    threading.Thread(target=asking, name="pcsc-names", daemon=True).start()
+    try:
+        answer = answers.get(timeout=timeout_s)
+    except Empty as error:
+        raise OSError(f"no answer within {timeout_s:g} s; restart the daemon: systemctl restart pcscd") from error
+    if isinstance(answer, OSError):
+        raise answer
+    return answer
 
 
 def _usb_devices(bus: Path) -> list[UsbDevice]:

@@ -2,12 +2,13 @@
 
 import struct
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from hardware import gpiochips
+from hardware import discover, gpiochips
 from hardware.discover import Found, look, pcsc_names
 from hardware.gpiochips import GET_CHIPINFO, GET_LINEINFO, GpioChip, GpioLineState, read_line
 from hardware.profiles import load_profile, shipped_profiles
@@ -68,6 +69,19 @@ def test_pcsc_that_cannot_be_asked_is_a_problem_with_a_remedy(machine: FakeMachi
 
     found = look(machine.root, names=refuse)
     assert (found.pcsc, found.pcsc_problem) == ((), "no service; start the daemon: systemctl start pcscd.socket")
+
+
+def test_daemon_that_hangs_keeps_nobody_waiting(machine: FakeMachine, monkeypatch: pytest.MonkeyPatch) -> None:
+    hanging = threading.Event()
+    monkeypatch.setattr(discover, "PCSC_TIMEOUT_S", 0.01)
+
+    def hang() -> list[str]:
+        hanging.wait(30)
+        return []
+
+    found = look(machine.root, names=hang)
+    hanging.set()
+    assert found.pcsc_problem == "no answer within 0.01 s; restart the daemon: systemctl restart pcscd"
 
 
 def test_missing_pyscard_names_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
