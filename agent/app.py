@@ -35,12 +35,13 @@ from agent.station import Station
 from agent.store.directory import Directory
 from agent.store.journal import Journal
 from agent.store.types import Draft, JournalLimits
-from agent.supervise import Notifier
+from agent.supervise import Notifier, StopError
 from agent.sync.connect import Endpoint, LinkGate
 from agent.sync.ports import Vitals
 from agent.sync.runner import Link
 from hardware.base import Hardware, ReaderState
-from hardware.factory import build
+from hardware.errors import HardwareError
+from hardware.factory import build, out_of_service
 from hardware.profiles import Profile, SimulatedReader, load_profile
 from wire.events import AlarmBody, StartedBody
 from wire.messages import Anchor
@@ -55,6 +56,7 @@ OFFLINE_AFTER_S = 10.0
 _FIGURES_EVERY_S = 0.5
 _TIMETABLE_EVERY_S = 1.0
 _SCRUB_EVERY_S = 6 * 3600
+_HARDWARE_AGAIN_S = 300
 _DETAIL_CHARS = 200
 
 
@@ -81,14 +83,33 @@ async def work(config: Config) -> None:
     """Work the door until cancelled; raise what must end the process. The outputs are off when this returns."""
     profile = load_profile(config.named_profile)
     identity = load_identity(config.state_folder)
-    hardware = build(profile)
+    hardware, fault = _hardware(profile)
     try:
         async with _stores(config, identity) as (journal, directory), asyncio.TaskGroup() as tasks:
             agent = _assemble(config, profile, identity, hardware, journal, directory, tasks)
             await _record_start(agent)
             _start(agent, tasks)
+            if fault:
+                await _start_anew(fault)
     finally:
         hardware.close()
+
+
+def _hardware(profile: Profile) -> tuple[Hardware, str]:
+    """Return the door's hardware; where it cannot be had, what keeps the door out of service, and why."""
+    if profile.rtc and not has_rtc():
+        log.warning("profile %s asks for a battery-backed clock; see: doorstile hardware list", profile.name)
+    try:
+        return build(profile), ""
+    except HardwareError as error:
+        log.critical("out of service: %s", error)
+        return out_of_service(profile, str(error)), str(error)
+
+
+async def _start_anew(fault: str) -> None:
+    """Look at the hardware again in a process that holds none of its lines."""
+    await asyncio.sleep(_HARDWARE_AGAIN_S)
+    raise StopError(f"out of service for {_HARDWARE_AGAIN_S} s ({fault}); trying again from the start")
 
 
 @asynccontextmanager
@@ -160,8 +181,8 @@ def _assemble(
     link.on_server_time.append(lambda told: clock.learn_server(told.asked_ms, told.answered_ms, told.server_ms))
     link.on_server_time.append(lambda _: staleness.heard())
     play = _simulation(profile, hardware, time, gate, lambda: _describe(hardware, station, journal, directory, link))
-    panel = play.press if play is not None else None
-    kiosk = Kiosk(door=identity.name, port=config.kiosk.port, own_text=config.door.own_text, panel=panel)
+    panel, parts = (play.press, play.inputs.roles) if play is not None else (None, ())
+    kiosk = Kiosk(door=identity.name, port=config.kiosk.port, own_text=config.door.own_text, panel=panel, parts=parts)
     acting.listeners.append(kiosk.show)
     if hardware.display is not None:
         display, own_text = hardware.display, config.door.own_text
@@ -181,11 +202,13 @@ def _simulation(
         return None
     from agent.simulation import Simulation, simulated_readers
     from agent.visitors import Visitors
+    from hardware.inputs.simulated import SimInputs
 
     readers = simulated_readers(hardware.readers)
     if readers is None:
         return None
-    return Simulation(readers, visitors=Visitors(hardware.inputs), time=time, gate=gate, describe=describe)
+    visitors, inputs = Visitors(hardware.inputs), SimInputs(hardware.inputs)
+    return Simulation(readers, visitors=visitors, inputs=inputs, time=time, gate=gate, describe=describe)
 
 
 async def _record_start(agent: Agent) -> None:

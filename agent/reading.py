@@ -35,6 +35,7 @@ _MISREADS = frozenset(
         FaultReason.FLOOD,
     }
 )
+_DETAIL_CHARS = 200
 _BACK = frozenset({FaultReason.READER_BACK, FaultReason.SERVICE_BACK})
 
 
@@ -120,7 +121,11 @@ def fault_of(fault: ReaderFault, place: ReaderPlace, now: Now) -> Misread | Read
     """Return what a reader's fault means for the station."""
     if fault.reason in _MISREADS:
         return Misread(fault.reader, fault.reason, fault.detail, now)
-    return ReaderChanged(place.name, is_ready=fault.reason in _BACK, detail=fault.reason, now=now)
+    return ReaderChanged(place.name, is_ready=fault.reason in _BACK, detail=_detail(fault), now=now)
+
+
+def _detail(fault: ReaderFault) -> str:
+    return f"{fault.reason}: {fault.detail}"[:_DETAIL_CHARS] if fault.detail else fault.reason
 
 
 def is_presentation(event: ReaderEvent) -> bool:

@@ -18,6 +18,7 @@ from agent.clock import SimulatedTime
 from agent.visitors import Visitors
 from hardware.base import Reader
 from hardware.errors import HardwareError
+from hardware.inputs.simulated import SimInputs
 from hardware.sim import SimReader
 
 log = logging.getLogger(__name__)
@@ -64,12 +65,14 @@ class Simulation:
         readers: Mapping[str, SimReader],
         *,
         visitors: Visitors | None = None,
+        inputs: SimInputs | None = None,
         time: SimulatedTime,
         gate: Gate,
         describe: Callable[[], dict[str, str]],
     ) -> None:
         self._readers = readers
         self.visitors = visitors or Visitors(())
+        self.inputs = inputs or SimInputs(())
         self._time = time
         self._gate = gate
         self._describe = describe
@@ -80,6 +83,7 @@ class Simulation:
             "unplug": lambda args: self._reader(args).unplug(),
             "replug": lambda args: self._reader(args).replug(),
             "walk": self._walk,
+            "input": lambda args: self.inputs.work(args.get("input", ""), args.get("state", "")),
             "link": self._link,
             "clock": self._clock,
             "kill": lambda _: os.kill(os.getpid(), signal.SIGKILL),

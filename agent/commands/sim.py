@@ -57,6 +57,49 @@ def walk(folder: Path, state: str) -> None:
     _do(folder, "walk", state=state)
 
 
+def _verb(name: str, input_: str, state: str, text: str) -> None:
+    @sim.command(name, help=text)
+    @click.pass_obj
+    def verb(folder: Path) -> None:
+        _do(folder, "input", input=input_, state=state)
+
+
+def _switch(name: str, input_: str, text: str) -> None:
+    @sim.command(name, help=text)
+    @click.argument("state", type=click.Choice(["on", "off"]))
+    @click.pass_obj
+    def switch(folder: Path, state: str) -> None:
+        _do(folder, "input", input=input_, state=state)
+
+
+_verb("open", "contact", "on", "Open the door.")
+_verb("close", "contact", "off", "Close the door.")
+_verb("rex", "rex", "touch", "Press the exit button.")
+_verb("assist", "assist", "touch", "Press the button that calls staff.")
+_switch("fire", "fire", "Set the fire alarm off, or end it.")
+_switch("tamper", "tamper", "Open the housing, or close it.")
+_switch("busy", "busy", "Let the turnstile be turning, or ready again.")
+_switch("interlock", "interlock", "Open the other door of the pair, or close it.")
+_switch("mains-fail", "mains_fail", "Let the mains fail, or come back.")
+
+
+@sim.command()
+@click.argument("way", type=click.Choice(["in", "out"]))
+@click.pass_obj
+def turn(folder: Path, way: str) -> None:
+    """Pass through the turnstile."""
+    _do(folder, "input", input=f"passage_{way}", state="touch")
+
+
+@sim.command("input")
+@click.argument("name")
+@click.argument("state", type=click.Choice(["on", "off", "touch"]))
+@click.pass_obj
+def input_(folder: Path, name: str, state: str) -> None:
+    """Work any input by its name in the profile."""
+    _do(folder, "input", input=name, state=state)
+
+
 @sim.command()
 @click.argument("state", type=click.Choice(["cut", "heal"]))
 @click.pass_obj

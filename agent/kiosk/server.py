@@ -6,7 +6,7 @@ browser must not press the panel's buttons (RFC 6455 section 10.2).
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from http import HTTPStatus
 from pathlib import Path
 from typing import Final
@@ -44,11 +44,20 @@ _SECURITY: Final = {
 class Kiosk:
     """The page's server. `show` and `set_link` change the picture; every open page hears of it."""
 
-    def __init__(self, *, door: str, port: int, panel: Panel | None, own_text: str = "Ring the bell") -> None:
+    def __init__(
+        self,
+        *,
+        door: str,
+        port: int,
+        panel: Panel | None,
+        own_text: str = "Ring the bell",
+        parts: Sequence[str] = (),
+    ) -> None:
         self._door = door
         self._own_text = own_text
         self._wanted_port = port
         self._panel = panel
+        self._parts = tuple(parts)
         self._screen = STARTING
         self._offline = False
         self._waiting = 0
@@ -73,6 +82,7 @@ class Kiosk:
             door=self._door,
             text=self._own_text,
             simulated=self._panel is not None,
+            parts=self._parts,
         )
 
     def show(self, screen: Screen) -> None:

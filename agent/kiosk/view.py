@@ -9,7 +9,8 @@ from agent.kiosk.words import words_of
 class View(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The picture at the door, and what staff may see beside it. `left_ms` counts from the moment of sending.
 
-    `text` is what this door says to do where it cannot help: a page whose agent is gone says it too.
+    `text` is what this door says to do where it cannot help: a page whose agent is gone says it too. `parts` are the
+    simulated inputs that its panel may work.
     """
 
     state: State
@@ -23,12 +24,22 @@ class View(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     door: str = ""
     text: str = ""
     simulated: bool = False
+    parts: tuple[str, ...] = ()
 
 
 _encoder = msgspec.json.Encoder()
 
 
-def view_of(screen: Screen, *, offline: bool, waiting: int, door: str, simulated: bool, text: str = "") -> View:
+def view_of(
+    screen: Screen,
+    *,
+    offline: bool,
+    waiting: int,
+    door: str,
+    simulated: bool,
+    text: str = "",
+    parts: tuple[str, ...] = (),
+) -> View:
     """Return what the page shows for a screen."""
     headline, line = words_of(screen, text)
     return View(
@@ -43,6 +54,7 @@ def view_of(screen: Screen, *, offline: bool, waiting: int, door: str, simulated
         door=door,
         text=text,
         simulated=simulated,
+        parts=parts,
     )
 
 

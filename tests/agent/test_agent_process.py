@@ -29,8 +29,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(90)]
 CARD = "04A1B2C3"
 
 
-@asynccontextmanager
-async def running_agent(tmp_path: Path) -> AsyncIterator[asyncio.subprocess.Process]:
+def enrol(folder: Path) -> None:
     identity = Identity(
         device="0193a1b2-0000-7000-8000-000000000001",
         central=f"http://127.0.0.1:{free_port()}",
@@ -42,7 +41,12 @@ async def running_agent(tmp_path: Path) -> AsyncIterator[asyncio.subprocess.Proc
         site="Harbour Gym",
         time_zone="UTC",
     )
-    save_identity(tmp_path, identity)
+    save_identity(folder, identity)
+
+
+@asynccontextmanager
+async def running_agent(tmp_path: Path) -> AsyncIterator[asyncio.subprocess.Process]:
+    enrol(tmp_path)
     words = ("run", "--state", str(tmp_path), "--profile", "simulated", "--kiosk-port", "0")
     async with running("agent", doorstile(*words), tmp_path) as process:
         while not (tmp_path / "control.sock").exists():
@@ -77,10 +81,20 @@ async def test_every_verb_of_sim_reaches_the_running_agent(agent: asyncio.subpro
         ("link", "heal"),
         ("clock", "--shift-s", "-60", "--synced", "no"),
         ("clock",),
+        ("open",),
+        ("close",),
+        ("rex",),
+        ("tamper", "on"),
+        ("assist",),
+        ("input", "contact", "touch"),
+        ("fire", "on"),
+        ("fire", "off"),
     ):
         assert await sim(tmp_path, *words) == ""
     with pytest.raises(DemoError, match="no reader 'roof'"):
         await sim(tmp_path, "tap", "04A1B2C3", "--reader", "roof")
+    with pytest.raises(DemoError, match="no simulated input 'passage_in'"):
+        await sim(tmp_path, "turn", "in")
     events = await recorded(tmp_path)
     assert "kind=hf_uid" in events
     assert "kind=qr_static" in events
@@ -129,3 +143,49 @@ async def test_door_asks_the_rules_with_the_book_of_its_directory(tmp_path: Path
             while "reason=" not in (said := await recorded(tmp_path)):
                 await asyncio.sleep(0.05)
     assert "reason=no_plan" in said
+
+
+NO_BOARD = """
+name = "north"
+description = "A door whose relay hangs on a board that is not there"
+pin_factory = "lgpio"
+lock_type = "fail_secure"
+
+[[readers]]
+name = "in"
+driver = "simulated"
+direction = "in"
+
+[strike]
+driver = "gpio"
+line = 17
+active_high = true
+safe_state = "inactive"
+contact = "NO"
+pulse_s = 3.0
+ceiling_s = 8.0
+hang_guard = "timer_relay"
+
+[light]
+driver = "none"
+
+[buzzer]
+driver = "none"
+"""
+
+
+async def test_door_without_its_board_is_out_of_service_and_says_why(tmp_path: Path) -> None:
+    enrol(tmp_path)
+    (tmp_path / "north.toml").write_text(NO_BOARD)
+    words = ("run", "--state", str(tmp_path), "--profile", str(tmp_path / "north.toml"), "--kiosk-port", "0")
+    async with running("agent", doorstile(*words), tmp_path) as process:
+        log = tmp_path / "agent.log"
+        while "is open" not in log.read_text():
+            assert process.returncode is None, log.read_text()
+            await asyncio.sleep(0.05)
+        assert "out of service: pin factory 'lgpio' cannot" in log.read_text()
+        events = await recorded(tmp_path)
+        while "code=reader_missing" not in events:
+            events = await recorded(tmp_path)
+        assert "in: reader_missing: pin factory 'lgpio'" in events
+        assert not (tmp_path / "control.sock").exists(), "nobody works a real door by a socket"

@@ -6,8 +6,9 @@ import pytest
 
 from agent.clock import SimulatedTime, SystemTime
 from agent.simulation import SimAnswer, SimRequest, Simulation, ask, serve, simulated_readers
-from hardware.base import ReaderEvent, ReaderFault, Scan
+from hardware.base import InputChange, InputRole, ReaderEvent, ReaderFault, Scan
 from hardware.factory import build
+from hardware.inputs.simulated import SimInput, SimInputs
 from hardware.profiles import load_profile
 from hardware.sim import SimReader
 from tests.fakes.manual_time import settle
@@ -32,7 +33,14 @@ class Scene:
         self.gate = FakeGate()
         self.time = SimulatedTime(SystemTime())
         self.events: list[ReaderEvent] = []
-        self.simulation = Simulation(self.readers, time=self.time, gate=self.gate, describe=lambda: {"lock": "locked"})
+        self.contact = SimInput("contact", InputRole.CONTACT)
+        self.simulation = Simulation(
+            self.readers,
+            inputs=SimInputs([self.contact]),
+            time=self.time,
+            gate=self.gate,
+            describe=lambda: {"lock": "locked"},
+        )
 
     def do(self, do: str, **args: str) -> SimAnswer:
         return self.simulation.do(SimRequest(do=do, args=args))
@@ -68,7 +76,10 @@ async def test_a_reader_can_be_torn_unplugged_and_plugged_in(scene: Scene) -> No
 @pytest.mark.parametrize(
     ("do", "args", "says"),
     [
-        ("dance", {}, "no action 'dance'; there are clock, kill"),
+        ("dance", {}, "no action 'dance'; there are clock, input, kill"),
+        ("input", {"input": "roof", "state": "on"}, "no simulated input 'roof'; the profile has contact"),
+        ("input", {"input": "contact", "state": "ajar"}, "say on, off or touch"),
+        ("input", {}, "no simulated input ''"),
         ("tap", {"uid": "xyz"}, "uid 'xyz' is not hex"),
         ("tap", {"uid": "04", "reader": "roof"}, "no reader 'roof'; the profile has in, out"),
         ("link", {"state": "bent"}, "say cut or heal"),
@@ -82,6 +93,17 @@ async def test_a_reader_can_be_torn_unplugged_and_plugged_in(scene: Scene) -> No
 )
 async def test_a_wrong_request_says_what_would_be_right(scene: Scene, do: str, args: dict[str, str], says: str) -> None:
     assert says in scene.do(do, **args).error
+
+
+async def test_inputs_are_worked_by_name_and_by_role(scene: Scene) -> None:
+    changes: list[InputChange] = []
+    async with asyncio.TaskGroup() as tasks:
+        running = tasks.create_task(scene.contact.run(changes.append))
+        await settle()
+        assert scene.do("input", input="contact", state="on").error == ""
+        running.cancel()
+    assert [change.is_active for change in changes] == [False, True]
+    assert scene.simulation.inputs.roles == (InputRole.CONTACT,)
 
 
 async def test_the_link_is_cut_and_healed(scene: Scene) -> None:

@@ -20,6 +20,9 @@ function show(view) {
   by("link").hidden = !view.offline;
   by("support").textContent = [view.code, view.support].filter(Boolean).join("  ");
   by("panel").hidden = !view.simulated;
+  for (const button of by("panel").querySelectorAll("[data-input]")) {
+    button.hidden = !(view.parts || []).includes(button.dataset.input);
+  }
   openUntil = view.state.startsWith("granted") && view.left_ms ? performance.now() + view.left_ms : 0;
 }
 
@@ -52,9 +55,10 @@ function tick() {
 by("panel").addEventListener("click", (event) => {
   const button = event.target.closest("button");
   if (!button || !isUp) return;
-  const { do: action, reader, state } = button.dataset;
+  const { do: action, reader, input, state } = button.dataset;
   const args = {};
   if (reader) args.reader = reader;
+  if (input) args.input = input;
   if (state) args.state = state;
   if (action === "tap") args.uid = by("uid").value.trim();
   socket.send(JSON.stringify({ do: action, args }));
