@@ -1,5 +1,6 @@
 """What staff can do with doors and devices: the admin's actions, and the commands of `manage.py`."""
 
+from functools import partial
 from io import StringIO
 from typing import Any
 
@@ -10,9 +11,11 @@ from django.core.management import CommandError, call_command
 from django.test import Client
 from django.utils import timezone
 
+from central.devices import commands, outcome
 from central.devices.codes import issue_code
 from central.devices.models import Command, Device, EnrolmentCode
 from tests.central_link.minting import NOW, make_door, make_identity
+from wire.vocabulary import CommandName
 
 pytestmark = [pytest.mark.unit, pytest.mark.django_db]
 
@@ -81,13 +84,17 @@ def test_stranger_sees_nothing(client: Client) -> None:
     assert client.get("/admin/devices/device/").status_code == 302
 
 
+def connect(device: Device) -> None:
+    Device.objects.filter(pk=device.pk).update(connected_at=timezone.now(), last_seen_at=timezone.now())
+
+
 def unlock(device: Device, *options: str) -> Command:
-    call_command("unlock", "--door", device.door.name, "--reason", "test", *options, stdout=StringIO())
+    connect(device)
+    call_command("unlock", "--door", device.door.name, "--reason", "test", *options, "--no-wait", stdout=StringIO())
     return Command.objects.get()
 
 
 def test_unlock_names_its_actor_and_reason(device: Device) -> None:
-    Device.objects.update(connected_at=timezone.now(), last_seen_at=timezone.now())
     command = unlock(device, "--site", "Harbour gym")
     assert command.actor.startswith("manage.py, ")
     assert (command.reason, command.state) == ("test", Command.State.PENDING)
@@ -127,13 +134,13 @@ def test_rows_name_themselves(device: Device) -> None:
 
 
 def door(device: Device, name: str, *options: str) -> Command:
-    call_command("door", name, "--door", device.door.name, "--reason", "test", *options, stdout=StringIO())
+    connect(device)
+    call_command("door", name, "--door", device.door.name, "--reason", "test", *options, "--no-wait", stdout=StringIO())
     return Command.objects.get()
 
 
 @pytest.mark.parametrize("name", ["hold", "lock", "lockdown", "release", "identify"])
 def test_a_door_is_told_what_to_do_by_whom_and_why(device: Device, name: str) -> None:
-    Device.objects.update(connected_at=timezone.now(), last_seen_at=timezone.now())
     command = door(device, name)
     assert (command.name, command.reason, command.state) == (name, "test", Command.State.PENDING)
     assert command.args.keys() == {"actor"}
@@ -145,9 +152,36 @@ def test_a_lockdown_carries_its_level_and_its_end(device: Device) -> None:
     assert (command.args["level"], command.args["for_s"]) == ("2", "600")
 
 
-def test_a_door_that_is_away_is_not_held_open_later(device: Device) -> None:
-    command = door(device, "hold")
+@pytest.mark.parametrize("words", [("unlock",), ("unlock", "--no-wait"), ("door", "hold")])
+def test_a_door_that_is_away_refuses_and_is_not_opened_later(device: Device, words: tuple[str, ...]) -> None:
+    with pytest.raises(CommandError, match=r"^refused: the door is not connected$"):
+        call_command(*words, "--door", device.door.name, "--reason", "test")
+    command = Command.objects.get()
     assert (command.state, command.code) == (Command.State.REFUSED, "device_offline")
+
+
+def answered(device: Device, words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, state: str, code: str) -> str:
+    """What a command prints where the device answers while it is waited for."""
+    connect(device)
+    ended = partial(Command.objects.update, state=state, code=code, ended_at=timezone.now())
+    monkeypatch.setattr(outcome.threading.Event, "wait", lambda _self, _s: ended())
+    out = StringIO()
+    call_command(*words, "--door", device.door.name, "--reason", "test", stdout=out)
+    return out.getvalue().strip()
+
+
+def test_commands_wait_for_their_result(device: Device, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert answered(device, ("unlock",), monkeypatch, "done", "pulsed") == "unlocked"
+    assert answered(device, ("door", "hold"), monkeypatch, "done", "held") == "done: held"
+    with pytest.raises(CommandError, match=r"^failed: lock$"):
+        answered(device, ("unlock",), monkeypatch, "failed", "lock")
+
+
+def test_a_command_without_a_result_by_its_expiry_is_an_error(device: Device, monkeypatch: pytest.MonkeyPatch) -> None:
+    connect(device)
+    monkeypatch.setitem(commands.TTL_MS, CommandName.UNLOCK, 0)
+    with pytest.raises(CommandError, match=r"^asked: no result by its expiry; see command "):
+        call_command("unlock", "--door", device.door.name, "--reason", "test")
 
 
 def test_a_door_command_says_what_is_wrong_with_it(device: Device) -> None:

@@ -8,13 +8,14 @@ from django.utils import timezone
 
 from central.devices import commands
 from central.devices.doors import device_at
+from central.devices.outcome import add_waiting, outcome_of
 from wire.vocabulary import CommandName
 
 _NAMES = [name.value for name in CommandName if name is not CommandName.UNLOCK]
 
 
 class Command(BaseCommand):
-    """Issues the command; does not wait for its end."""
+    """Issues the command and waits for its end."""
 
     help = "Hold a door open, lock it, lock it down, release it or let it show itself; refused where it is away"
 
@@ -31,9 +32,10 @@ class Command(BaseCommand):
             default="",
             help="of a lock: maintenance; of a release: mode [the default], lockdown, fire or assist",
         )
+        add_waiting(parser)
 
     def handle(self, *_args: Any, **options: Any) -> None:
-        """Issue it and print its id and state."""
+        """Issue it and print what came of it; one that was not done is an error."""
         if options["for_s"] < 0 or options["level"] < 0:
             raise CommandError("--for-s and --level are numbers above 0; leave them out for the door's own")
         try:
@@ -48,4 +50,4 @@ class Command(BaseCommand):
             now=timezone.now(),
             args=commands.args_of(level=options["level"], for_s=options["for_s"], what=options["what"]),
         )
-        self.stdout.write(f"{command.id} {command.state} {command.code}".rstrip())
+        self.stdout.write(outcome_of(command, no_wait=options["no_wait"]))

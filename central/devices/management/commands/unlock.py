@@ -8,11 +8,12 @@ from django.utils import timezone
 
 from central.devices import commands
 from central.devices.doors import device_at
+from central.devices.outcome import add_waiting, outcome_of
 from wire.vocabulary import CommandName
 
 
 class Command(BaseCommand):
-    """Issues the command; does not wait for its end."""
+    """Issues the command and waits for its end."""
 
     help = "Open a door once, within ten seconds; refused where its device is not connected"
 
@@ -21,9 +22,10 @@ class Command(BaseCommand):
         parser.add_argument("--door", required=True)
         parser.add_argument("--site", default="", help="needed where two sites have a door of that name")
         parser.add_argument("--reason", required=True)
+        add_waiting(parser)
 
     def handle(self, *_args: Any, **options: Any) -> None:
-        """Issue it and print its id and state."""
+        """Issue it and print what came of it; one that was not done is an error."""
         try:
             device = device_at(options["door"], options["site"])
         except LookupError as error:
@@ -35,4 +37,4 @@ class Command(BaseCommand):
             reason=options["reason"],
             now=timezone.now(),
         )
-        self.stdout.write(f"{command.id} {command.state} {command.code}".rstrip())
+        self.stdout.write(outcome_of(command, no_wait=options["no_wait"]))

@@ -1,0 +1,50 @@
+"""What came of a command, for those who wait for it at a command line; the dashboard says it in the same words."""
+
+import threading
+from typing import Final
+
+from django.core.management.base import CommandError, CommandParser
+from django.utils import timezone
+
+from central.devices.models import Command
+from wire.vocabulary import CommandName
+
+_LOOK_EVERY_S: Final = 0.2
+_STATES: Final = {Command.State.PENDING: "asked", Command.State.UNKNOWN: "outcome unknown"}
+_CODES: Final = {"device_offline": "the door is not connected", "not_sent_in_time": "not sent in time"}
+
+
+def add_waiting(parser: CommandParser) -> None:
+    """Declare the option not to wait."""
+    parser.add_argument("--no-wait", action="store_true", help="ask and leave; print where the command stands then")
+
+
+def outcome_of(command: Command, *, no_wait: bool) -> str:
+    """Return how a command ended, once it has; raise CommandError where it did not do what it was asked.
+
+    It is waited for until its expiry, and not at all with `no_wait`: one that may still be done is then no error.
+    """
+    if not no_wait:
+        _wait(command)
+    words = words_of(command)
+    if command.state == Command.State.DONE or (no_wait and not command.is_over):
+        return words
+    if command.is_over:
+        raise CommandError(words)
+    raise CommandError(f"{words}: no result by its expiry; see command {command.pk} in the admin for what came of it")
+
+
+def words_of(command: Command) -> str:
+    """Return where a command stands."""
+    if command.state == Command.State.DONE and command.name == CommandName.UNLOCK:
+        return "unlocked"
+    state = Command.State(command.state)
+    word, why = _STATES.get(state, str(state.label).lower()), _CODES.get(command.code, command.code.replace("_", " "))
+    return f"{word}: {why}" if why else word
+
+
+def _wait(command: Command) -> None:
+    pause = threading.Event()
+    while not command.is_over and timezone.now() < command.expires_at:
+        pause.wait(_LOOK_EVERY_S)
+        command.refresh_from_db()
