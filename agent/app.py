@@ -30,7 +30,7 @@ from agent.kiosk.server import Kiosk
 from agent.kiosk.words import words_of
 from agent.presenting import Presenter
 from agent.reading import places_of
-from agent.staleness import KEEP_EVERY_S, Staleness
+from agent.staleness import Staleness
 from agent.station import Station
 from agent.store.directory import Directory
 from agent.store.journal import Journal
@@ -298,7 +298,7 @@ async def _keep_ready(agent: Agent) -> None:
     while True:
         agent.presenter.prepare()
         await agent.staleness.keep()
-        await asyncio.sleep(KEEP_EVERY_S)
+        await agent.staleness.due()
 
 
 async def _scrub(agent: Agent) -> None:

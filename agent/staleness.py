@@ -1,7 +1,9 @@
 """How old the directory has become: counts since the last contact with central, durably every ten minutes."""
 
+import asyncio
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final, Protocol
 
 import msgspec
@@ -34,6 +36,8 @@ class Staleness:
         self._keeper = keeper
         self._clock = clock
         self._count = core.begin(_kept(keeper.get), clock.boot, clock.now())
+        self._has_heard = False
+        self._due = asyncio.Event()
 
     def age_s(self) -> int:
         """Return the age in whole seconds."""
@@ -44,6 +48,16 @@ class Staleness:
     def heard(self) -> None:
         """Central answered: what the device has is what central wants it to have."""
         self._count = core.heard(self._count, self._clock.now())
+        if not self._has_heard:
+            self._has_heard = True
+            self._due.set()
+
+    async def due(self) -> None:
+        """Wait until the age is to be kept: at the first contact since the start, else every KEEP_EVERY_S."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(KEEP_EVERY_S):
+                await self._due.wait()
+        self._due.clear()
 
     async def keep(self) -> None:
         """Make the age durable; a disk that cannot take it is tried again the next time."""

@@ -28,6 +28,7 @@ from wire.vocabulary import ClockQuality, CredentialKind, Direction
 _KEY_DIGITS: Final = 32
 _FORMS: Final = {CredentialKind.QR_STATIC: "text", CredentialKind.LF_HID: "wiegand"}
 _HOUR_S: Final = 3_600
+_MINUTE_S: Final = 60
 
 
 @click.command()
@@ -103,6 +104,8 @@ def _credential(text: str | None, identity: Identity) -> Credential:
 
 def _door(named: str | None, seen: Look) -> str:
     if seen.book is None:
+        if named is not None:
+            raise click.UsageError(f"--door: the directory has no book of the site, so no door {named!r}; leave it out")
         return ""
     if named is not None and named not in seen.book.doors:
         raise click.UsageError(f"--door: the site's book has no door {named!r}; it has {_listed(seen.book.doors)}")
@@ -146,7 +149,11 @@ def _directory_words(facts: Facts) -> str:
     if ref is None:
         return "no directory yet"
     book = "with the site's book" if facts.book is not None else "without a book"
-    return f"directory {ref.epoch} version {ref.ver} {book}, central last heard of {facts.stale_s // _HOUR_S} h ago"
+    return f"directory {ref.epoch} version {ref.ver} {book}, central last heard of {_age(facts.stale_s)} ago"
+
+
+def _age(seconds: int) -> str:
+    return f"{seconds // _MINUTE_S} min" if seconds < _HOUR_S else f"{seconds // _HOUR_S} h"
 
 
 def _json(facts: Facts, found: Explanation) -> str:

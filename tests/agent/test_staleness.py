@@ -1,5 +1,7 @@
 """How old the directory is: by monotonic time within a boot, by a trusted wall clock or a penalty across boots."""
 
+import asyncio
+
 import pytest
 
 from agent.clock import Clock, KernelTime
@@ -98,6 +100,28 @@ async def test_the_age_survives_a_power_cut() -> None:
     assert kept_age_s(keeper.get) == 7_200
     later = SetTime(5, WALL_MS + 10 * HOUR_MS)
     assert Staleness(keeper, Clock(later, boot="b2")).age_s() == 10 * 3_600
+
+
+async def test_the_first_contact_is_kept_at_once() -> None:
+    keeper = MemoryKeeper()
+    staleness = Staleness(keeper, Clock(SetTime(), boot="b1"))
+    await staleness.keep()
+    assert kept_age_s(keeper.get) == BOOT_PENALTY_MS // 1000
+    staleness.heard()
+    async with asyncio.timeout(5):
+        await staleness.due()
+    await staleness.keep()
+    assert kept_age_s(keeper.get) == 0
+    staleness.heard()
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.01):
+            await staleness.due()
+
+
+async def test_the_age_is_kept_now_and_then_without_a_contact(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("agent.staleness.KEEP_EVERY_S", 0.0)
+    async with asyncio.timeout(5):
+        await Staleness(MemoryKeeper(), Clock(SetTime(), boot="b1")).due()
 
 
 async def test_a_full_disk_costs_no_more_than_what_was_kept(caplog: pytest.LogCaptureFixture) -> None:

@@ -121,8 +121,19 @@ def test_without_a_book_the_credential_alone_is_explained(folder: Path, monkeypa
     assert code == 0
     assert "this door, in, " in out
     assert "without a book" in out
+    code, out = ask(folder, UID, "--door", "Nope")
+    assert code == 2
+    assert "no door 'Nope'" in " ".join(out.replace("│", " ").split())
     seen.ref = None  # type: ignore[assignment]
     assert "no directory yet" in ask(folder, UID)[1]
+
+
+@pytest.mark.parametrize(("age_s", "said"), [(0, "0 min ago"), (3_599, "59 min ago"), (7_200, "2 h ago")])
+def test_a_contact_within_the_hour_is_told_in_minutes(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, age_s: int, said: str
+) -> None:
+    monkeypatch.setattr(why, "kept_age_s", lambda _: age_s)
+    assert f"central last heard of {said}" in ask(folder, UID)[1]
 
 
 def test_what_still_opens_without_the_link_is_counted(folder: Path) -> None:
