@@ -2,12 +2,19 @@
 
 import json
 import sys
+import textwrap
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any, Final
 
 import click
 
 from agent.config import load_config
 from agent.store.inspect import Shown, Verdict, inspect
+
+_COLUMNS: Final = 80
+_FIRST: Final = ("outcome", "reason", "member", "name", "state", "code")
+"""What a reader looks for, named before the rest of an event."""
 
 
 @click.group()
@@ -24,7 +31,10 @@ def journal(ctx: click.Context, config_path: Path | None, state: Path | None) ->
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 @click.pass_obj
 def tail(folder: Path, events: int, as_json: bool) -> None:
-    """Print the newest events, oldest first."""
+    """Print the newest events, oldest first: number, the local time and how far to trust it, what happened.
+
+    A star marks what central has not acknowledged yet.
+    """
     with inspect(folder) as journal:
         for shown in journal.tail(events):
             click.echo(_as_json(shown) if as_json else _as_line(shown))
@@ -63,9 +73,21 @@ def _as_line(shown: Shown) -> str:
     if shown.text is None:
         return f"{shown.run[-4:]}-{shown.n:<6} (only its digest was kept)"
     event = json.loads(shown.text)
-    said = " ".join(f"{name}={value}" for name, value in event["body"].items() if isinstance(value, str))
     mark = " " if shown.is_acked else "*"
-    return f"{shown.run[-4:]}-{shown.n:<6}{mark}{event['kind']:<15} {said}"[:160]
+    at = datetime.fromtimestamp(event["wall_ms"] / 1000, UTC).astimezone()
+    head = f"{shown.run[-4:]}-{shown.n:<6}{mark}{at:%Y-%m-%d %H:%M:%S} {event['q']:<9} {event['kind']:<11}"
+    return textwrap.fill(
+        f"{head} {' '.join(_said(event['body']))}",
+        _COLUMNS,
+        subsequent_indent=" " * 12,
+        break_on_hyphens=False,
+    )
+
+
+def _said(body: dict[str, Any]) -> list[str]:
+    """Return the texts of an event's body, those first that a reader looks for."""
+    names = sorted(body, key=lambda name: _FIRST.index(name) if name in _FIRST else len(_FIRST))
+    return [f"{name}={body[name]}" for name in names if isinstance(body[name], str)]
 
 
 def _verdict_json(verdict: Verdict) -> str:
@@ -91,10 +113,15 @@ def _verdict_json(verdict: Verdict) -> str:
 def _verdict_text(verdict: Verdict) -> str:
     rows = sum(run.rows for run in verdict.runs)
     waiting = sum(run.last - run.acked for run in verdict.runs)
-    lines = [f"{rows} events in {len(verdict.runs)} runs, {waiting} not yet acknowledged"]
+    runs = len(verdict.runs)
+    lines = [f"{_counted(rows, 'event')} in {_counted(runs, 'run')}, {waiting} not yet acknowledged"]
     lines += [f"declared lost: {loss.first} to {loss.to} of run {loss.run} ({loss.why})" for loss in verdict.losses]
     lines += [f"WRONG: {fault}" for fault in verdict.faults]
     lines.append("The journal is sound." if verdict.is_sound else "Restart the agent: it sets the file aside and saves")
     if not verdict.is_sound:
         lines.append("every readable event.")
     return "\n".join(lines)
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"

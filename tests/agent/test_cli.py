@@ -2,6 +2,7 @@ import importlib
 import json
 import subprocess
 import sys
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,8 @@ from agent import __version__
 from agent.cli import COMMANDS, doorstile
 from agent.core.types import EventId
 from agent.store.journal import Draft, Journal
-from wire.events import Stamp, StartedBody
-from wire.vocabulary import ClockQuality, EventKind
+from wire.events import DecisionBody, Receipt, Stamp, StartedBody
+from wire.vocabulary import ClockQuality, CredentialKind, Direction, EventKind, Outcome, Reason
 
 pytestmark = pytest.mark.unit
 
@@ -64,6 +65,29 @@ async def test_journal_tail_prints_the_newest_events(tmp_path: Path) -> None:
     assert code == 0
     assert f"{last.run[-4:]}-{last.n}" in out
     assert "agent=9.9" in out
+
+
+async def test_journal_tail_says_when_and_what_before_the_credential_in_80_columns(tmp_path: Path) -> None:
+    journal = Journal.open(tmp_path, device="d1")
+    body = DecisionBody(
+        door="North", reader="in", direction=Direction.IN, kind=CredentialKind.HF_UID, credential="ab" * 16,
+        outcome=Outcome.DENY, reason=Reason.MEMBER_INACTIVE, receipt=Receipt(dir_epoch="e1", dir_ver=1, rules=1, input=""), member="m1",
+    )  # fmt: skip
+    at = Stamp(boot="b", mono_ms=1, wall_ms=1_799_928_000_000, q=ClockQuality.SYNCED)
+    await journal.append(Draft(EventKind.DECISION, at, body))
+    await journal.close()
+    _, out = run("journal", "--state", str(tmp_path), "tail")
+    assert f"*{datetime.fromtimestamp(1_799_928_000).astimezone():%Y-%m-%d %H:%M:%S} synced    decision" in out
+    assert max(map(len, out.splitlines())) <= 80
+    words = out.split()
+    at_outcome = words.index("outcome=deny")
+    assert words[at_outcome : at_outcome + 3] == ["outcome=deny", "reason=member_inactive", "member=m1"]
+    assert words.index("credential=" + "ab" * 16) > at_outcome
+
+
+async def test_journal_verify_counts_one_run_as_one(tmp_path: Path) -> None:
+    await write(tmp_path)
+    assert "3 events in 1 run, 3 not yet" in run("journal", "--state", str(tmp_path), "verify")[1]
 
 
 async def test_journal_export_is_one_json_object_a_line(tmp_path: Path) -> None:
