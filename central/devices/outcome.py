@@ -27,8 +27,10 @@ def outcome_of(command: Command, *, no_wait: bool) -> str:
     if not no_wait:
         _wait(command)
     words = words_of(command)
-    if command.state == Command.State.DONE or (no_wait and not command.is_over):
+    if command.state == Command.State.DONE:
         return words
+    if no_wait and not command.is_over:
+        return f"{command.pk} {words}"
     if command.is_over:
         raise CommandError(words)
     raise CommandError(f"{words}: no result by its expiry; see command {command.pk} in the admin for what came of it")

@@ -1,5 +1,6 @@
 """What staff can do with doors and devices: the admin's actions, and the commands of `manage.py`."""
 
+import threading
 from functools import partial
 from io import StringIO
 from typing import Any
@@ -11,7 +12,7 @@ from django.core.management import CommandError, call_command
 from django.test import Client
 from django.utils import timezone
 
-from central.devices import commands, outcome
+from central.devices import commands
 from central.devices.codes import issue_code
 from central.devices.models import Command, Device, EnrolmentCode
 from tests.central_link.minting import NOW, make_door, make_identity
@@ -164,7 +165,7 @@ def answered(device: Device, words: tuple[str, ...], monkeypatch: pytest.MonkeyP
     """What a command prints where the device answers while it is waited for."""
     connect(device)
     ended = partial(Command.objects.update, state=state, code=code, ended_at=timezone.now())
-    monkeypatch.setattr(outcome.threading.Event, "wait", lambda _self, _s: ended())
+    monkeypatch.setattr(threading.Event, "wait", lambda _self, _s: ended())
     out = StringIO()
     call_command(*words, "--door", device.door.name, "--reason", "test", stdout=out)
     return out.getvalue().strip()
