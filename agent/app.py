@@ -182,13 +182,21 @@ def _assemble(
     link.on_server_time.append(lambda _: staleness.heard())
     play = _simulation(profile, hardware, time, gate, lambda: _describe(hardware, station, journal, directory, link))
     panel, parts = (play.press, play.inputs.roles) if play is not None else (None, ())
-    kiosk = Kiosk(door=identity.name, port=config.kiosk.port, own_text=config.door.own_text, panel=panel, parts=parts)
+    kiosk = Kiosk(
+        door=identity.name,
+        port=config.kiosk.port,
+        own_text=config.door.own_text,
+        panel=panel,
+        parts=parts,
+        time_zone=lambda: identity.time_zone if directory.book is None else directory.book.site.tz,
+    )
     acting.listeners.append(kiosk.show)
     if hardware.display is not None:
         display, own_text = hardware.display, config.door.own_text
         acting.listeners.append(lambda screen: display.show(*words_of(screen, own_text)))
     if play is not None:
         acting.listeners.append(play.visitors.look)
+        play.visitors.is_watched = lambda: kiosk.is_watched
     return Agent(
         config, identity, hardware, time, clock, journal, directory, presenter, staleness, station, link, kiosk, play
     )

@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 
 SOCKET_NAME: Final = "control.sock"
 _MAX_LINE: Final = 8192
+_UID_BYTES: Final = (4, 7, 10)
 _MAX_SHIFT_S: Final = 100 * 366 * 86_400
 """A century: beyond, the wall time would be no date that a journal can hold."""
 
@@ -125,6 +126,8 @@ class Simulation:
             uid = bytes.fromhex(text)
         except ValueError as error:
             raise ValueError(f"uid {text!r} is not hex; give 8, 14 or 20 hex digits") from error
+        if len(uid) not in _UID_BYTES:
+            raise ValueError(f"uid {text!r} has {2 * len(uid)} hex digits; give 8, 14 or 20")
         self._reader(args).tap(uid)
 
     def _qr(self, args: dict[str, str]) -> None:
@@ -148,9 +151,9 @@ class Simulation:
 
     def _clock(self, args: dict[str, str]) -> None:
         if "synced" in args:
-            synced = {"yes": True, "no": False, "true": None}
+            synced = {"yes": True, "no": False, "kernel": None}
             if args["synced"] not in synced:
-                raise ValueError(f"synced {args['synced']!r}; say yes, no, or true for the kernel's own word")
+                raise ValueError(f"synced {args['synced']!r}; say yes, no, or kernel for the kernel's own word")
             self._time.pretend_synced(synced[args["synced"]])
         shift_s = float(args.get("shift_s", "0"))
         if not abs(shift_s) <= _MAX_SHIFT_S:

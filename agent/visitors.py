@@ -1,7 +1,7 @@
 """Simulated visitors, who walk through a simulated door or turnstile once it is shown to be free."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from agent.core.screen import Screen, State
@@ -10,6 +10,8 @@ from hardware.inputs.simulated import SimInput
 
 REACHES_S: Final = 0.15
 """How long a visitor takes to reach the door, and then to be through."""
+WATCHED_REACHES_S: Final = 1.5
+"""The same while somebody looks at the kiosk page: "Welcome" can be read before it gives way."""
 _PASSAGES: Final = {State.GRANTED_IN: InputRole.PASSAGE_IN, State.GRANTED_OUT: InputRole.PASSAGE_OUT}
 
 
@@ -19,11 +21,12 @@ class Visitors:
     def __init__(self, inputs: Iterable[Input]) -> None:
         self._inputs = {part.role: part for part in inputs if isinstance(part, SimInput)}
         self.are_walking = True
+        self.is_watched: Callable[[], bool] = lambda: False
 
     def look(self, screen: Screen) -> None:
         """See what the door shows."""
         if self.are_walking and screen.state in _PASSAGES:
-            asyncio.get_running_loop().call_later(REACHES_S, self._walk, _PASSAGES[screen.state])
+            asyncio.get_running_loop().call_later(self._reaches_s(), self._walk, _PASSAGES[screen.state])
 
     def _walk(self, passage: InputRole) -> None:
         if passage in self._inputs:
@@ -31,4 +34,7 @@ class Visitors:
         contact = self._inputs.get(InputRole.CONTACT)
         if contact is not None:
             contact.become(is_active=True)
-            asyncio.get_running_loop().call_later(REACHES_S, lambda: contact.become(is_active=False))
+            asyncio.get_running_loop().call_later(self._reaches_s(), lambda: contact.become(is_active=False))
+
+    def _reaches_s(self) -> float:
+        return WATCHED_REACHES_S if self.is_watched() else REACHES_S

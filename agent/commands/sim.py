@@ -110,11 +110,11 @@ def link(folder: Path, state: str) -> None:
 
 @sim.command()
 @click.option("--shift-s", type=float, default=0.0, help="Move the wall clock by this many seconds.")
-@click.option("--synced", type=click.Choice(["yes", "no", "true"]), help="Claim NTP's state; true: the kernel's word.")
+@click.option("--synced", type=click.Choice(["yes", "no", "kernel"]), help="Claim NTP's state; kernel: its own word.")
 @click.pass_obj
 def clock(folder: Path, shift_s: float, synced: str | None) -> None:
     """Make the agent's clock wrong, or right again without options."""
-    _do(folder, "clock", shift_s=str(shift_s), synced=synced or "true")
+    _do(folder, "clock", shift_s=str(shift_s), synced=synced or "kernel")
 
 
 @sim.command()

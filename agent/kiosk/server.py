@@ -17,7 +17,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
 from agent.core.screen import STARTING, Screen
-from agent.kiosk.view import View, encode_view, view_of
+from agent.kiosk.view import Pressed, View, encode_pressed, encode_view, view_of
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +29,7 @@ _FILES: Final = {
     "/": ("index.html", "text/html; charset=utf-8"),
     "/kiosk.js": ("kiosk.js", "text/javascript; charset=utf-8"),
     "/kiosk.css": ("kiosk.css", "text/css; charset=utf-8"),
+    "/icon.svg": ("icon.svg", "image/svg+xml"),
 }
 _SOCKET: Final = "/ws"
 _MAX_PAGES: Final = 8
@@ -52,12 +53,14 @@ class Kiosk:
         panel: Panel | None,
         own_text: str = "Ring the bell",
         parts: Sequence[str] = (),
+        time_zone: Callable[[], str] = lambda: "",
     ) -> None:
         self._door = door
         self._own_text = own_text
         self._wanted_port = port
         self._panel = panel
         self._parts = tuple(parts)
+        self._time_zone = time_zone
         self._screen = STARTING
         self._offline = False
         self._waiting = 0
@@ -73,6 +76,11 @@ class Kiosk:
         return int(next(iter(self._server.sockets)).getsockname()[1])
 
     @property
+    def is_watched(self) -> bool:
+        """Whether a page is open."""
+        return bool(self._pages)
+
+    @property
     def view(self) -> View:
         """What a page that opens now is told."""
         return view_of(
@@ -83,6 +91,7 @@ class Kiosk:
             text=self._own_text,
             simulated=self._panel is not None,
             parts=self._parts,
+            tz=self._time_zone(),
         )
 
     def show(self, screen: Screen) -> None:
@@ -146,6 +155,7 @@ class Kiosk:
         error = await self._panel(text.encode() if isinstance(text, str) else text)
         if error:
             log.warning("panel: %s", error)
+        await page.send(encode_pressed(Pressed(error)))
 
     def _answer(self, connection: ServerConnection, request: Request) -> Response | None:
         path = request.path.partition("?")[0]

@@ -10,7 +10,7 @@ class View(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The picture at the door, and what staff may see beside it. `left_ms` counts from the moment of sending.
 
     `text` is what this door says to do where it cannot help: a page whose agent is gone says it too. `parts` are the
-    simulated inputs that its panel may work.
+    simulated inputs that its panel may work. `tz` is the site's time zone, empty where none is known.
     """
 
     state: State
@@ -25,6 +25,13 @@ class View(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     text: str = ""
     simulated: bool = False
     parts: tuple[str, ...] = ()
+    tz: str = ""
+
+
+class Pressed(msgspec.Struct, frozen=True):
+    """What became of a press on the panel: empty where it was done."""
+
+    pressed: str
 
 
 _encoder = msgspec.json.Encoder()
@@ -39,6 +46,7 @@ def view_of(
     simulated: bool,
     text: str = "",
     parts: tuple[str, ...] = (),
+    tz: str = "",
 ) -> View:
     """Return what the page shows for a screen."""
     headline, line = words_of(screen, text)
@@ -55,9 +63,15 @@ def view_of(
         text=text,
         simulated=simulated,
         parts=parts,
+        tz=tz,
     )
 
 
 def encode_view(view: View) -> str:
     """Return the view as JSON text."""
     return _encoder.encode(view).decode()
+
+
+def encode_pressed(pressed: Pressed) -> str:
+    """Return what became of a press as JSON text."""
+    return _encoder.encode(pressed).decode()

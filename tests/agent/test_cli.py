@@ -71,7 +71,8 @@ async def test_journal_tail_says_when_and_what_before_the_credential_in_80_colum
     journal = Journal.open(tmp_path, device="d1")
     body = DecisionBody(
         door="North", reader="in", direction=Direction.IN, kind=CredentialKind.HF_UID, credential="ab" * 16,
-        outcome=Outcome.DENY, reason=Reason.MEMBER_INACTIVE, receipt=Receipt(dir_epoch="e1", dir_ver=1, rules=1, input=""), member="m1",
+        outcome=Outcome.DENY, reason=Reason.MEMBER_INACTIVE, member="m1",
+        receipt=Receipt(dir_epoch="e1", dir_ver=1, rules=1, input=""),
     )  # fmt: skip
     at = Stamp(boot="b", mono_ms=1, wall_ms=1_799_928_000_000, q=ClockQuality.SYNCED)
     await journal.append(Draft(EventKind.DECISION, at, body))

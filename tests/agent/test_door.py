@@ -261,6 +261,12 @@ async def test_simulated_visitors_walk_through_what_opens() -> None:
         visitors.look(at.screens[-1])
         await asyncio.sleep(3 * REACHES_S)
         assert at.outcomes == [PassageOutcome.PASSED]
+        visitors.is_watched = lambda: True
+        at.tap(ANN)
+        await settle()
+        visitors.look(at.screens[-1])
+        await asyncio.sleep(3 * REACHES_S)
+        assert at.outcomes == [PassageOutcome.PASSED], "who is watched lets the picture be read"
         visitors.are_walking = False
         visitors.look(at.screens[-1])
 

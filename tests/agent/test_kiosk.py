@@ -46,10 +46,17 @@ def get(url: str) -> tuple[int, str, bytes]:
 
 async def test_the_page_and_its_parts_are_served_from_here_alone() -> None:
     async with serving() as kiosk:
-        for path, kind in (("/", "text/html"), ("/kiosk.js", "text/javascript"), ("/kiosk.css", "text/css")):
+        for path, kind in (
+            ("/", "text/html"),
+            ("/kiosk.js", "text/javascript"),
+            ("/kiosk.css", "text/css"),
+            ("/icon.svg", "image/svg+xml"),
+        ):
             status, content_type, body = await asyncio.to_thread(get, f"http://127.0.0.1:{kiosk.port}{path}")
             assert (status, content_type.split(";")[0]) == (200, kind)
-            assert b"//" not in body.replace(b"ws://", b"").replace(b"// ", b""), "nothing is fetched from elsewhere"
+            assert b"//" not in body.replace(b"ws://", b"").replace(b"http://www.w3.org/2000/svg", b"").replace(
+                b"// ", b""
+            ), "nothing is fetched from elsewhere"
         with pytest.raises(HTTPError, match="404"):
             await asyncio.to_thread(get, f"http://127.0.0.1:{kiosk.port}/../server.py")
 
@@ -88,6 +95,21 @@ async def test_presses_reach_the_panel_of_simulated_hardware() -> None:
         while len(presses) < 2:
             await asyncio.sleep(0.001)
         assert presses == [b'{"do":"tap"}', b'{"do":"qr"}']
+
+
+async def test_a_press_that_was_wrong_is_told_to_its_page() -> None:
+    async with serving([]) as kiosk, connect(f"ws://127.0.0.1:{kiosk.port}/ws") as page:
+        await heard(page)
+        await page.send('{"do":"tap"}')
+        assert await heard(page) == {"pressed": "nothing there"}
+
+
+async def test_a_page_is_told_the_sites_time_zone_and_known_to_watch() -> None:
+    kiosk = Kiosk(door="North", port=0, panel=None, time_zone=lambda: "Europe/Madrid")
+    assert (kiosk.view.tz, kiosk.is_watched) == ("Europe/Madrid", False)
+    async with serving() as watched, connect(f"ws://127.0.0.1:{watched.port}/ws") as page:
+        await heard(page)
+        assert watched.is_watched
 
 
 async def test_a_real_door_has_no_panel() -> None:

@@ -81,9 +81,10 @@ async def test_a_reader_can_be_torn_unplugged_and_plugged_in(scene: Scene) -> No
         ("input", {"input": "contact", "state": "ajar"}, "say on, off or touch"),
         ("input", {}, "no simulated input ''"),
         ("tap", {"uid": "xyz"}, "uid 'xyz' is not hex"),
-        ("tap", {"uid": "04", "reader": "roof"}, "no reader 'roof'; the profile has in, out"),
+        ("tap", {"uid": "04A1B2C3", "reader": "roof"}, "no reader 'roof'; the profile has in, out"),
         ("link", {"state": "bent"}, "say cut or heal"),
-        ("clock", {"synced": "maybe"}, "say yes, no, or true"),
+        ("tap", {"uid": "04A1"}, "'04A1' has 4 hex digits; give 8, 14 or 20"),
+        ("clock", {"synced": "maybe"}, "say yes, no, or kernel"),
         ("clock", {"shift_s": "far"}, "far"),
         ("clock", {"shift_s": "inf"}, "at most"),
         ("clock", {"shift_s": "nan"}, "at most"),
@@ -118,7 +119,7 @@ async def test_the_clock_is_set_wrong_and_right_again(scene: Scene) -> None:
     scene.do("clock", shift_s="-3600", synced="yes")
     assert scene.time.read().wall_ms < before - 3_500_000
     assert scene.time.read().is_synced
-    scene.do("clock", synced="true")
+    scene.do("clock", synced="kernel")
     assert scene.time.read().wall_ms >= before
 
 

@@ -8,10 +8,13 @@ let lostAt = performance.now();
 let isUp = false;
 let openUntil = 0;
 let goThrough = "";
+let zone; // the browser's own until the agent names the site's
+let pressed = ""; // what the panel was last asked to do
 let ownText = "Ring the bell"; // until the agent says what this door says
 
 function show(view) {
   ownText = view.text || ownText;
+  zone = view.tz || zone;
   document.body.dataset.state = view.state;
   document.body.classList.toggle("offline", Boolean(view.offline));
   by("headline").textContent = view.headline;
@@ -30,7 +33,9 @@ function connect() {
   socket = new WebSocket(`ws://${location.host}/ws`);
   socket.onmessage = (message) => {
     isUp = true;
-    show(JSON.parse(message.data));
+    const told = JSON.parse(message.data);
+    if ("pressed" in told) by("pressed").textContent = told.pressed || pressed;
+    else show(told);
   };
   socket.onclose = () => {
     if (isUp) lostAt = performance.now();
@@ -40,7 +45,7 @@ function connect() {
 }
 
 function tick() {
-  by("clock").textContent = new Date().toTimeString().slice(0, 5);
+  by("clock").textContent = new Date().toLocaleTimeString("en-GB", { timeZone: zone, hour: "2-digit", minute: "2-digit" });
   const now = performance.now();
   if (openUntil) {
     const left = Math.ceil((openUntil - now) / 1000);
@@ -61,8 +66,9 @@ by("panel").addEventListener("click", (event) => {
   if (input) args.input = input;
   if (state) args.state = state;
   if (action === "tap") args.uid = by("uid").value.trim();
+  pressed = button.textContent;
+  by("pressed").textContent = pressed;
   socket.send(JSON.stringify({ do: action, args }));
-  by("pressed").textContent = button.textContent;
 });
 
 setInterval(tick, 200);
