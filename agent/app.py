@@ -23,8 +23,8 @@ from agent.clock import Clock, SimulatedTime, SystemTime, boot_id, has_rtc
 from agent.commanding import Commanding, remembered_results
 from agent.config import Config
 from agent.core.types import EventId, OpenPromise
-from agent.fitting import door_of, mode_words, passage_sense
-from agent.health import disk_free_bytes, rss_bytes
+from agent.describing import described, vitals_of
+from agent.fitting import door_of, passage_sense
 from agent.identity import Identity, load_identity
 from agent.kiosk.server import Kiosk
 from agent.kiosk.words import words_of
@@ -35,17 +35,16 @@ from agent.station import Station
 from agent.store.directory import Directory
 from agent.store.journal import Journal
 from agent.store.types import Draft, JournalLimits
-from agent.supervise import Notifier, StopError
+from agent.supervise import Notifier, start_anew
 from agent.sync.connect import Endpoint, LinkGate
-from agent.sync.ports import Vitals
 from agent.sync.runner import Link
-from hardware.base import Hardware, ReaderState
+from hardware.base import Hardware
 from hardware.errors import HardwareError
 from hardware.factory import build, out_of_service
 from hardware.profiles import Profile, SimulatedReader, load_profile
 from wire.events import AlarmBody, StartedBody
 from wire.messages import Anchor
-from wire.vocabulary import AlarmCode, ClockQuality, DoorMode, EventKind
+from wire.vocabulary import AlarmCode, ClockQuality, EventKind
 
 if TYPE_CHECKING:
     from agent.simulation import Simulation
@@ -54,9 +53,7 @@ log = logging.getLogger(__name__)
 
 OFFLINE_AFTER_S = 10.0
 _FIGURES_EVERY_S = 0.5
-_TIMETABLE_EVERY_S = 1.0
 _SCRUB_EVERY_S = 6 * 3600
-_HARDWARE_AGAIN_S = 300
 _DETAIL_CHARS = 200
 
 
@@ -90,7 +87,7 @@ async def work(config: Config) -> None:
             await _record_start(agent)
             _start(agent, tasks)
             if fault:
-                await _start_anew(fault)
+                await start_anew(fault)
     finally:
         hardware.close()
 
@@ -104,12 +101,6 @@ def _hardware(profile: Profile) -> tuple[Hardware, str]:
     except HardwareError as error:
         log.critical("out of service: %s", error)
         return out_of_service(profile, str(error)), str(error)
-
-
-async def _start_anew(fault: str) -> None:
-    """Look at the hardware again in a process that holds none of its lines."""
-    await asyncio.sleep(_HARDWARE_AGAIN_S)
-    raise StopError(f"out of service for {_HARDWARE_AGAIN_S} s ({fault}); trying again from the start")
 
 
 @asynccontextmanager
@@ -175,12 +166,12 @@ def _assemble(
         clock=clock,
         random=SystemRandom(),
         agent=__version__,
-        vitals=lambda: _vitals(config.state_folder, hardware, station, journal),
+        vitals=lambda: vitals_of(config.state_folder, hardware, station, journal),
         gate=gate,
     )
     link.on_server_time.append(lambda told: clock.learn_server(told.asked_ms, told.answered_ms, told.server_ms))
     link.on_server_time.append(lambda _: staleness.heard())
-    play = _simulation(profile, hardware, time, gate, lambda: _describe(hardware, station, journal, directory, link))
+    play = _simulation(profile, hardware, time, gate, lambda: described(hardware, station, journal, directory, link))
     panel, parts = (play.press, play.inputs.roles) if play is not None else (None, ())
     kiosk = Kiosk(
         door=identity.name,
@@ -251,7 +242,6 @@ def _start(agent: Agent, tasks: asyncio.TaskGroup) -> None:
     tasks.create_task(_anchor_time(agent), name="anchor")
     tasks.create_task(_scrub(agent), name="scrubber")
     tasks.create_task(_keep_ready(agent), name="upkeep")
-    tasks.create_task(_follow_timetable(agent), name="timetable")
     tasks.create_task(notifier.feed_watchdog(), name="watchdog")
     if agent.simulation is not None:
         from agent.simulation import serve
@@ -290,17 +280,6 @@ async def _anchor_time(agent: Agent) -> None:
     agent.link.anchor(Anchor(boot=stamp.boot, mono_ms=stamp.mono_ms, wall_ms=stamp.wall_ms, err_ms=stamp.err_ms))
 
 
-async def _follow_timetable(agent: Agent) -> None:
-    """Tell the door which mode the site's book gives it, whenever that is another."""
-    told = (DoorMode.CARD, DoorMode.CARD)
-    while True:
-        wanted = agent.presenter.mode()
-        if wanted != told:
-            told = wanted
-            agent.station.set_mode(*wanted)
-        await asyncio.sleep(_TIMETABLE_EVERY_S)
-
-
 async def _keep_ready(agent: Agent) -> None:
     """Keep how old the directory is, and work out the hours of these days before somebody waits for them."""
     while True:
@@ -318,38 +297,6 @@ async def _scrub(agent: Agent) -> None:
             at = agent.clock.stamp(agent.clock.now())
             alarm = AlarmBody(code=AlarmCode.JOURNAL_DAMAGED, detail=found[:_DETAIL_CHARS])
             await agent.journal.append(Draft(EventKind.ALARM, at, alarm))
-
-
-def _vitals(state: Path, hardware: Hardware, station: Station, journal: Journal) -> Vitals:
-    return Vitals(
-        wal_bytes=journal.stats.wal_bytes,
-        rss_bytes=rss_bytes(),
-        disk_free_bytes=disk_free_bytes(state),
-        drops=station.dropped,
-        readers=tuple(f"{reader.name} {reader.state}" for reader in hardware.readers),
-        door=station.state.picture.state,
-    )
-
-
-def _describe(
-    hardware: Hardware, station: Station, journal: Journal, directory: Directory, link: Link
-) -> dict[str, str]:
-    """Return what `doorstile sim status` prints."""
-    lock = lock_of(hardware.strike, hardware.turnstile)
-    return {
-        "screen": station.state.picture.state,
-        "mode": mode_words(station.state.standing),
-        "lock": "none" if lock is None else "unlocked" if lock.is_on else "locked",
-        "passage": f"told by the {passage_sense(station.state.door)}",
-        "link": "up" if link.status.is_up else "down",
-        "waiting": str(journal.backlog().events),
-        "members": "yes" if directory.ref is not None else "no",
-        "readers": ", ".join(
-            f"{reader.name} {'ready' if reader.state is ReaderState.READY else reader.state}"
-            for reader in hardware.readers
-        ),
-        "run": journal.run,
-    }
 
 
 def _ca_of(config: Config, identity: Identity) -> str | None:

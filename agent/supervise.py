@@ -13,10 +13,17 @@ from typing import Final
 from wire.errors import DoorstileError
 
 _MICROSECONDS: Final = 1_000_000
+_HARDWARE_AGAIN_S: Final = 300
 
 
 class StopError(DoorstileError):
     """The agent ends on purpose, so that the next start begins from what is on the disk."""
+
+
+async def start_anew(fault: str) -> None:
+    """End a process whose hardware could not be had, after a while: the next one holds none of its lines."""
+    await asyncio.sleep(_HARDWARE_AGAIN_S)
+    raise StopError(f"out of service for {_HARDWARE_AGAIN_S} s ({fault}); trying again from the start")
 
 
 class Notifier:
