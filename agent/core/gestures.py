@@ -2,8 +2,11 @@
 
 The first tap was decided and recorded as any other. The second, of the same card at the same reader within the
 hold-off, opens nothing by itself; a third within it is not another one. The right counts only where the holder would
-be let in if nothing were the matter with the door: a blocked card asks for nothing.
+be let in if nothing were the matter with the door: a blocked card asks for nothing, on the way out neither. A pass asks
+for nothing at all: a picture of its code could be shown twice.
 """
+
+from typing import Final
 
 from msgspec.structs import replace
 
@@ -12,9 +15,11 @@ from agent.core.modes import LocksDown, Overrides
 from agent.core.standing import change
 from agent.core.state import Station, Step
 from agent.core.types import Facts, Now
-from rules.policy import decide
+from rules.policy import answers
 from wire.facts import DoorFacts
-from wire.vocabulary import DoorMode, ModeCause, Right
+from wire.vocabulary import CredentialKind, Direction, DoorMode, ModeCause, Reason, Right
+
+_PASSES: Final = frozenset({CredentialKind.PASS_SIGNED, CredentialKind.PASS_ROTATING})
 
 
 def second_tap(state: Station, facts: Facts, subject: str) -> Step:
@@ -32,8 +37,16 @@ def second_tap(state: Station, facts: Facts, subject: str) -> Step:
 
 
 def _is_in_order(facts: Facts) -> bool:
+    """Ask everything that is asked of whoever comes in, but whether the door lets people in at all."""
+    if facts.read.credential.kind in _PASSES:
+        return False
+    direction = Direction.IN if facts.read.direction is Direction.OUT else facts.read.direction
+    entry = replace(facts.read, direction=direction)
     door = DoorFacts(door=facts.door.door, mode=DoorMode.CARD)
-    return decide(replace(facts, door=door)).is_grant
+    return not any(
+        answer.objects and not answer.is_lifted and answer.rule.reason is not Reason.WRONG_DIRECTION
+        for answer in answers(replace(facts, read=entry, door=door))
+    )
 
 
 def _asked(state: Station, actor: str, rights: set[str], now: Now) -> Step:

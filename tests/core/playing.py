@@ -3,6 +3,8 @@
 from collections import deque
 from collections.abc import Callable, Iterable
 
+from msgspec.structs import replace
+
 from agent.core.door import DoorSetup
 from agent.core.effects import (
     Answer,
@@ -33,11 +35,13 @@ from agent.core.effects import (
 from agent.core.screen import STARTING, Screen, State
 from agent.core.station import Door, start, step
 from agent.core.turnstile import ArmsSetup
-from agent.core.types import EventId, Now, Role
-from tests.core.builders import KEY, facts, now, read, row
+from agent.core.types import Credential, EventId, Now, Read, Role
+from rules.book import Book
+from tests.core.builders import KEY, facts, now, row
 from wire.events import AlarmBody, Body, CommandResultBody, DoorBody, ModeBody, PassageBody
+from wire.facts import DoorFacts, PassFacts
 from wire.messages import DirectoryRow
-from wire.vocabulary import AlarmCode, Direction, DoorMode, EventKind, PassageOutcome
+from wire.vocabulary import AlarmCode, CredentialKind, Direction, DoorMode, EventKind, PassageOutcome
 
 RUN = "00000000000000aa"
 DOOR = Door("North", RUN, 3_000, leaf=DoorSetup(has_contact=True))
@@ -76,10 +80,20 @@ class Play:
 
     # What happens
 
-    def tap(self, known: DirectoryRow | None = None, *, out: bool = False, key: str = KEY) -> None:
-        """Somebody presents a card; a member unless said otherwise."""
-        direction = Direction.OUT if out else Direction.IN
-        self.put(Presented(facts(read(self.ms, direction=direction, key=key), known=known or row(), at_now=self.now)))
+    def tap(
+        self,
+        known: DirectoryRow | None = None,
+        *,
+        out: bool = False,
+        key: str = KEY,
+        kind: CredentialKind = CredentialKind.HF_UID,
+        book: Book | None = None,
+        passed: PassFacts | None = None,
+    ) -> None:
+        """Somebody presents a card, or what `kind` says; a member unless said otherwise."""
+        at = Read("in", Direction.OUT if out else Direction.IN, Credential(kind, key), self.ms)
+        shown = facts(at, known=known or row(), at_now=self.now)
+        self.put(Presented(replace(shown, book=book, door=DoorFacts("" if book is None else book.here), passed=passed)))
 
     def sense(self, role: Role, *, is_active: bool = True) -> None:
         """An input changes."""

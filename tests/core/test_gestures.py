@@ -6,12 +6,14 @@ from msgspec.structs import replace
 from agent.core.effects import RecordFault
 from agent.core.screen import State
 from agent.core.types import Role
+from rules.book import Book, load
 from tests.core.builders import row
 from tests.core.orders import order
 from tests.core.playing import Play
+from wire.book import Door, Here, Site, Zone
 from wire.events import ModeBody
 from wire.messages import DirectoryRow
-from wire.vocabulary import AlarmCode, CommandName, DoorMode, ModeCause, Right
+from wire.vocabulary import AlarmCode, CommandName, CredentialKind, Direction, DoorMode, ModeCause, Right
 
 pytestmark = pytest.mark.unit
 
@@ -19,10 +21,17 @@ CARETAKER = replace(row("s1"), rights=[Right.RELEASE_LOCKDOWN])
 CLERK = replace(row("s1"), rights=[Right.OFFICE])
 
 
-def double_tap(play: Play, known: DirectoryRow, **tap: str) -> None:
-    play.tap(known, **tap)  # type: ignore[arg-type]
+def double_tap(
+    play: Play,
+    known: DirectoryRow,
+    *,
+    out: bool = False,
+    kind: CredentialKind = CredentialKind.HF_UID,
+    book: Book | None = None,
+) -> None:
+    play.tap(known, out=out, kind=kind, book=book)
     play.advance(1_000)
-    play.tap(known, **tap)  # type: ignore[arg-type]
+    play.tap(known, out=out, kind=kind, book=book)
 
 
 def locked_down() -> Play:
@@ -48,6 +57,7 @@ def test_one_tap_ends_nothing() -> None:
     assert play.state.standing.level == 1
 
 
+@pytest.mark.parametrize("out", [False, True])
 @pytest.mark.parametrize(
     "known",
     [
@@ -55,12 +65,44 @@ def test_one_tap_ends_nothing() -> None:
         CLERK,
         replace(CARETAKER, is_revoked=True),
         replace(CARETAKER, is_active=False),
+        replace(CARETAKER, is_blocked=True),
         replace(CARETAKER, valid_to_ms=1),
     ],
 )
-def test_a_card_without_the_right_or_without_validity_ends_no_lockdown(known: DirectoryRow) -> None:
+def test_a_card_without_the_right_or_without_validity_ends_no_lockdown(known: DirectoryRow, out: bool) -> None:
     play = locked_down()
-    double_tap(play, known)
+    double_tap(play, known, out=out)
+    assert play.state.standing.level == 1
+
+
+@pytest.mark.parametrize("out", [False, True])
+@pytest.mark.parametrize("what", [{"is_active": False}, {"is_blocked": True}, {"valid_to_ms": 1}])
+def test_a_card_without_validity_holds_no_office_open_and_resets_no_fire(what: dict[str, int], out: bool) -> None:
+    play = Play()
+    play.schedule(DoorMode.OFFICE)
+    double_tap(play, replace(CLERK, **what), out=out)
+    assert not play.is_held
+    play.advance(5_000)
+    play.touch(Role.FIRE)
+    double_tap(play, replace(CARETAKER, **what), out=out)
+    assert play.state.around.is_fire
+
+
+@pytest.mark.parametrize("directions", [[Direction.IN], [Direction.OUT]])
+@pytest.mark.parametrize("out", [False, True])
+def test_which_way_the_door_lets_people_through_does_not_matter(directions: list[Direction], out: bool) -> None:
+    book = load([Site(id="s", tz="UTC"), Here(door="north"), Zone(name="gym"),
+                 Door(name="north", zone="gym", directions=directions)])  # fmt: skip
+    play = locked_down()
+    double_tap(play, CARETAKER, out=out, book=book)
+    assert play.state.standing.level == 0
+
+
+@pytest.mark.parametrize("out", [False, True])
+@pytest.mark.parametrize("kind", [CredentialKind.PASS_ROTATING, CredentialKind.PASS_SIGNED])
+def test_a_pass_that_is_shown_twice_asks_for_nothing(kind: CredentialKind, out: bool) -> None:
+    play = locked_down()
+    double_tap(play, replace(CARETAKER, kind=kind), out=out, kind=kind)
     assert play.state.standing.level == 1
 
 
