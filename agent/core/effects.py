@@ -198,7 +198,7 @@ class HoldEnded(Struct, frozen=True):
 
 
 class Recovered(Struct, frozen=True):
-    """What earlier runs began and never ended."""
+    """What earlier runs began and never ended, the oldest first."""
 
     promises: tuple[OpenPromise, ...]
     now: Now

@@ -12,7 +12,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from agent.core.types import Now
-from wire.vocabulary import ClockQuality, DoorMode, ModeCause
+from wire.vocabulary import ClockQuality, DoorMode, ModeCause, Right
 
 LOCKDOWN_MS: Final = (60_000, 8 * 3_600_000, 24 * 3_600_000)
 """How long a lockdown lasts: at least, where nobody said, and at most. None is without an end."""
@@ -21,7 +21,19 @@ OVERRIDE_MS: Final = (60_000, 8 * 3_600_000, 24 * 3_600_000)
 LOCKDOWN_PROMISE: Final = "stands-lockdown"
 MODE_PROMISE: Final = "stands-mode"
 _ACTOR_CHARS: Final = 80
+_MARK: Final = "\x1f"
+"""Before the moment at the end of a key, which tells two keys apart that are alike otherwise."""
 _LASTING: Final = frozenset({DoorMode.LOCKED, DoorMode.MAINTENANCE})
+_HOLDERS: Final = frozenset({"holders", Right.MAINTENANCE, Right.FIRST_PERSON})
+_LETS_IN: Final[dict[DoorMode, frozenset[str]]] = {
+    DoorMode.LOCKED: frozenset(),
+    DoorMode.MAINTENANCE: frozenset({Right.MAINTENANCE}),
+    DoorMode.FIRST_PERSON: frozenset({Right.FIRST_PERSON}),
+    DoorMode.CARD: _HOLDERS,
+    DoorMode.OFFICE: _HOLDERS,
+    DoorMode.UNLOCKED: _HOLDERS | {"everybody"},
+}
+"""Whom each mode lets in beside those who may override."""
 
 
 class Term(Struct, frozen=True):
@@ -148,7 +160,17 @@ def changed(standing: Standing, change: Change) -> Standing:
 
 def lets_more_in(before: Standing, after: Standing) -> bool:
     """Say whether somebody may pass after who might not before: such a change waits until it is durable."""
-    return _openness(after) > _openness(before)
+    return after.level < before.level or not _LETS_IN[after.mode] <= _LETS_IN[before.mode]
+
+
+def unrecorded(before: Standing, after: Standing) -> Standing:
+    """Return what stands while its record is not durable: the journal holds the promises of before until then."""
+    lockdown, override = after.lockdown, after.override
+    if lockdown is not None and lockdown != before.lockdown:
+        lockdown = replace(lockdown, promise="" if before.lockdown is None else before.lockdown.promise)
+    if override is not None and override != before.override:
+        override = replace(override, promise="" if before.override is None else before.override.promise)
+    return replace(after, lockdown=lockdown, override=override)
 
 
 def over(standing: Standing, now: Now) -> Change | None:
@@ -177,7 +199,7 @@ def lockdown(level: int, cause: ModeCause, actor: str, for_ms: int | None, now: 
     """Return a lockdown that begins now."""
     for_ms = bounded(for_ms, LOCKDOWN_MS)
     actor = _bare(actor)
-    promise = f"{LOCKDOWN_PROMISE}:{max(1, level)}:{_end_text(now, for_ms)}:{actor}"
+    promise = f"{LOCKDOWN_PROMISE}:{max(1, level)}:{_end_text(now, for_ms)}:{actor}{_MARK}{now.mono_ms}"
     return Lockdown(max(1, level), cause, actor, Term(now.mono_ms + for_ms), promise)
 
 
@@ -185,14 +207,14 @@ def override(mode: DoorMode, cause: ModeCause, actor: str, for_ms: int | None, n
     """Return what somebody sets now; only what keeps people out survives a restart."""
     for_ms = bounded(for_ms, OVERRIDE_MS)
     actor = _bare(actor)
-    promise = f"{MODE_PROMISE}:{mode}:{_end_text(now, for_ms)}:{actor}" if mode in _LASTING else ""
-    return Override(mode, cause, actor, Term(now.mono_ms + for_ms), promise)
+    promise = f"{MODE_PROMISE}:{mode}:{_end_text(now, for_ms)}:{actor}{_MARK}{now.mono_ms}"
+    return Override(mode, cause, actor, Term(now.mono_ms + for_ms), promise if mode in _LASTING else "")
 
 
 def restored(promise: str, now: Now) -> Lockdown | Override | None:
     """Return what a promise of an earlier run says still stands; None for a text that no version of this wrote."""
     kind, _, rest = promise.partition(":")
-    what, for_text, wall_text, actor = (*rest.split(":", 3), "", "", "", "")[:4]
+    what, for_text, wall_text, actor = (*rest.partition(_MARK)[0].split(":", 3), "", "", "", "")[:4]
     if kind not in {LOCKDOWN_PROMISE, MODE_PROMISE} or not (for_text.isdecimal() and wall_text.isdecimal()):
         return None
     term = _restored_term(min(int(for_text), LOCKDOWN_MS[2]), int(wall_text), now)
@@ -220,13 +242,5 @@ def _is_past(term: Term, now: Now) -> bool:
     return term.wall_ms is not None and now.q is ClockQuality.SYNCED and now.wall_ms >= term.wall_ms
 
 
-def _openness(standing: Standing) -> int:
-    if standing.lockdown is not None:
-        return -standing.lockdown.level
-    if standing.mode in _LASTING:
-        return 1
-    return 3 if standing.mode is DoorMode.UNLOCKED else 2
-
-
 def _bare(text: str) -> str:
-    return text.replace("\0", "")[:_ACTOR_CHARS]
+    return text.replace("\0", "").replace(_MARK, "")[:_ACTOR_CHARS]

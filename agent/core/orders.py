@@ -131,17 +131,13 @@ def _restricted(state: Station, order: Order, now: Now) -> Step:
     """Keep people out from here on; that it stands is durable, and has its end on the record, in a moment."""
     if order.name is CommandName.LOCKDOWN:
         lockdown = modes.lockdown(order.level, ModeCause.COMMAND, order.actor, order.for_ms, now)
-        old = state.standing.lockdown
-        promise = "" if old is None else old.promise
-        after = replace(state.standing, lockdown=replace(lockdown, promise=promise))
+        after = replace(state.standing, lockdown=lockdown)
     else:
         override = modes.override(_LOCKS[order.what], ModeCause.COMMAND, order.actor, order.for_ms, now)
-        before = state.standing.override
-        promise = "" if before is None else before.promise
-        after = replace(state.standing, override=replace(override, promise=promise))
+        after = replace(state.standing, override=override)
     if modes.lets_more_in(state.standing, after):
         return state, []
-    state = now_stands(state, after, now)
+    state = now_stands(state, modes.unrecorded(state.standing, after), now)
     return rest(state, now) if state.picture_until_ms is None else (state, [])
 
 

@@ -31,7 +31,7 @@ def change(state: Station, wanted: Change, now: Now, order: Order | None = None)
         return replace(state, standing=after), []
     record = _record(state, before, after, wanted, now)
     if not modes.lets_more_in(before, after):
-        state = now_stands(state, after, now)
+        state = now_stands(state, modes.unrecorded(before, after), now)
     return state, [replace(record, then=Stood(wanted, order))]
 
 

@@ -202,7 +202,7 @@ def _own_refusal(state: Station, facts: Facts) -> Reason | None:
     row, direction = facts.row, facts.read.direction
     assert row is not None, "nobody who is unknown is let in"
     if direction is not Direction.OUT:
-        reason = _closed_to(state, row.clearance, set(row.rights))
+        reason = _closed_to(state, set(row.rights))
         if reason is not None:
             return reason
     if opening.is_too_busy(state, _way(direction)):
@@ -210,14 +210,14 @@ def _own_refusal(state: Station, facts: Facts) -> Reason | None:
     return obstacle(state, direction)
 
 
-def _closed_to(state: Station, clearance: int, rights: set[str]) -> Reason | None:
+def _closed_to(state: Station, rights: set[str]) -> Reason | None:
     mode = state.standing.mode
-    if state.standing.level > clearance:
-        return Reason.LOCKDOWN
     if mode is DoorMode.LOCKED and Right.OVERRIDE not in rights:
         return Reason.DOOR_LOCKED
     if mode is DoorMode.MAINTENANCE and not {Right.OVERRIDE, Right.MAINTENANCE} & rights:
         return Reason.MAINTENANCE
+    if mode is DoorMode.FIRST_PERSON and not {Right.OVERRIDE, Right.FIRST_PERSON} & rights:
+        return Reason.FIRST_PERSON_MISSING
     return None
 
 
@@ -301,6 +301,8 @@ def _record_failed(state: Station, then: Then, fault: RecordFault, now: Now) -> 
             state = doorway.forget_presence(state, then)
         case RemoteUnlock() | Order() if fault is RecordFault.REPEATED:
             return state, [Answer(then.id, then.name, CommandState.UNKNOWN, "begun_before")]
+        case Stood() if fault is RecordFault.REPEATED:
+            return standing.stood(state, then, now)
         case RemoteUnlock() | Order() | CommandEnd():
             return _storage_fault(state, fault, [Answer(then.id, then.name, CommandState.FAILED, "storage")], now)
         case Stood(order=order) | FireEnded(order=order) if order is not None:
@@ -352,6 +354,7 @@ def _still_stands(state: Station, promise: OpenPromise, now: Now) -> Step:
     if restored is None:
         alarm = AlarmBody(code=AlarmCode.JOURNAL_DAMAGED, detail="what was set before the restart cannot be read")
         return state, [Record(EventKind.ALARM, now, alarm, settles=promise.key)]
+    older = state.standing.lockdown if isinstance(restored, Lockdown) else state.standing.override
     if isinstance(restored, Lockdown):
         after = replace(state.standing, lockdown=restored)
     else:
@@ -359,7 +362,8 @@ def _still_stands(state: Station, promise: OpenPromise, now: Now) -> Step:
     body = ModeBody(
         door=state.door.name, mode=after.mode, cause=ModeCause.RESTART, actor=restored.actor, lockdown=after.level
     )
-    return replace(state, standing=after), [Record(EventKind.MODE, now, body)]
+    settles = None if older is None else older.promise
+    return replace(state, standing=after), [Record(EventKind.MODE, now, body, settles=settles)]
 
 
 def _command_name(text: str) -> CommandName:

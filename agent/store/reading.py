@@ -151,8 +151,11 @@ def stamp_at(connection: sqlite3.Connection, ord_: int, after: int) -> Stamp | N
 
 
 def promises(connection: sqlite3.Connection) -> list[Promise]:
-    """Return all promises, by key."""
-    return [Promise(*row) for row in connection.execute("SELECT key, run, n, outcome FROM promises ORDER BY key")]
+    """Return all promises, the oldest first."""
+    rows = connection.execute(
+        "SELECT key, run, n, outcome FROM promises LEFT JOIN runs USING (run) ORDER BY ord, n, key"
+    )
+    return [Promise(*row) for row in rows]
 
 
 def unsealed(connection: sqlite3.Connection) -> Iterator[str]:

@@ -71,6 +71,18 @@ def test_within_its_boot_a_lockdown_does_not_end_by_the_wall_clock() -> None:
 # --- restarts
 
 
+def test_two_lockdowns_that_are_alike_are_two_promises() -> None:
+    unknown = [now(at_ms, q=ClockQuality.NONE) for at_ms in (1_000, 1_001)]
+    one, other = (modes.lockdown(2, ModeCause.COMMAND, "Ann", HOUR, at).promise for at in unknown)
+    assert one != other
+
+
+def test_what_an_earlier_version_promised_still_stands() -> None:
+    back = modes.restored("stands-lockdown:2:3600000:0:Ann: desk", now(5))
+    assert isinstance(back, modes.Lockdown)
+    assert (back.level, back.actor) == (2, "Ann: desk")
+
+
 def test_a_lockdown_comes_back_after_a_restart_with_its_end() -> None:
     back = modes.restored(LOCKDOWN.promise, now(5))
     assert isinstance(back, modes.Lockdown)
@@ -125,6 +137,15 @@ def test_a_promise_that_nobody_wrote_restores_nothing(text: str) -> None:
         (Standing(DoorMode.UNLOCKED), Standing(DoorMode.UNLOCKED, lockdown=LOCKDOWN), False),
         (Standing(lockdown=LOCKDOWN), Standing(lockdown=modes.lockdown(1, ModeCause.COMMAND, "", None, NOW)), True),
         (Standing(), Standing(DoorMode.MAINTENANCE), False),
+        (Standing(DoorMode.LOCKED), Standing(DoorMode.MAINTENANCE), True),
+        (Standing(DoorMode.MAINTENANCE), Standing(DoorMode.LOCKED), False),
+        (Standing(DoorMode.FIRST_PERSON), Standing(DoorMode.CARD), True),
+        (Standing(DoorMode.CARD), Standing(DoorMode.FIRST_PERSON), False),
+        (Standing(DoorMode.FIRST_PERSON), Standing(DoorMode.MAINTENANCE), True),
+        (Standing(DoorMode.MAINTENANCE), Standing(DoorMode.FIRST_PERSON), True),
+        (Standing(DoorMode.OFFICE), Standing(), False),
+        (Standing(DoorMode.LOCKED, lockdown=LOCKDOWN), Standing(lockdown=LOCKDOWN), True),
+        (Standing(lockdown=LOCKDOWN), Standing(DoorMode.LOCKED, lockdown=LOCKDOWN), False),
     ],
 )
 def test_it_is_known_what_lets_more_people_in(before: Standing, after: Standing, more: bool) -> None:

@@ -1,8 +1,11 @@
 """What central may ask of a door, and what stands after it: modes, holds, lockdowns."""
 
+from operator import itemgetter
+
 import pytest
 from msgspec.structs import replace
 
+from agent.core import modes
 from agent.core.effects import (
     AnyCommand,
     Held,
@@ -17,7 +20,7 @@ from agent.core.effects import (
     RemoteUnlock,
     Unlock,
 )
-from agent.core.modes import LOCKDOWN_PROMISE, MODE_PROMISE
+from agent.core.modes import LOCKDOWN_PROMISE, MODE_PROMISE, Standing
 from agent.core.screen import PublicCode, State
 from agent.core.state import Door
 from agent.core.station import step
@@ -56,7 +59,7 @@ def restarted(play: Play) -> Play:
     """Return the door after a crash: what its promises say, and nothing else."""
     again = Play(play.state.door, at_ms=5)
     again.promises = dict(play.promises)
-    promises = tuple(OpenPromise(key, EventId("aa", n)) for key, n in sorted(play.promises.items()))
+    promises = tuple(OpenPromise(key, EventId("aa", n)) for key, n in sorted(play.promises.items(), key=itemgetter(1)))
     again.put(Recovered(promises, again.now))
     return again
 
@@ -232,6 +235,39 @@ def test_a_mode_that_nobody_knows_is_refused() -> None:
     assert play.results == ["unknown_mode", "unknown_release"]
 
 
+@pytest.mark.parametrize("mode", [DoorMode.CARD, DoorMode.MAINTENANCE])
+def test_a_mode_that_lets_more_people_in_waits_for_its_record(mode: DoorMode) -> None:
+    play = Play()
+    play.schedule(DoorMode.LOCKED)
+    play.disk = RecordFault.FULL
+    play.schedule(mode)
+    assert play.state.standing.mode is DoorMode.LOCKED
+    play.disk = None
+    play.schedule(mode)
+    assert play.state.standing.mode is mode
+
+
+def test_a_door_that_waits_for_its_first_person_does_so_until_its_next_mode_is_recorded() -> None:
+    play = Play()
+    play.schedule(DoorMode.FIRST_PERSON)
+    play.disk, play.written = RecordFault.FULL, frozenset(EventKind) - {EventKind.MODE}
+    play.schedule(DoorMode.CARD)
+    play.tap()
+    assert (play.pulses, reasons(play)) == ([], [Reason.FIRST_PERSON_MISSING])
+
+
+def test_a_lock_whose_end_cannot_be_recorded_stands_in_a_lockdown_too() -> None:
+    play = Play()
+    play.command(LOCK)
+    play.command(order(CommandName.LOCKDOWN, id="c2"))
+    play.disk, play.written = RecordFault.FULL, frozenset(EventKind) - {EventKind.MODE}
+    play.command(release("mode"))
+    assert play.state.standing.mode is DoorMode.LOCKED
+    cleared = replace(row(), clearance=9)
+    play.tap(cleared)
+    assert (play.pulses, reasons(play)) == ([], [Reason.DOOR_LOCKED])
+
+
 # --- lockdown
 
 
@@ -342,6 +378,37 @@ def test_another_level_takes_the_place_of_the_first() -> None:
     assert [key.split(":")[1] for key in play.promises if key.startswith(LOCKDOWN_PROMISE)] == ["3"]
     play.command(order(CommandName.LOCKDOWN, id="c3", level=2))
     assert play.state.standing.level == 2
+
+
+@pytest.mark.parametrize("name", [CommandName.LOCKDOWN, CommandName.LOCK])
+def test_what_took_the_place_of_another_unrecorded_leaves_nothing_behind_its_release(name: CommandName) -> None:
+    play = Play()
+    play.command(order(name))
+    play.disk, play.written = RecordFault.FULL, frozenset(EventKind) - {EventKind.MODE}
+    play.command(order(name, id="c2", level=3))
+    play.disk = None
+    play.command(release("lockdown" if name is CommandName.LOCKDOWN else "mode"))
+    assert not [key for key in play.promises if key.startswith((LOCKDOWN_PROMISE, MODE_PROMISE))]
+    assert restarted(play).state.standing == Standing()
+
+
+def test_a_lockdown_that_stands_in_the_journal_already_is_recorded() -> None:
+    play = Play()
+    play.promises = {modes.lockdown(1, ModeCause.COMMAND, "Ann", HOUR, play.now).promise: 1}
+    play.command(LOCKDOWN)
+    assert (play.is_stopped, play.shows, play.results) == (False, State.CLOSED, ["locked_down"])
+    play.command(release("lockdown"))
+    assert play.promises == {}
+
+
+def test_of_two_lockdowns_that_a_restart_finds_the_newer_one_stands() -> None:
+    play = Play()
+    keys = [modes.lockdown(level, ModeCause.COMMAND, "Ann", HOUR, play.now).promise for level in (3, 2)]
+    play.promises = {key: n for n, key in enumerate(keys, 1)}
+    again = restarted(play)
+    assert (again.state.standing.level, list(again.promises)) == (2, keys[1:])
+    again.command(release("lockdown"))
+    assert again.promises == {}
 
 
 def test_a_promise_that_cannot_be_read_is_an_alarm_and_not_a_crash() -> None:

@@ -1,6 +1,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from agent.core.effects import (
     Answer,
@@ -28,13 +29,17 @@ from agent.core.effects import (
 )
 from agent.core.screen import PublicCode, State
 from agent.core.station import FRESH_MS, Station, step
-from agent.core.types import EventId, OpenPromise
+from agent.core.types import Credential, EventId, OpenPromise, Read, Use
 from tests.core.builders import facts, now, read, row, station
+from tests.core.playing import Play
 from wire.events import AlarmBody, CommandResultBody, DecisionBody, PassageBody, ReadFaultBody
+from wire.facts import PassFacts
 from wire.vocabulary import (
     CommandName,
     CommandState,
+    CredentialKind,
     Direction,
+    DoorMode,
     EventKind,
     Outcome,
     PassageOutcome,
@@ -410,3 +415,27 @@ def test_reasons_of_denials_are_recorded_in_full() -> None:
     body = records(effects)[0].body
     assert isinstance(body, DecisionBody)
     assert (body.reason, body.member) == (Reason.CREDENTIAL_REVOKED, "m1")
+
+
+def test_a_grant_by_a_rotating_pass_uses_up_its_step() -> None:
+    at = Read("in", Direction.IN, Credential(CredentialKind.PASS_ROTATING, "f" * 32), 1_000)
+    shown = replace(facts(at, known=row(key="f" * 32)), passed=PassFacts(step=7))
+    state, effects = step(station(), Presented(shown))
+    (record,) = records(effects)
+    assert record.uses == Use("pass_rotating:" + "f" * 32, 7)
+    _, effects = step(state, RecordFailed(record.then, RecordFault.REPEATED, now()))
+    (record,) = records(effects)
+    assert isinstance(record.body, DecisionBody)
+    assert (record.body.outcome, record.body.reason, record.opens) == (Outcome.DENY, Reason.PASS_REPLAYED, None)
+
+
+@pytest.mark.parametrize(
+    ("mode", "reason"), [(DoorMode.LOCKED, Reason.DOOR_LOCKED), (DoorMode.MAINTENANCE, Reason.MAINTENANCE)]
+)
+def test_a_door_keeps_to_its_recorded_mode_while_the_rules_know_of_another(mode: DoorMode, reason: Reason) -> None:
+    play = Play()
+    play.schedule(mode)
+    play.tap()
+    (body,) = play.bodies(DecisionBody)
+    assert isinstance(body, DecisionBody)
+    assert (body.reason, play.pulses) == (reason, [])

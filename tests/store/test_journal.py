@@ -189,6 +189,17 @@ async def test_promise_is_durable_with_its_event(tmp_path: Path) -> None:
     await journal.close()
 
 
+async def test_open_promises_are_found_oldest_first_whatever_their_keys(tmp_path: Path) -> None:
+    journal = Journal.open(tmp_path, device=DEVICE, limits=QUICK)
+    for key in ("c", "a"):
+        await journal.append(begun(key, opens=key))
+    journal = await _reopened(journal, tmp_path)
+    await journal.append(begun("b", opens="b"))
+    journal = await _reopened(journal, tmp_path)
+    assert [promise.key for promise in journal.open_promises()] == ["c", "a", "b"]
+    await journal.close()
+
+
 async def test_promise_settled_without_an_outcome_is_gone(journal: Journal) -> None:
     await journal.append(begun("g", opens="grant.1"))
     await journal.append(begun("g", settles="grant.1"))
