@@ -84,6 +84,8 @@ class Changes:
         """
         try:
             meta = dict(_sealed(self._connection, "SELECT name, value, seal FROM meta"))
+            if _BASE not in meta and not self._is_empty():
+                raise ChangesDamagedError("it does not say which snapshot it belongs to")
             if base.ref is None or meta.get(_BASE) != _ref_text(base.ref):
                 return None
             rows = dict(_sealed(self._connection, "SELECT key, row, seal FROM credentials"))
@@ -94,6 +96,10 @@ class Changes:
         if total.digest != issue.digest:
             raise ChangesDamagedError("its hash does not match its version")
         return changed(base, Delta(issue, total, rows, items))
+
+    def _is_empty(self) -> bool:
+        found = "SELECT EXISTS (SELECT 1 FROM meta UNION SELECT 1 FROM credentials UNION SELECT 1 FROM book)"
+        return not self._connection.execute(found).fetchone()[0]
 
     def close(self) -> None:
         """Close the file."""

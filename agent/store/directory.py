@@ -44,7 +44,7 @@ class Directory:
     """
 
     def __init__(
-        self, path: Path, edition: Edition, changed: Changes | None, book: Book | None, found: str | None
+        self, path: Path, kept: Kept, edition: Edition, changed: Changes | None, book: Book | None, found: str | None
     ) -> None:
         self._path = path
         self._edition = edition
@@ -52,7 +52,7 @@ class Directory:
         self._changes = changed
         self._book = book
         self._is_broken = False
-        self._kept = Kept(path.with_name("kept.json"))
+        self._kept = kept
         self._staging: snapshot.Staging | None = None
         self._thread = ThreadPoolExecutor(1, "directory-writer")
         self.found = found
@@ -69,8 +69,11 @@ class Directory:
         snapshot.roll_back(path)
         found = snapshot.damage(path, _ROWS_CHECKED_AT_OPEN) if path.exists() else None
         try:
-            edition, changed, book, found = _opened(path, found)
-            return cls(path, edition, changed, book, found)
+            kept = Kept(path.with_name("kept.json"))
+            edition, changed, book, found = _opened(path, kept, found)
+            if edition.ref is not None:
+                kept.mark(edition.ref)
+            return cls(path, kept, edition, changed, book, found)
         except (sqlite3.Error, OSError) as fault:
             raise StoreError(f"{path} cannot be opened ({fault}): check the card and its mount") from fault
 
@@ -131,6 +134,7 @@ class Directory:
         self._base, self._staging, self._is_broken = edition.ref, None, False
         assert edition.ref is not None
         await self._work(partial(self._forget_changes, old.base))
+        await self._work(partial(self._kept.mark, edition.ref))
         return edition.ref
 
     async def apply(self, message: DirDelta, issue: Issue) -> DirectoryRef:
@@ -169,6 +173,7 @@ class Directory:
             present = [key for key, text in rows.items() if text is not None]
             sung = canary.sing(new, present, [key for key, text in rows.items() if text is None])
         self._write(self._base, delta)
+        self._kept.mark(issue.ref)
         return replace(new, base=edition.base), sung
 
     def _write(self, base: DirectoryRef, delta: Delta) -> None:
@@ -224,7 +229,7 @@ class Directory:
             raise StoreError(f"{self._path} cannot be written ({fault}): the directory in use stays") from fault
 
 
-def _opened(path: Path, found: str | None) -> tuple[Edition, Changes | None, Book | None, str | None]:
+def _opened(path: Path, kept: Kept, found: str | None) -> tuple[Edition, Changes | None, Book | None, str | None]:
     """Return what the files hold; what cannot be trusted is set aside, and decisions begin with nothing."""
     beside = path.with_name(CHANGES_NAME)
     if found is not None:
@@ -235,6 +240,8 @@ def _opened(path: Path, found: str | None) -> tuple[Edition, Changes | None, Boo
     try:
         changed = Changes.open(beside) if beside.exists() else None
         edition = None if changed is None else changed.over(base)
+        if kept.is_behind((edition or base).ref):
+            raise ChangesDamagedError("a newer version was in use, and is lost")
         if edition is None and changed is not None:
             changed.close()
             changed = None
@@ -246,7 +253,7 @@ def _opened(path: Path, found: str | None) -> tuple[Edition, Changes | None, Boo
         if changed is not None:
             changed.close()
         base.base.close()
-        return _opened(path, f"its changes or its book: {fault}")
+        return _opened(path, kept, f"its changes or its book: {fault}")
 
 
 def _parts(message: DirDelta) -> tuple[dict[bytes, bytes | None], dict[str, bytes | None]]:

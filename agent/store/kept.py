@@ -1,16 +1,24 @@
-"""Small values that can be fetched again, such as how central wants the device to come back; one JSON file."""
+"""Small values beside the directory, such as how central wants the device to come back; one JSON file.
+
+All can be fetched again but the mark: the version that was declared good last. It is written after the version itself
+is on the medium, so a power cut between the two costs nothing, and a file that is lost later shows.
+"""
 
 import logging
 import os
 from pathlib import Path
+from typing import Final
 
 import msgspec
 
 from agent.store.db import flush_folder
+from wire.messages import DirectoryRef
 
 log = logging.getLogger(__name__)
 
+_MARK: Final = "directory"
 _decode = msgspec.json.Decoder(dict[str, str]).decode
+_decode_mark = msgspec.json.Decoder(DirectoryRef).decode
 
 
 class Kept:
@@ -41,3 +49,23 @@ class Kept:
         new.replace(self._path)
         flush_folder(self._path.parent)
         self._values = values
+
+    def mark(self, ref: DirectoryRef) -> None:
+        """Remember that this version is good and on the medium; one that cannot be written is tried with the next."""
+        text = msgspec.json.encode(ref).decode()
+        if self.get(_MARK) == text:
+            return
+        try:
+            self.put(_MARK, text)
+        except OSError as fault:
+            log.warning("that version %d is in use cannot be kept: %s", ref.ver, fault)
+
+    def is_behind(self, ref: DirectoryRef | None) -> bool:
+        """Say whether a newer version of the same epoch than `ref` was declared good before."""
+        text = self.get(_MARK)
+        try:
+            marked = None if text is None else _decode_mark(text)
+        except msgspec.DecodeError as fault:
+            log.warning("which directory was in use was kept as no such thing (%s)", fault)
+            return False
+        return marked is not None and ref is not None and ref.epoch == marked.epoch and ref.ver < marked.ver

@@ -4,7 +4,8 @@ import random
 import shutil
 import sqlite3
 import tempfile
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import closing
 from pathlib import Path
 
 import msgspec
@@ -19,6 +20,7 @@ from agent.store import changes
 from agent.store import directory as module
 from agent.store.changes import CHANGES_NAME, Changes, Delta
 from agent.store.directory import Directory
+from agent.store.kept import Kept
 from tests.crashstates.recording import working_folder
 from tests.fakes.issuing import begin_of, chunk_of, delta_of, issued
 from wire.directory import directory_digest
@@ -173,6 +175,95 @@ async def test_changes_of_an_older_snapshot_are_removed(directory: Directory, tm
     assert (again.found, again.ref, _content(again)) == (None, directory.ref, {row.key: row for row in OLD[:3]})
     assert not (kept / CHANGES_NAME).exists()
     await again.close()
+
+
+def _emptied(beside: Path) -> None:
+    beside.write_bytes(b"")
+
+
+def _lost(beside: Path) -> None:
+    beside.unlink()
+
+
+def _nameless(beside: Path) -> None:
+    with closing(sqlite3.connect(beside, isolation_level=None)) as connection:
+        connection.execute("DELETE FROM meta")
+
+
+def _rowless(beside: Path) -> None:
+    with closing(sqlite3.connect(beside, isolation_level=None)) as connection:
+        for table in ("meta", "credentials", "book"):
+            connection.execute(f"DELETE FROM {table}")
+
+
+@pytest.mark.parametrize("lose", [_emptied, _lost, _nameless, _rowless])
+async def test_lost_changes_do_not_bring_back_who_was_revoked(tmp_path: Path, lose: Callable[[Path], None]) -> None:
+    directory = Directory.open(tmp_path)
+    await _snapshot(directory, OLD)
+    await _apply(directory, delta_of(OLD, NEW, first=1, to=2))
+    await directory.close()
+    lose(tmp_path / CHANGES_NAME)
+    again = Directory.open(tmp_path)
+    assert again.found
+    assert (again.ref, again.find(OLD[2].key)) == (None, None)
+    await _snapshot(again, NEW, ver=2)
+    await again.close()
+    again = Directory.open(tmp_path)
+    assert (again.found, _content(again)) == (None, {row.key: row for row in NEW})
+    await again.close()
+
+
+async def test_nameless_changes_are_damage_also_without_a_mark(tmp_path: Path) -> None:
+    directory = Directory.open(tmp_path)
+    await _snapshot(directory, OLD)
+    await _apply(directory, delta_of(OLD, NEW, first=1, to=2))
+    await directory.close()
+    _nameless(tmp_path / CHANGES_NAME)
+    (tmp_path / "kept.json").unlink()
+    again = Directory.open(tmp_path)
+    assert "does not say which snapshot" in (again.found or "")
+    assert again.ref is None
+    await again.close()
+
+
+async def test_power_cut_between_a_change_and_its_mark_costs_nothing(tmp_path: Path) -> None:
+    directory = Directory.open(tmp_path)
+    await _snapshot(directory, OLD)
+    mark = (tmp_path / "kept.json").read_bytes()
+    await _apply(directory, delta_of(OLD, NEW, first=1, to=2))
+    await directory.close()
+    (tmp_path / "kept.json").write_bytes(mark)
+    again = Directory.open(tmp_path)
+    assert (again.found, _content(again)) == (None, {row.key: row for row in NEW})
+    await again.close()
+    assert (tmp_path / "kept.json").read_bytes() != mark
+
+
+async def test_mark_that_makes_no_sense_is_reported_and_written_anew(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    directory = Directory.open(tmp_path)
+    await _snapshot(directory, OLD)
+    await directory.put("directory", "[]")
+    await directory.close()
+    for is_odd in (True, False):
+        caplog.clear()
+        again = Directory.open(tmp_path)
+        assert (again.found, again.count()) == (None, len(OLD))
+        assert ("was kept as no such thing" in caplog.text) is is_odd
+        await again.close()
+
+
+async def test_mark_that_cannot_be_written_does_not_hold_a_change_up(
+    directory: Directory, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError("no room")
+
+    monkeypatch.setattr(Kept, "put", full)
+    await _apply(directory, delta_of(OLD, NEW, first=1, to=2))
+    assert _content(directory) == {row.key: row for row in NEW}
+    assert "cannot be kept: no room" in caplog.text
 
 
 async def test_too_many_changes_ask_for_a_snapshot(directory: Directory, monkeypatch: pytest.MonkeyPatch) -> None:
