@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from tests.fakes.issuing import begin_of, delta_of
 from tests.wire import samples
+from wire import sethash
 from wire.directory import (
     DirectoryTextError,
     Issue,
@@ -65,6 +66,13 @@ def test_the_hash_follows_the_set_whatever_the_order(some: list[bytes], others: 
     assert both == SetHash.of(others + some) == SetHash.of(some).changed(others)
     assert both.changed((), others) == SetHash.of(some)
     assert SetHash.read(both.state) == both
+
+
+def test_sum_of_very_many_texts_does_not_run_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = [bytes([number]) for number in range(7)]
+    whole = SetHash.of(texts)
+    monkeypatch.setattr(sethash, "_MASK_EVERY", 3)
+    assert SetHash.of(texts) == whole
 
 
 def test_a_state_of_another_length_is_refused() -> None:
