@@ -4,6 +4,7 @@ Digest and signature say that the version is central's; the canary says that thi
 makes sense, what it holds is found and read, what it does not hold is unknown, and nobody who is out gets in.
 """
 
+import logging
 import sqlite3
 from collections.abc import Iterable
 from hashlib import sha256
@@ -22,6 +23,8 @@ from wire.errors import DoorstileError
 from wire.messages import DirectoryRow
 from wire.vocabulary import ClockQuality, CredentialKind, Direction, DirectoryRefusal, Reason
 
+log = logging.getLogger(__name__)
+
 _STRANGER: Final = "doorstile canary"
 
 
@@ -35,6 +38,10 @@ def sing(edition: Edition, present: Iterable[bytes], absent: Iterable[bytes]) ->
         wrong = _wrong(edition, book, present, absent)
     except (sqlite3.Error, DirectoryTextError) as fault:
         wrong = str(fault)
+    except Exception as fault:
+        # It came signed and would come again: whatever trying it brings up must not end the agent each time.
+        log.exception("a decision from %s failed", edition.ref)
+        wrong = f"{type(fault).__name__}: {fault}"
     if wrong is not None:
         raise DirectoryRefusedError(DirectoryRefusal.CANARY, f"a decision was tried and is wrong: {wrong}")
     return book

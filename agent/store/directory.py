@@ -240,8 +240,7 @@ def _opened(path: Path, kept: Kept, found: str | None) -> tuple[Edition, Changes
     try:
         changed = Changes.open(beside) if beside.exists() else None
         edition = None if changed is None else changed.over(base)
-        if kept.is_behind((edition or base).ref):
-            raise ChangesDamagedError("a newer version was in use, and is lost")
+        _check_mark(kept, edition or base)
         if edition is None and changed is not None:
             changed.close()
             changed = None
@@ -254,6 +253,11 @@ def _opened(path: Path, kept: Kept, found: str | None) -> tuple[Edition, Changes
             changed.close()
         base.base.close()
         return _opened(path, kept, f"its changes or its book: {fault}")
+
+
+def _check_mark(kept: Kept, edition: Edition) -> None:
+    if kept.is_behind(edition.ref):
+        raise ChangesDamagedError("a newer version was in use, and is lost")
 
 
 def _parts(message: DirDelta) -> tuple[dict[bytes, bytes | None], dict[str, bytes | None]]:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from agent.errors import DirectoryRefusedError, StoreError
-from agent.store import changes
+from agent.store import canary, changes
 from agent.store import directory as module
 from agent.store.changes import CHANGES_NAME, Changes, Delta
 from agent.store.directory import Directory
@@ -147,6 +147,20 @@ async def test_wrong_change_is_refused_and_nothing_of_it_is_seen(
         assert _content(opened) == {row.key: row for row in OLD}
     await again.close()
     assert (await _apply(directory, delta_of(OLD, NEW, first=1, to=2))).ver == 2
+
+
+async def test_change_whose_trial_fails_unexpectedly_is_refused_like_a_wrong_one(
+    directory: Directory, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def failing(*_: object) -> None:
+        raise OverflowError("year 292277026596 is out of range")
+
+    monkeypatch.setattr(canary, "decide", failing)
+    with pytest.raises(DirectoryRefusedError, match="OverflowError: year") as refused:
+        await _apply(directory, CHANGED)
+    assert refused.value.refusal is DirectoryRefusal.CANARY
+    assert _content(directory) == {row.key: row for row in OLD}
+    assert "Traceback" in caplog.text
 
 
 async def test_change_before_the_first_snapshot_is_refused(tmp_path: Path) -> None:
