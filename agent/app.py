@@ -54,6 +54,7 @@ log = logging.getLogger(__name__)
 OFFLINE_AFTER_S = 10.0
 _FIGURES_EVERY_S = 0.5
 _SCRUB_EVERY_S = 6 * 3600
+_CLOCKS_DIFFER_MS = 60_000
 _DETAIL_CHARS = 200
 
 
@@ -132,7 +133,7 @@ def _assemble(
     clock = Clock(time, boot=boot_id(), has_rtc=has_rtc())
     lock = lock_of(hardware.strike, hardware.turnstile)
     acting = Acting(lock, hardware.light, hardware.buzzer, clock=clock, tasks=tasks, interlock=hardware.interlock)
-    staleness = Staleness(directory, clock)
+    staleness = Staleness(directory, clock, None if directory.issue is None else directory.issue.issued_ms)
     presenter = Presenter(
         directory,
         journal,
@@ -170,7 +171,10 @@ def _assemble(
         gate=gate,
     )
     link.on_server_time.append(lambda told: clock.learn_server(told.asked_ms, told.answered_ms, told.server_ms))
-    link.on_server_time.append(lambda _: staleness.heard())
+    link.on_server_time.append(lambda told: staleness.heard() if told.is_current else None)
+    link.on_directory.append(lambda _: staleness.heard())
+    _learn_floor(clock, directory)
+    link.on_directory.append(lambda _: _learn_floor(clock, directory))
     play = _simulation(profile, hardware, time, gate, lambda: described(hardware, station, journal, directory, link))
     panel, parts = (play.press, play.inputs.roles) if play is not None else (None, ())
     kiosk = Kiosk(
@@ -191,6 +195,12 @@ def _assemble(
     return Agent(
         config, identity, hardware, time, clock, journal, directory, presenter, staleness, station, link, kiosk, play
     )
+
+
+def _learn_floor(clock: Clock, directory: Directory) -> None:
+    """The moment when central signed the directory has passed, give or take what two right clocks differ by."""
+    if directory.issue is not None:
+        clock.learn_floor(directory.issue.issued_ms - _CLOCKS_DIFFER_MS)
 
 
 def _simulation(

@@ -149,13 +149,20 @@ class Clock:
     def _judge(self, reading: KernelTime) -> tuple[int, ClockQuality, int | None]:
         if reading.is_synced and reading.wall_ms >= self._floor_ms:
             return reading.wall_ms, ClockQuality.SYNCED, reading.err_ms
-        if self._server is not None:
-            elapsed_ms = reading.mono_ms - self._server.mono_ms
-            drift_ms = abs(elapsed_ms) // 5_000  # a Pi's crystal stays within 200 ppm
-            return self._server.wall_ms + elapsed_ms, ClockQuality.ESTIMATED, self._server.err_ms + drift_ms
+        told = self._told(reading.mono_ms)
+        if told is not None and told.wall_ms >= self._floor_ms:
+            return told.wall_ms, ClockQuality.ESTIMATED, told.err_ms
         if self._has_rtc and reading.wall_ms >= self._floor_ms:
             return reading.wall_ms, ClockQuality.ESTIMATED, None
         return max(reading.wall_ms, self._floor_ms), ClockQuality.NONE, None
+
+    def _told(self, mono_ms: int) -> _ServerTime | None:
+        """Return what central's clock shows by now; None where it was never told."""
+        if self._server is None:
+            return None
+        elapsed_ms = mono_ms - self._server.mono_ms
+        drift_ms = abs(elapsed_ms) // 5_000  # a Pi's crystal stays within 200 ppm
+        return _ServerTime(mono_ms, self._server.wall_ms + elapsed_ms, self._server.err_ms + drift_ms)
 
 
 def boot_id() -> str:

@@ -30,12 +30,12 @@ class Keeper(Protocol):
 
 
 class Staleness:
-    """The time since central was last heard of. A value that cannot be read counts as a boot after an unknown time."""
+    """The time since central was last heard of; where that is lost, since it signed the directory (`issued_ms`)."""
 
-    def __init__(self, keeper: Keeper, clock: Clock) -> None:
+    def __init__(self, keeper: Keeper, clock: Clock, issued_ms: int | None = None) -> None:
         self._keeper = keeper
         self._clock = clock
-        self._count = core.begin(_kept(keeper.get), clock.boot, clock.now())
+        self._count = core.begin(_kept(keeper.get), clock.boot, clock.now(), issued_ms)
         self._has_heard = False
         self._due = asyncio.Event()
 
@@ -46,7 +46,7 @@ class Staleness:
         return core.age_ms(self._count, now) // 1000
 
     def heard(self) -> None:
-        """Central answered: what the device has is what central wants it to have."""
+        """Central confirmed: what the device has is what central wants it to have."""
         self._count = core.heard(self._count, self._clock.now())
         if not self._has_heard:
             self._has_heard = True

@@ -4,15 +4,17 @@ Within a boot monotonic time counts. Across boots the wall clock does, where it 
 boot counts as an hour, so that pulling the plug again and again does not keep an old directory young.
 """
 
-from typing import Final
+from typing import Annotated, Final
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from rules.facts import Now
 from wire.vocabulary import ClockQuality
 
 BOOT_PENALTY_MS: Final = 3_600_000
 """What a boot adds where nobody knows how long the power was off."""
+UNKNOWN_MS: Final = 10 * 365 * 86_400_000
+"""The age of a directory of which nobody knows when central last confirmed it: older than any site lets one become."""
 
 
 class Mark(Struct, frozen=True, omit_defaults=True):
@@ -23,7 +25,7 @@ class Mark(Struct, frozen=True, omit_defaults=True):
 
     boot: str
     mono_ms: int
-    age_ms: int
+    age_ms: Annotated[int, Meta(ge=0)]
     wall_ms: int | None = None
 
 
@@ -37,10 +39,16 @@ class Count(Struct, frozen=True):
     before: Mark | None = None
 
 
-def begin(kept: Mark | None, boot: str, now: Now) -> Count:
-    """Return the count at a start of the agent; `kept` is what was last made durable, None where nothing was."""
-    if kept is None:
+def begin(kept: Mark | None, boot: str, now: Now, issued_ms: int | None = None) -> Count:
+    """Return the count at a start of the agent; `kept` is what was last made durable, None where nothing was.
+
+    `issued_ms` is when central signed the directory that there is, None where there is none. Without a mark it counts
+    from then, once the wall clock can be trusted; until then the directory is too old for anything.
+    """
+    if kept is None and issued_ms is None:
         return Count(_mark(boot, now, BOOT_PENALTY_MS))
+    if kept is None:
+        return settled(Count(_mark(boot, now, UNKNOWN_MS), before=Mark("", 0, 0, issued_ms)), now)
     if kept.boot == boot:
         return Count(kept)
     return settled(Count(_mark(boot, now, kept.age_ms + BOOT_PENALTY_MS), before=kept), now)

@@ -338,11 +338,15 @@ class Welcomed(Struct, frozen=True):
 
 
 class ServerTime(Struct, frozen=True):
-    """Central's clock showed `server_ms` at some moment between `asked_ms` and `answered_ms`."""
+    """Central's clock showed `server_ms` at some moment between `asked_ms` and `answered_ms`.
+
+    `is_current` says that central, with that, named the directory of this device as the current one.
+    """
 
     asked_ms: int
     answered_ms: int
     server_ms: int
+    is_current: bool = False
 
 
 class Parted(Struct, frozen=True):

@@ -208,7 +208,7 @@ def _welcomed(state: State, welcome: Welcome, now_ms: int) -> tuple[State, Effec
     state = replace(state, phase=Phase.LIVE, flow=flow, pulse=pulse, staging=staging)
     return state, (
         Welcomed(welcome.session),
-        ServerTime(state.opened_ms, now_ms, welcome.server_ms),
+        ServerTime(state.opened_ms, now_ms, welcome.server_ms, staging.current == welcome.dir),
         KeepReconnect(bounded_reconnect(welcome.reconnect)),
         *first_beat,
         *(Send(anchor) for anchor in state.anchors),
@@ -234,7 +234,8 @@ def _on_nack(state: State, message: Nack, now_ms: int) -> tuple[State, Effects]:
 def _on_heartbeat_ack(state: State, message: HeartbeatAck, now_ms: int) -> tuple[State, Effects]:
     pulse, reports = state.pulse.echoed(message)
     staging, resync = state.staging.compared(message.dir_ver, now_ms)
-    learned = () if reports else (ServerTime(message.echo_mono_ms, now_ms, message.server_ms),)
+    is_current = staging.is_current(message.dir_ver)
+    learned = () if reports else (ServerTime(message.echo_mono_ms, now_ms, message.server_ms, is_current),)
     return replace(state, pulse=pulse, staging=staging), (*reports, *learned, *resync)
 
 

@@ -67,6 +67,7 @@ class Staging(Struct, frozen=True):
     """The directory on this device, what signs it, and what is about to replace it.
 
     `issued_ms` is the newest issue time that is in force, `heard_ms` (monotonic) when it came. `delta` is at the store.
+    `epoch` is what central's versions count in, by its welcome.
     """
 
     device: str = ""
@@ -79,6 +80,7 @@ class Staging(Struct, frozen=True):
     heard_ms: int = 0
     told_ms: int = -TELL_EVERY_MS
     is_frozen: bool = False
+    epoch: str = ""
 
     @property
     def wake_ms(self) -> int | None:
@@ -104,6 +106,7 @@ class Staging(Struct, frozen=True):
     def greeted(self, welcome: Welcome, now_ms: int) -> tuple["Staging", Effects]:
         """Central says what it will do about the directory, and which key signs it."""
         staging, effects = self._key_learned(welcome.dir_key)
+        staging = replace(staging, epoch=welcome.dir.epoch)
         if welcome.dir_mode is DirectoryMode.CURRENT and staging.current != welcome.dir:
             staging, resync = staging.resynced("welcome says current, but this device has another directory", now_ms)
             return staging, (*effects, *resync)
@@ -227,6 +230,10 @@ class Staging(Struct, frozen=True):
         """Return what central is told of this device's directory."""
         ref = self.current or DirectoryRef("", 0, "")
         return DirState(epoch=ref.epoch, ver=ref.ver, digest=ref.digest, refused=refusal)
+
+    def is_current(self, ver: int) -> bool:
+        """Say whether the version that central names is the one that this device has."""
+        return self.current is not None and (self.current.epoch, self.current.ver) == (self.epoch, ver)
 
     def compared(self, ver: int, now_ms: int) -> tuple["Staging", Effects]:
         """Central says which version is current: versions are the truth, pushes are only hints."""

@@ -136,6 +136,7 @@ async def test_door_asks_the_rules_with_the_book_of_its_directory(tmp_path: Path
     await directory.stage_begin(begin, issued(begin))
     await directory.stage_chunk(replace(chunk_of(rows), book=book))
     await directory.stage_end(DirEnd(snap=begin.snap))
+    await directory.put("contact", '{"boot":"before","mono_ms":0,"age_ms":0}')
     await directory.close()
     async with running_agent(tmp_path):
         await sim(tmp_path, "tap", CARD)

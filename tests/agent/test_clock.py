@@ -1,8 +1,13 @@
 import re
+from pathlib import Path
 
 import pytest
 
+from agent.app import _learn_floor
 from agent.clock import RELEASED_MS, Clock, KernelTime, SimulatedTime, SystemTime, boot_id, has_rtc
+from agent.store.directory import Directory
+from tests.fakes.issuing import begin_of, chunk_of, issued
+from wire.messages import DirEnd
 from wire.vocabulary import ClockQuality
 
 pytestmark = pytest.mark.unit
@@ -55,6 +60,26 @@ def test_centrals_time_stands_in_and_its_error_grows() -> None:
     now = device.now()
     assert (now.wall_ms, now.q) == (LATER_MS + 10_000, ClockQuality.ESTIMATED)
     assert device.stamp(now).err_ms == 42
+
+
+async def test_the_signature_of_the_directory_has_passed(tmp_path: Path) -> None:
+    directory, device = Directory.open(tmp_path), clock(FixedTime(wall_ms=LATER_MS))
+    _learn_floor(device, directory)
+    assert device.now().wall_ms == LATER_MS
+    begin = begin_of(issued_ms=LATER_MS + 3_600_000)
+    await directory.stage_begin(begin, issued(begin))
+    await directory.stage_chunk(chunk_of())
+    await directory.stage_end(DirEnd(snap=begin.snap))
+    _learn_floor(device, directory)
+    assert device.now().wall_ms == LATER_MS + 3_600_000 - 60_000
+    await directory.close()
+
+
+def test_a_time_of_central_before_the_floor_is_not_believed() -> None:
+    device = clock(FixedTime(mono_ms=5_000, wall_ms=0))
+    device.learn_floor(LATER_MS)
+    device.learn_server(asked_ms=5_000, answered_ms=5_000, server_ms=LATER_MS - 1)
+    assert (device.now().wall_ms, device.now().q) == (LATER_MS, ClockQuality.NONE)
 
 
 def test_ntp_outranks_central() -> None:

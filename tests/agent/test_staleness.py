@@ -6,7 +6,7 @@ import pytest
 
 from agent.clock import Clock, KernelTime
 from agent.core import staleness as core
-from agent.core.staleness import BOOT_PENALTY_MS, Mark
+from agent.core.staleness import BOOT_PENALTY_MS, UNKNOWN_MS, Mark
 from agent.errors import StoreError
 from agent.staleness import Staleness, kept_age_s
 from rules.facts import Now
@@ -16,6 +16,7 @@ pytestmark = pytest.mark.unit
 
 HOUR_MS = 3_600_000
 WALL_MS = 1_800_000_000_000
+NEGATIVE = '{"boot":"b1","mono_ms":0,"age_ms":-1}'
 
 
 def now(mono_ms: int, wall_ms: int = WALL_MS, *, known: bool = True) -> Now:
@@ -61,6 +62,23 @@ def test_the_penalty_gives_way_to_the_truth_once_the_clock_is_set() -> None:
 
 def test_a_device_that_was_never_told_begins_with_the_penalty() -> None:
     assert core.age_ms(core.begin(None, "b1", now(0)), now(0)) == BOOT_PENALTY_MS
+
+
+def test_a_directory_without_a_mark_is_as_old_as_its_signature() -> None:
+    count = core.begin(None, "b1", now(0), WALL_MS - 72 * HOUR_MS)
+    assert core.age_ms(count, now(0)) == 72 * HOUR_MS
+
+
+def test_a_directory_without_a_mark_is_too_old_until_the_clock_is_known() -> None:
+    count = core.begin(None, "b1", now(0, known=False), WALL_MS - 72 * HOUR_MS)
+    assert core.age_ms(count, now(0, known=False)) == UNKNOWN_MS
+    count = core.settled(count, now(HOUR_MS, WALL_MS))
+    assert core.age_ms(count, now(HOUR_MS, WALL_MS)) == 72 * HOUR_MS
+
+
+def test_a_directory_signed_in_the_future_is_too_old() -> None:
+    count = core.begin(None, "b1", now(0), WALL_MS + 1)
+    assert core.age_ms(count, now(0)) == UNKNOWN_MS
 
 
 def test_a_contact_ends_the_waiting_for_the_truth() -> None:
@@ -131,8 +149,9 @@ async def test_a_full_disk_costs_no_more_than_what_was_kept(caplog: pytest.LogCa
     assert "cannot be kept: no room" in caplog.text
 
 
-@pytest.mark.parametrize("text", ["", "{}", '{"boot":1}', "[", '{"boot":"b1","mono_ms":"x","age_ms":0}'])
-def test_what_cannot_be_read_counts_as_a_boot_after_an_unknown_time(text: str) -> None:
-    keeper = MemoryKeeper(text)
-    assert Staleness(keeper, Clock(SetTime(), boot="b1")).age_s() == BOOT_PENALTY_MS // 1000
+@pytest.mark.parametrize("text", ["", "{}", '{"boot":1}', "[", '{"boot":"b1","mono_ms":"x","age_ms":0}', NEGATIVE])
+def test_what_cannot_be_read_counts_from_the_signature(text: str) -> None:
+    keeper, clock = MemoryKeeper(text), Clock(SetTime(), boot="b1")
+    assert Staleness(keeper, clock).age_s() == BOOT_PENALTY_MS // 1000
+    assert Staleness(keeper, clock, WALL_MS - 5 * HOUR_MS).age_s() == 5 * 3_600
     assert kept_age_s(keeper.get) == 0

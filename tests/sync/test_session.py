@@ -160,7 +160,7 @@ def test_echo_tells_the_time_of_central() -> None:
     talk = Talk(0).live()
     talk.now_ms += 40
     effects = talk.receive(HeartbeatAck(echo_mono_ms=START_MS, server_ms=5, dir_ver=0))
-    assert of(effects, ex.ServerTime) == [ex.ServerTime(START_MS, START_MS + 40, 5)]
+    assert of(effects, ex.ServerTime) == [ex.ServerTime(START_MS, START_MS + 40, 5, is_current=True)]
 
 
 def test_bye_tells_how_to_come_back() -> None:

@@ -295,3 +295,21 @@ def test_directory_that_nobody_confirms_for_long_is_reported_once() -> None:
     assert ex.Trouble.DIRECTORY_FROZEN not in [report.trouble for report in of(talk.tick(FROZEN_MS - 1), ex.Report)]
     assert [report.trouble for report in of(talk.tick(1), ex.Report)] == [ex.Trouble.DIRECTORY_FROZEN]
     assert of(talk.tick(1), ex.Report) == []
+
+
+@pytest.mark.parametrize(
+    ("held", "told", "is_current"),
+    [
+        (REF, REF, True),
+        (REF, DirectoryRef("epoch", 4, "bb"), False),
+        (REF, DirectoryRef("other", 3, "bb"), False),
+        (None, REF, False),
+        (None, DirectoryRef("", 0, ""), False),
+    ],
+)
+def test_only_a_contact_that_names_the_version_held_confirms_it(
+    held: DirectoryRef | None, told: DirectoryRef, is_current: bool
+) -> None:
+    talk = Talk(0).open(held).welcome(dir=told, dir_mode=DirectoryMode.SNAPSHOT)
+    talk.receive(HeartbeatAck(echo_mono_ms=START_MS, server_ms=SERVER_MS, dir_ver=told.ver))
+    assert [time.is_current for time in of(talk.effects, ex.ServerTime)] == [is_current] * 2
