@@ -11,7 +11,7 @@ wired to each other, and what runs at once.
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from random import SystemRandom
@@ -24,6 +24,7 @@ from agent.commanding import Commanding, remembered_results
 from agent.config import Config
 from agent.core.types import EventId, OpenPromise
 from agent.describing import described, vitals_of
+from agent.errors import StoreError
 from agent.fitting import door_of, passage_sense
 from agent.identity import Identity, load_identity
 from agent.kiosk.server import Kiosk
@@ -42,7 +43,7 @@ from hardware.base import Hardware
 from hardware.errors import HardwareError
 from hardware.factory import build, out_of_service
 from hardware.profiles import Profile, SimulatedReader, load_profile
-from wire.events import AlarmBody, StartedBody
+from wire.events import AlarmBody, Stamp, StartedBody
 from wire.messages import Anchor
 from wire.vocabulary import AlarmCode, ClockQuality, EventKind
 
@@ -54,6 +55,7 @@ log = logging.getLogger(__name__)
 OFFLINE_AFTER_S = 10.0
 _FIGURES_EVERY_S = 0.5
 _SCRUB_EVERY_S = 6 * 3600
+_FIRST_SCRUB_S = 60
 _CLOCKS_DIFFER_MS = 60_000
 _DETAIL_CHARS = 200
 
@@ -227,9 +229,10 @@ async def _record_start(agent: Agent) -> None:
     drafts = [Draft(EventKind.STARTED, at, StartedBody(agent=__version__, senses=senses))]
     for found in agent.journal.report.found:
         log.warning("journal: %s", found)
-        drafts.append(
-            Draft(EventKind.ALARM, at, AlarmBody(code=AlarmCode.JOURNAL_DAMAGED, detail=found[:_DETAIL_CHARS]))
-        )
+        drafts.append(_alarm(AlarmCode.JOURNAL_DAMAGED, found, at))
+    if agent.directory.found is not None:
+        log.warning("directory: %s", agent.directory.found)
+        drafts.append(_alarm(AlarmCode.DIRECTORY_DAMAGED, agent.directory.found, at))
     await agent.journal.append_many(drafts)
     open_promises = agent.journal.open_promises()
     await agent.station.recover(tuple(OpenPromise(p.key, EventId(p.run, p.n)) for p in open_promises))
@@ -251,6 +254,7 @@ def _start(agent: Agent, tasks: asyncio.TaskGroup) -> None:
     tasks.create_task(_show_link(agent, notifier), name="link-state")
     tasks.create_task(_anchor_time(agent), name="anchor")
     tasks.create_task(_scrub(agent), name="scrubber")
+    tasks.create_task(_scrub_directory(agent), name="directory-scrubber")
     tasks.create_task(_keep_ready(agent), name="upkeep")
     tasks.create_task(notifier.feed_watchdog(), name="watchdog")
     if agent.simulation is not None:
@@ -305,8 +309,31 @@ async def _scrub(agent: Agent) -> None:
         for found in await agent.journal.verify():
             log.error("journal: %s; the next start salvages what can be read", found)
             at = agent.clock.stamp(agent.clock.now())
-            alarm = AlarmBody(code=AlarmCode.JOURNAL_DAMAGED, detail=found[:_DETAIL_CHARS])
-            await agent.journal.append(Draft(EventKind.ALARM, at, alarm))
+            await agent.journal.append(_alarm(AlarmCode.JOURNAL_DAMAGED, found, at))
+
+
+async def _scrub_directory(agent: Agent) -> None:
+    """Read the whole directory soon after the start, now and then, and at once where a row could not be read."""
+    pause_s: float = _FIRST_SCRUB_S
+    while True:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(pause_s):
+                await agent.directory.suspicion.wait()
+        pause_s = _SCRUB_EVERY_S
+        try:
+            found = await agent.directory.scrub()
+            if found is not None:
+                log.error("directory: %s; nobody is known until it was fetched again", found)
+                agent.link.directory_lost(found)
+                at = agent.clock.stamp(agent.clock.now())
+                await agent.journal.append(_alarm(AlarmCode.DIRECTORY_DAMAGED, found, at))
+        except StoreError as error:
+            log.error("directory: %s", error)  # noqa: TRY400 - expected, the message says it all
+            pause_s = _FIRST_SCRUB_S
+
+
+def _alarm(code: AlarmCode, detail: str, at: Stamp) -> Draft:
+    return Draft(EventKind.ALARM, at, AlarmBody(code=code, detail=detail[:_DETAIL_CHARS]))
 
 
 def _ca_of(config: Config, identity: Identity) -> str | None:

@@ -54,6 +54,8 @@ from wire.vocabulary import CommandState, DoorMode, PassageOutcome
 log = logging.getLogger(__name__)
 
 SCHEDULE_EVERY_S: Final = 1.0
+UNREADABLE_ROW: Final = "directory_unreadable"
+"""The fault of a reading about which the directory could not be asked."""
 MAX_WAITING: Final = 32
 """Presentations that may wait their turn; more are dropped and counted, as nobody stands there that long."""
 
@@ -160,7 +162,7 @@ class Station:
                 shown = plain_of(happened, self._clock.now(), place.also)
                 if isinstance(shown, Misread):
                     return shown
-                return Presented(self._presenter.facts(shown, place))
+                return self._presented(shown, place)
             case ReaderFault():
                 return fault_of(happened, self._places[happened.reader.partition(".")[0]], self._clock.now())
             case Removed():
@@ -169,6 +171,14 @@ class Station:
                 return self._sensed(happened)
             case _:
                 return happened
+
+    def _presented(self, scan: Scan, place: ReaderPlace) -> Presented | Misread:
+        """Collect what is known of a reading; nobody passes by what cannot be read, and the next may be fine."""
+        try:
+            return Presented(self._presenter.facts(scan, place))
+        except StoreError as error:
+            log.error("nobody is let in: %s", error)  # noqa: TRY400 - expected, the message says it all
+            return Misread(scan.reader, UNREADABLE_ROW, "the directory cannot be read", self._clock.now())
 
     def _sensed(self, change: InputChange) -> Sensed:
         """Date an input's change to when it began: a contact is believed a moment later than it moved."""

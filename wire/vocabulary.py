@@ -233,6 +233,7 @@ class AlarmCode(StrEnum):
     READER_BACK = "reader_back"
     LOCK_FAILED = "lock_failed"
     JOURNAL_DAMAGED = "journal_damaged"
+    DIRECTORY_DAMAGED = "directory_damaged"
     FORCED = "door_forced"
     HELD_OPEN = "door_held_open"
     SECURE = "door_secure"

@@ -40,7 +40,8 @@ T = TypeVar("T")
 class Directory:
     """The directory that decisions are made from; its methods belong to one event loop.
 
-    `found` says what was wrong when it was opened, None where nothing was.
+    `found` says what was wrong when it was opened, None where nothing was. `suspicion` is set by a row that could not
+    be read: time to `scrub`.
     """
 
     def __init__(
@@ -55,7 +56,9 @@ class Directory:
         self._kept = kept
         self._staging: snapshot.Staging | None = None
         self._thread = ThreadPoolExecutor(1, "directory-writer")
+        self._turn = asyncio.Lock()
         self.found = found
+        self.suspicion = asyncio.Event()
 
     @classmethod
     def open(cls, folder: Path) -> Self:
@@ -97,7 +100,8 @@ class Directory:
         try:
             return self._edition.row(bytes.fromhex(key_hex))
         except (sqlite3.Error, DirectoryTextError) as fault:
-            raise StoreError(f"{self._path} cannot be read ({fault}): restart to fetch the directory again") from fault
+            self.suspicion.set()
+            raise StoreError(f"{self._path} cannot be read ({fault}): it is checked now") from fault
 
     def count(self) -> int:
         """Return the number of credentials."""
@@ -115,6 +119,22 @@ class Directory:
         """Return what is wrong with the rows, None where they match their digest. For large directories, at leisure."""
         return await self._work(partial(self._verified, self._edition))
 
+    async def scrub(self) -> str | None:
+        """Read every row; return what is wrong and decide from nothing until there is a whole directory again.
+
+        Return None where all is well. Raise StoreError where it cannot be set aside: then the old one stays.
+        """
+        async with self._turn:
+            self.suspicion.clear()
+            found = await self.verify()
+            if found is None:
+                return None
+            old = self._edition
+            self._edition, self._book = await self._work(self._begun_anew), None
+            self._base, self._is_broken = None, False
+            await self._work(old.base.close)
+            return found
+
     async def stage_begin(self, begin: DirBegin, issue: Issue) -> None:
         """Begin a snapshot; one that was under way is dropped. `issue` is what central signed, already verified."""
         await self._drop()
@@ -128,7 +148,10 @@ class Directory:
 
     async def stage_end(self, end: DirEnd) -> DirectoryRef:
         """Check the snapshot and decide from it from now on; a wrong one raises StoreError and the old one stays."""
-        staging = self._expect(end.snap)
+        async with self._turn:
+            return await self._swapped(self._expect(end.snap))
+
+    async def _swapped(self, staging: snapshot.Staging) -> DirectoryRef:
         edition, book = await self._checked(partial(staging.finish, self._path))
         old, self._edition, self._book = self._edition, edition, book
         self._base, self._staging, self._is_broken = edition.ref, None, False
@@ -142,6 +165,10 @@ class Directory:
 
         `issue` is what central signed, already verified.
         """
+        async with self._turn:
+            return await self._changed(message, issue)
+
+    async def _changed(self, message: DirDelta, issue: Issue) -> DirectoryRef:
         edition = self._edition
         if edition.ref is None or (message.epoch, message.first) != (edition.ref.epoch, edition.ref.ver):
             raise DirectoryRefusedError(DirectoryRefusal.GAP, f"a change of version {message.first}, not of this one")
@@ -186,11 +213,20 @@ class Directory:
             self._is_broken = True
             raise
 
-    def _forget_changes(self, old: sqlite3.Connection) -> None:
-        old.close()
+    def _begun_anew(self) -> Edition:
+        self._close_changes()
+        _set_aside(self._path)
+        snapshot.create(self._path)
+        return edition_of(db.connect_reader(self._path, is_immutable=True))
+
+    def _close_changes(self) -> None:
         if self._changes is not None:
             self._changes.close()
             self._changes = None
+
+    def _forget_changes(self, old: sqlite3.Connection) -> None:
+        old.close()
+        self._close_changes()
         changes.remove(self._path.with_name(CHANGES_NAME))
 
     def _verified(self, edition: Edition) -> str | None:

@@ -183,6 +183,13 @@ class DirectoryFailed(Struct, frozen=True):
     code: DirectoryRefusal = DirectoryRefusal.STORE
 
 
+class DirectoryLost(Struct, frozen=True):
+    """The directory that stood is damaged and set aside: the device decides from none."""
+
+    now_ms: int
+    detail: str
+
+
 class CommandFinished(Struct, frozen=True):
     """A command ended, physically."""
 
@@ -212,7 +219,7 @@ class Disconnected(Struct, frozen=True):
 
 Input = (
     Opened | Received | Unreadable | Grown | Loaded | CursorMoved | CursorRefused | Rewound | Reconciled | ChunkStaged
-    | DirectoryStaged | DirectoryFailed | CommandFinished | AnchorKnown | Tick | Disconnected
+    | DirectoryStaged | DirectoryFailed | DirectoryLost | CommandFinished | AnchorKnown | Tick | Disconnected
 )  # fmt: skip
 
 

@@ -126,6 +126,10 @@ class Link:
         """Tell central what the wall clock truly was; now, and again on every connection."""
         self._feed(ex.AnchorKnown(self._now_ms(), anchor))
 
+    def directory_lost(self, why: str) -> None:
+        """Ask for a whole directory: the one that stood is damaged and set aside."""
+        self._feed(ex.DirectoryLost(self._now_ms(), why))
+
     def nudge(self) -> None:
         """Cut the pause before the next attempt short."""
         self._nudged.set()

@@ -18,6 +18,7 @@ from agent.sync.exchange import (
     CursorMoved,
     CursorRefused,
     DirectoryFailed,
+    DirectoryLost,
     DirectoryStaged,
     Disconnected,
     Effects,
@@ -76,7 +77,7 @@ WELCOME_TIMEOUT_MS: Final = int(ACK_TIMEOUT_S * 1000)
 __all__ = ["Phase", "State", "remembering", "step"]
 
 _Flow = Grown | Loaded | CursorMoved | CursorRefused | Rewound
-_Directory = ChunkStaged | DirectoryStaged | DirectoryFailed
+_Directory = ChunkStaged | DirectoryStaged | DirectoryFailed | DirectoryLost
 _Later = Unreadable | Tick | Reconciled | _Directory | _Flow
 
 
@@ -113,7 +114,7 @@ def _continued(state: State, event: _Later) -> tuple[State, Effects]:
             return _ticked(state, event.now_ms)
         case Reconciled():
             return _reconciled(state, event)
-        case ChunkStaged() | DirectoryStaged() | DirectoryFailed():
+        case ChunkStaged() | DirectoryStaged() | DirectoryFailed() | DirectoryLost():
             return _directory_moved(state, event)
         case _:
             return _flow_moved(state, event)

@@ -15,6 +15,7 @@ from agent.sync.exchange import (
     ApplyDelta,
     ChunkStaged,
     DirectoryFailed,
+    DirectoryLost,
     DirectoryStaged,
     Effects,
     Greeting,
@@ -189,7 +190,9 @@ class Staging(Struct, frozen=True):
             return self, self._refused(issue, DirectoryRefusal.GAP, why)
         return replace(self, delta=delta), (ApplyDelta(delta, issue),)
 
-    def stored(self, event: ChunkStaged | DirectoryStaged | DirectoryFailed) -> tuple["Staging", Effects]:
+    def stored(
+        self, event: ChunkStaged | DirectoryStaged | DirectoryFailed | DirectoryLost
+    ) -> tuple["Staging", Effects]:
         """The store did its part, or could not."""
         match event:
             case ChunkStaged(_, snap, i):
@@ -201,6 +204,8 @@ class Staging(Struct, frozen=True):
                 return staging, (Send(staging.state()),)
             case DirectoryFailed(now_ms, detail, code):
                 return self.failed(code, detail, now_ms)
+            case DirectoryLost(now_ms, detail):
+                return replace(self.cut(), current=None, issued_ms=0).resynced(detail, now_ms)
             case _:
                 assert_never(event)
 

@@ -11,10 +11,10 @@ from agent.core.effects import RemoteUnlock
 from agent.core.screen import Screen, State
 from agent.core.station import Door
 from agent.core.types import EventId, OpenPromise
-from agent.errors import CommitUnknownError, StoreFullError
+from agent.errors import CommitUnknownError, StoreError, StoreFullError
 from agent.presenting import Presenter
 from agent.reading import ReaderPlace
-from agent.station import MAX_WAITING, Station
+from agent.station import MAX_WAITING, UNREADABLE_ROW, Station
 from agent.store.errors import DuplicatePromiseError
 from agent.supervise import StopError
 from hardware.base import Buzzer, Light, Medium, ReaderFault, Removed, Scan, Strike
@@ -26,7 +26,8 @@ from tests.fakes.manual_time import ManualTime
 from tests.fakes.memory_directory import MemoryDirectory
 from tests.fakes.memory_journal import MemoryJournal
 from wire.credentials import credential_key
-from wire.events import DecisionBody, PassageBody
+from wire.events import DecisionBody, PassageBody, ReadFaultBody
+from wire.messages import DirectoryRow
 from wire.vocabulary import CommandState, CredentialKind, Direction, PassageOutcome
 
 pytestmark = pytest.mark.unit
@@ -80,7 +81,9 @@ class BrokenLight:
 
 
 @asynccontextmanager
-async def bench(*, light: Light | None = None, with_lock: bool = True) -> AsyncIterator[Bench]:
+async def bench(
+    *, light: Light | None = None, with_lock: bool = True, directory: MemoryDirectory | None = None
+) -> AsyncIterator[Bench]:
     time = ManualTime(now_ms=1_000)
     strike = SimStrike(ceiling_s=8, mono_ms=time.mono_ms, wait=time.wait, start_guard=time.start_guard)
     sim_light, buzzer = SimLight(mono_ms=time.mono_ms), SimBuzzer(mono_ms=time.mono_ms)
@@ -99,7 +102,7 @@ async def bench(*, light: Light | None = None, with_lock: bool = True) -> AsyncI
             Door("North", journal.run, 3_000),
             {"in": ReaderPlace("in", Direction.IN), "out": ReaderPlace("out", Direction.OUT)},
             journal=journal,
-            presenter=Presenter(MemoryDirectory(*rows, ref=DIRECTORY), journal, clock, KEY),
+            presenter=Presenter(directory or MemoryDirectory(*rows, ref=DIRECTORY), journal, clock, KEY),
             acting=acting,
             clock=clock,
         )
@@ -283,3 +286,18 @@ async def test_the_next_visitor_does_not_wait_for_the_picture_of_the_last() -> N
         at.tap(ANN)
         await settle()
         assert at.states == [State.READING, State.DENIED, State.READING, State.GRANTED_IN]
+
+
+class RottenDirectory(MemoryDirectory):
+    def find(self, key: str) -> DirectoryRow | None:
+        raise StoreError(f"{key}: a row cannot be read")
+
+
+async def test_row_that_cannot_be_read_lets_nobody_in_and_the_door_goes_on() -> None:
+    async with bench(directory=RottenDirectory(ref=DIRECTORY)) as door:
+        for _ in range(2):
+            door.tap(ANN)
+            await settle()
+        assert door.edges == []
+        faults = [draft.body for draft in door.journal.drafts if isinstance(draft.body, ReadFaultBody)]
+        assert [fault.fault for fault in faults] == [UNREADABLE_ROW] * 2

@@ -4,15 +4,18 @@ import random
 import shutil
 import sqlite3
 from collections.abc import AsyncIterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from msgspec.structs import replace
 
 from agent.errors import StoreError
+from agent.store import directory as module
 from agent.store.directory import Directory
 from tests.fakes.issuing import begin_of, chunk_of, issued
-from wire.directory import directory_digest
+from wire.directory import directory_digest, row_text
 from wire.messages import DirChunk, DirectoryRef, DirectoryRow, DirEnd
 from wire.vocabulary import CredentialKind
 
@@ -219,4 +222,45 @@ async def test_change_of_shape_that_the_power_cut_short_is_rolled_back(tmp_path:
     directory = Directory.open(tmp_path / "cut")
     assert directory.found is None
     assert [directory.find(row.key) for row in rows] == rows
+    await directory.close()
+
+
+def _damage(path: Path, key: str, text: bytes) -> None:
+    """Write over a row in place, as a failing card does: under the connection that decisions are made from."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("UPDATE credentials SET row = ? WHERE key = ?", (text, bytes.fromhex(key)))
+
+
+async def test_damage_in_a_large_directory_is_found_at_leisure_and_nobody_is_known_then(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_ROWS_CHECKED_AT_OPEN", 10)
+    directory, rows = Directory.open(tmp_path), _rows(30, is_active=False)
+    await _stage(directory, rows, 1)
+    assert await directory.scrub() is None
+    await directory.close()
+    _damage(tmp_path / "directory.db", rows[3].key, row_text(replace(rows[3], is_active=True)))
+    directory = Directory.open(tmp_path)
+    assert (directory.found, directory.count()) == (None, 30)
+    assert "do not match" in (await directory.scrub() or "")
+    assert (directory.ref, directory.count(), directory.find(rows[3].key)) == (None, 0, None)
+    assert (tmp_path / "quarantine" / "directory.db").exists()
+    assert (await _stage(directory, rows, 1)).ver == 1
+    assert (await directory.scrub(), directory.find(rows[3].key)) == (None, rows[3])
+    await directory.close()
+
+
+async def test_row_that_cannot_be_read_raises_a_suspicion(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_ROWS_CHECKED_AT_OPEN", 10)
+    directory, rows = Directory.open(tmp_path), _rows(30)
+    await _stage(directory, rows, 1)
+    await directory.close()
+    _damage(tmp_path / "directory.db", rows[3].key, b"noise")
+    directory = Directory.open(tmp_path)
+    assert not directory.suspicion.is_set()
+    with pytest.raises(StoreError, match="cannot be read"):
+        directory.find(rows[3].key)
+    assert directory.suspicion.is_set()
+    assert await directory.scrub()
+    assert (directory.find(rows[3].key), directory.suspicion.is_set()) == (None, False)
     await directory.close()

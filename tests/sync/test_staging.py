@@ -313,3 +313,12 @@ def test_only_a_contact_that_names_the_version_held_confirms_it(
     talk = Talk(0).open(held).welcome(dir=told, dir_mode=DirectoryMode.SNAPSHOT)
     talk.receive(HeartbeatAck(echo_mono_ms=START_MS, server_ms=SERVER_MS, dir_ver=told.ver))
     assert [time.is_current for time in of(talk.effects, ex.ServerTime)] == [is_current] * 2
+
+
+def test_lost_directory_is_fetched_anew_and_asked_for_again_where_that_was_too_often() -> None:
+    talk = Talk(0).open(REF).welcome(dir=REF).forget()
+    assert len(said(talk.feed(ex.DirectoryLost(talk.now_ms, "its rows do not match")), DirResync)) == 1
+    assert talk.state.staging.current is None
+    assert said(talk.feed(ex.DirectoryLost(talk.now_ms, "its rows do not match")), DirResync) == []
+    told = talk.receive(HeartbeatAck(echo_mono_ms=START_MS, server_ms=SERVER_MS, dir_ver=3))
+    assert said(told, DirState) == [DirState(epoch="", ver=0, digest="")]
