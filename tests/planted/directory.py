@@ -2,6 +2,8 @@
 
 import asyncio
 from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 import msgspec
@@ -9,18 +11,20 @@ import msgspec
 from agent.errors import DirectoryRefusedError
 from agent.store import canary
 from agent.store import directory as store
+from agent.store.changes import CHANGES_NAME
 from agent.store.edition import Edition
+from agent.store.kept import Kept
 from agent.sync import exchange as ex
 from agent.sync import staging
 from agent.sync.staging import Staging
-from tests.fakes.issuing import begin_of, delta_of
+from tests.fakes.issuing import begin_of, chunk_of, delta_of, issued
 from tests.planted.door import patched
 from tests.planted.registry import PlantedBug
 from tests.sync.directory_pair import BrokenPromiseError, play
 from tests.sync.talk import Talk, of
 from wire.directory import Issue, issue_of
-from wire.messages import DirectoryRef
-from wire.vocabulary import DirectoryRefusal
+from wire.messages import DirectoryRef, DirectoryRow, DirEnd
+from wire.vocabulary import CredentialKind, DirectoryRefusal
 
 _SEEDS: Final = 40
 _real_objection: Final = Staging._objection
@@ -66,6 +70,27 @@ def _changes_another_version() -> str | None:
     talk = Talk(0).open(DirectoryRef("epoch", 3, "aa")).welcome().forget()
     applied = of(talk.receive(delta_of((), (), first=5, to=6)), ex.ApplyDelta)
     return "a change of version 5 is applied to version 3" if applied else None
+
+
+def _goes_back_where_changes_are_lost() -> str | None:
+    with TemporaryDirectory() as name:
+        return asyncio.run(_loses_its_changes(Path(name)))
+
+
+async def _loses_its_changes(folder: Path) -> str | None:
+    rows = [DirectoryRow(key="00" * 16, kind=CredentialKind.HF_UID, member="m")]
+    directory = store.Directory.open(folder)
+    begin, delta = begin_of(rows, ver=1), delta_of(rows, (), first=1, to=2)
+    await directory.stage_begin(begin, issued(begin))
+    await directory.stage_chunk(chunk_of(rows))
+    await directory.stage_end(DirEnd(snap=begin.snap))
+    await directory.apply(delta, issued(delta))
+    await directory.close()
+    (folder / CHANGES_NAME).unlink()
+    directory = store.Directory.open(folder)
+    known = directory.find(rows[0].key)
+    await directory.close()
+    return None if known is None else "a credential that was removed is known again"
 
 
 def _mute(edition: Edition, present: Any, absent: Any) -> None:
@@ -121,6 +146,11 @@ PLANTED: Final = (
         "directory-demand-ignored", patched(Staging, "_objection", _demands_ignored),
         "a directory is taken although it demands what the agent does not know",
         "a rule that restricts is not ignored by an older agent", _takes_what_it_does_not_understand,
+    ),
+    _wrong(
+        "directory-mark-ignored", patched(Kept, "is_behind", lambda self, ref: False),
+        "a directory is decided from although a newer one is lost", "who was revoked stays revoked",
+        _goes_back_where_changes_are_lost,
     ),
     _wrong(
         "directory-canary-mute", patched(canary, "sing", _mute),
