@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Final
 
+from agent.store import migrations
 from agent.store.inspect import inspect
 from agent.store.opening import JOURNAL_NAME
 from agent.store.writer import mark_path
@@ -374,7 +375,8 @@ async def newer_schema(lab: Lab) -> str | None:
         need(await place.door.ended() == 1, "the agent went on")
         need(path.read_bytes() == before, "the file was written")
         said = place.door.log.splitlines()[-1]
-        need("version 2" in said and "version 1" in said, said)
+        versions = (migrations.JOURNAL.version + 1, migrations.JOURNAL.version)
+        need(all(f"version {version}" in said for version in versions), said)
     return said.partition("stopped: ")[2]
 
 
