@@ -51,7 +51,7 @@ class Changes:
 
     @classmethod
     def open(cls, path: Path) -> Self:
-        """Open or create the file; raise sqlite3.Error, or SchemaError for one of a newer agent."""
+        """Open or create the file; raise sqlite3.Error, also where it is misshapen, SchemaError for a newer agent's."""
         connection = db.connect_writer(path, page_bytes=_PAGE_BYTES)
         try:
             migrations.migrate(connection, migrations.CHANGES, path)

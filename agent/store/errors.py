@@ -1,4 +1,6 @@
-"""The store's own faults, all of them `agent.errors.StoreError`."""
+"""The store's own faults, `agent.errors.StoreError` but for what counts as one of SQLite's."""
+
+import sqlite3
 
 from agent.errors import StoreError, StoreFullError
 
@@ -13,6 +15,10 @@ class DuplicatePromiseError(StoreError):
 
 class StepUsedError(StoreError):
     """A draft uses a step of a pass that is not higher than the last one: that code was shown here before."""
+
+
+class MisshapenError(sqlite3.DatabaseError):
+    """A file's tables are not those of the version that it says it has: damage, as what SQLite finds itself."""
 
 
 class SchemaError(StoreError):

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, cast
 
-from agent.store.errors import SchemaError
+from agent.store.errors import MisshapenError, SchemaError
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
@@ -113,16 +113,21 @@ CHANGES: Final = Schema("changes", (("first", _script(_CHANGES_TABLES)),))
 
 
 def version_of(connection: sqlite3.Connection, schema: Schema) -> int:
-    """Return the version that a file has: 0 for a new one."""
+    """Return the version that a file has: 0 for a new one. Raise MisshapenError where it took no steps of ours."""
     if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (_TABLE,)).fetchone():
         return 0
-    applied = connection.execute(f"SELECT count(*) FROM {_TABLE} WHERE migration_set = ?", (schema.name,))  # noqa: S608
-    version: int = applied.fetchone()[0]
-    return version
+    query = f"SELECT name FROM {_TABLE} WHERE migration_set = ? ORDER BY id"  # noqa: S608
+    taken = [name for (name,) in connection.execute(query, (schema.name,))]
+    if any(name != known for name, (known, _) in zip(taken, schema.steps, strict=False)):
+        raise MisshapenError(f"the steps that it says it took are not those of a {schema.name}")
+    return len(taken)
 
 
 def check(connection: sqlite3.Connection, schema: Schema, path: Path) -> int:
-    """Return a file's version; raise SchemaError where it is newer than this agent knows. Writes nothing."""
+    """Return a file's version, having written nothing.
+
+    Raise SchemaError where it is newer than this agent knows, MisshapenError where no agent can have left it so.
+    """
     found = version_of(connection, schema)
     if found > schema.version:
         raise SchemaError(
@@ -133,18 +138,26 @@ def check(connection: sqlite3.Connection, schema: Schema, path: Path) -> int:
 
 
 def is_shaped(connection: sqlite3.Connection, schema: Schema) -> bool:
-    """True where a file's tables are described as the steps that it has taken describe them."""
-    query = "SELECT sql FROM sqlite_master WHERE type = 'table'"
+    """True where a file has the tables, and no others, that the steps it has taken describe.
+
+    A table too many is one whose step was forgotten: to take that step again would fail at every start.
+    """
+    query = "SELECT sql FROM sqlite_master WHERE type = 'table' AND name <> ? AND name NOT GLOB 'sqlite_*'"
     with closing(sqlite3.connect(":memory:")) as model:
         for _, step in schema.steps[: version_of(connection, schema)]:
             step(cast("Database", model))  # a step only executes statements
-        return set(connection.execute(query)).issuperset(model.execute(query))
+        return set(connection.execute(query, (_TABLE,))) == set(model.execute(query, (_TABLE,)))
 
 
 def migrate(connection: sqlite3.Connection, schema: Schema, path: Path) -> None:
-    """Bring a file to the present shape, each step in a transaction of its own; raise SchemaError as `check` does."""
+    """Bring a file to the present shape, each step in a transaction of its own; raises as `check` does.
+
+    Raise MisshapenError, with nothing written, also where the steps to take do not fit the tables that are there.
+    """
     if check(connection, schema, path) == schema.version:
         return
+    if not is_shaped(connection, schema):
+        raise MisshapenError("its tables are not as they were made")
     from sqlite_utils import Database, Migrations
 
     migrations = Migrations(schema.name)

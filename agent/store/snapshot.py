@@ -138,6 +138,8 @@ def damage(path: Path, max_rows: int) -> str | None:
         return str(fault)
     try:
         version = migrations.check(connection, migrations.DIRECTORY, path)
+        if not migrations.is_shaped(connection, migrations.DIRECTORY):
+            return "its tables are not as they were made"
         return None if version < 1 else _damage(connection, max_rows)
     except SchemaError:
         raise

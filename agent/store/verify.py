@@ -25,7 +25,7 @@ def damage(path: Path, mark: Mark | None, roll: Roll | None, tail_rows: int) -> 
         return [f"{path.name} cannot be read ({fault})"]
     try:
         if migrations.check(connection, migrations.JOURNAL, path) < 1:
-            return [] if mark is None else [f"{path.name} is empty, yet event {mark.n} of run {mark.run} was written"]
+            return _tables(connection, path) or _empty(path, mark)
         found = _pages(connection, path) or _shape(connection, path)
         return found or list(findings(connection, mark, roll, tail_rows))
     except SchemaError:
@@ -97,11 +97,16 @@ def _shape(connection: sqlite3.Connection, path: Path) -> list[str]:
         versions = file.read(20)[18:]
     if versions not in (b"\1\1", b"\2\2", b""):
         return [f"{path.name} has format versions {versions.hex()}"]
-    return (
-        []
-        if migrations.is_shaped(connection, migrations.JOURNAL)
-        else [f"{path.name}: its tables are not as they were made"]
-    )
+    return _tables(connection, path)
+
+
+def _tables(connection: sqlite3.Connection, path: Path) -> list[str]:
+    is_shaped = migrations.is_shaped(connection, migrations.JOURNAL)
+    return [] if is_shaped else [f"{path.name}: its tables are not as they were made"]
+
+
+def _empty(path: Path, mark: Mark | None) -> list[str]:
+    return [] if mark is None else [f"{path.name} is empty, yet event {mark.n} of run {mark.run} was written"]
 
 
 def _against(

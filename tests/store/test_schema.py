@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from agent.store import migrations
+from agent.store.changes import CHANGES_NAME, Changes
 from agent.store.directory import Directory
 from agent.store.errors import SchemaError
 from agent.store.journal import Journal
@@ -99,3 +100,61 @@ def test_opening_a_present_file_does_not_import_the_migration_library(tmp_path: 
     )
     said = [subprocess.check_output([sys.executable, "-c", script], text=True).strip() for _ in range(2)]
     assert said == ["True", "False"]
+
+
+FORGOTTEN = {
+    "set of the last step altered": "UPDATE _sqlite_migrations SET migration_set = 'journbl' WHERE name = 'steps'",
+    "last step deleted": "DELETE FROM _sqlite_migrations WHERE name = 'steps'",
+    "last step renamed": "UPDATE _sqlite_migrations SET name = 'stepr' WHERE name = 'steps'",
+    "first step deleted": "DELETE FROM _sqlite_migrations WHERE name = 'first'",
+    "all steps deleted": "DELETE FROM _sqlite_migrations",
+    "no table of steps": "DROP TABLE _sqlite_migrations",
+    "steps in place of ours": "UPDATE _sqlite_migrations SET name = name || id",
+    "stray step before ours": "INSERT INTO _sqlite_migrations (id, migration_set, name) VALUES (0, 'journal', 'x')",
+    "a stray table": "CREATE TABLE stray (x)",
+}
+
+
+@pytest.mark.parametrize("how", FORGOTTEN)
+@pytest.mark.parametrize("has_witness", [True, False])
+async def test_damaged_record_of_the_steps_costs_no_event_and_no_start(
+    tmp_path: Path, how: str, has_witness: bool
+) -> None:
+    journal = Journal.open(tmp_path, device=DEVICE, limits=QUICK)
+    await journal.append(alarm("kept"))
+    run = journal.run
+    await journal.close()
+    _built(tmp_path / "journal.db", FORGOTTEN[how])
+    if not has_witness:
+        (tmp_path / "journal.witness").unlink()
+    journal = Journal.open(tmp_path, device=DEVICE, limits=QUICK)
+    assert journal.report.quarantine is not None
+    assert (journal.report.lost, await pull(journal, run, Chain.of(journal, run))) == (0, 1)
+    await journal.close()
+    journal = Journal.open(tmp_path, device=DEVICE, limits=QUICK)
+    assert journal.report.found == ()
+    await journal.close()
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "UPDATE _sqlite_migrations SET migration_set = 'directorz' WHERE name = 'book'",
+        "DELETE FROM _sqlite_migrations",
+        "UPDATE _sqlite_migrations SET name = 'bool' WHERE name = 'book'",
+    ],
+)
+async def test_directory_with_a_damaged_record_of_its_steps_is_set_aside(tmp_path: Path, sql: str) -> None:
+    await Directory.open(tmp_path).close()
+    _built(tmp_path / "directory.db", sql)
+    directory = Directory.open(tmp_path)
+    assert (directory.ref, (tmp_path / "quarantine" / "directory.db").exists()) == (None, True)
+    await directory.close()
+
+
+async def test_changes_with_a_damaged_record_of_their_steps_are_set_aside(tmp_path: Path) -> None:
+    Changes.open(tmp_path / CHANGES_NAME).close()
+    assert (tmp_path / CHANGES_NAME).exists()
+    _built(tmp_path / CHANGES_NAME, "DELETE FROM _sqlite_migrations")
+    await Directory.open(tmp_path).close()
+    assert (tmp_path / "quarantine" / CHANGES_NAME).exists()
