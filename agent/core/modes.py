@@ -20,9 +20,11 @@ OVERRIDE_MS: Final = (60_000, 8 * 3_600_000, 24 * 3_600_000)
 """The same for what somebody set instead of the schedule."""
 LOCKDOWN_PROMISE: Final = "stands-lockdown"
 MODE_PROMISE: Final = "stands-mode"
+_STANDS: Final = "stands-"
 _ACTOR_CHARS: Final = 80
 _MARK: Final = "\x1f"
 """Before the moment at the end of a key, which tells two keys apart that are alike otherwise."""
+_LEVEL_DIGITS: Final = 9
 _LASTING: Final = frozenset({DoorMode.LOCKED, DoorMode.MAINTENANCE})
 _HOLDERS: Final = frozenset({"holders", Right.MAINTENANCE, Right.FIRST_PERSON})
 _LETS_IN: Final[dict[DoorMode, frozenset[str]]] = {
@@ -221,6 +223,22 @@ def restored(promise: str, now: Now) -> Lockdown | Override | None:
     if kind == LOCKDOWN_PROMISE:
         return Lockdown(int(what), ModeCause.RESTART, actor, term, promise) if what.isdecimal() else None
     return Override(DoorMode(what), ModeCause.RESTART, actor, term, promise) if what in _LASTING else None
+
+
+def doubted(promise: str) -> str | None:
+    """Return the promise that a damaged one may have been, where that kept people out; None where it did not.
+
+    Nothing of it is believed that would let people in sooner: it lasts as long as where nobody said, from the restart
+    on, and what cannot be read any more was a lockdown.
+    """
+    kind, _, rest = promise.partition(":")
+    if not kind.startswith(_STANDS):
+        return None
+    what, _, _, actor = (*rest.split(":", 3), "", "", "", "")[:4]
+    if kind == MODE_PROMISE and what in set(DoorMode):
+        return f"{kind}:{what}:{OVERRIDE_MS[1]}:0:{actor}" if what in _LASTING else None
+    level = max(1, int(what[:_LEVEL_DIGITS])) if kind == LOCKDOWN_PROMISE and what.isdecimal() else 1
+    return f"{LOCKDOWN_PROMISE}:{level}:{LOCKDOWN_MS[1]}:0:{actor}"
 
 
 def _restored_term(for_ms: int, wall_ms: int, now: Now) -> Term:

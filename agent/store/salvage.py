@@ -12,6 +12,8 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any, Final
 
+from agent.core import modes
+from agent.core.surroundings import FIRE_PROMISE
 from agent.store import db, migrations, outbox, pages, reading
 from agent.store.reserve import Reserve
 from agent.store.roll import Roll
@@ -118,8 +120,7 @@ def _small_tables(path: Path) -> _Old:
         old.store, old.device = meta.get("store"), meta.get("device")
         found = _readable(connection, f"SELECT {_RUN_COLUMNS} FROM runs ORDER BY ord")  # noqa: S608
         old.runs = [run for run in found if tuple(map(type, run)) == _RUN_TYPES]
-        promises = _readable(connection, "SELECT key, run, n, outcome, seal FROM promises")
-        old.promises = [row for row in promises if db.seal(*row[:-1]) == row[-1]]
+        old.promises = _promises(connection)
         steps = _readable(connection, "SELECT name, step, seal FROM steps")
         old.steps = [row for row in steps if db.seal(*row[:-1]) == row[-1]]
         for *fields, sealed in _readable(connection, "SELECT run, first, last, why, head, seal FROM losses"):
@@ -131,6 +132,29 @@ def _small_tables(path: Path) -> _Old:
     finally:
         connection.close()
     return old
+
+
+def _promises(connection: sqlite3.Connection) -> list[tuple[Any, ...]]:
+    """Return the promises as they can be trusted: of a damaged one only that people may have been kept out.
+
+    What stands is one of its kind, so a damaged one beside a whole one tells nothing more.
+    """
+    whole: list[tuple[Any, ...]] = []
+    doubted: dict[str, tuple[Any, ...]] = {}
+    connection.text_factory = lambda raw: raw.decode(errors="replace")
+    for key, *fields, sealed in _readable(connection, "SELECT key, run, n, outcome, seal FROM promises"):
+        if db.seal(key, *fields) == sealed:
+            whole.append((key, *fields, sealed))
+        elif isinstance(key, str) and (kept := key if key == FIRE_PROMISE else modes.doubted(key)):
+            run, n = fields[0] if isinstance(fields[0], str) else "", fields[1] if isinstance(fields[1], int) else 0
+            doubted[_kind(kept)] = (kept, run, n, None, db.seal(kept, run, n, None))
+    connection.text_factory = str
+    kinds = {_kind(row[0]) for row in whole}
+    return whole + [row for kind, row in doubted.items() if kind not in kinds]
+
+
+def _kind(key: str) -> str:
+    return key.partition(":")[0]
 
 
 def _readable(connection: sqlite3.Connection, query: str) -> Iterator[tuple[Any, ...]]:

@@ -127,6 +127,24 @@ def test_a_promise_that_nobody_wrote_restores_nothing(text: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("damaged", "kept"),
+    [
+        ("stands-lockdown:2:60000:5:Ann: desk", "stands-lockdown:2:28800000:0:Ann: desk"),
+        ("stands-lockdown:0:1:1:a", "stands-lockdown:1:28800000:0:a"),
+        ("stands-lockdown", "stands-lockdown:1:28800000:0:"),
+        ("stands-lockeown:3:1:1:a", "stands-lockdown:1:28800000:0:a"),
+        ("stands-mode:locked:1:1:a", "stands-mode:locked:28800000:0:a"),
+        ("stands-mode:maintenance:1:1:a", "stands-mode:maintenance:28800000:0:a"),
+        ("stands-mode:lockec:1:1:a", "stands-lockdown:1:28800000:0:a"),
+        ("stands-mode:unlocked:1:1:a", None), ("hold:c1", None), ("grant:aa:1", None), ("", None),
+    ],
+)  # fmt: skip
+def test_damaged_promise_is_believed_only_where_it_keeps_people_out(damaged: str, kept: str | None) -> None:
+    assert modes.doubted(damaged) == kept
+    assert kept is None or modes.restored(kept, NOW) is not None
+
+
+@pytest.mark.parametrize(
     ("before", "after", "more"),
     [
         (Standing(), Standing(DoorMode.UNLOCKED), True),

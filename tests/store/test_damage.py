@@ -209,6 +209,50 @@ async def test_altered_promise_is_told_and_dropped(written: Written, sql: str) -
     await journal.close()
 
 
+LOCKDOWN = "stands-lockdown:1:28800000:0:x"
+
+
+@pytest.mark.parametrize(
+    ("stood", "sql", "stands"),
+    [
+        (LOCKDOWN, "SET seal = seal + 1", LOCKDOWN),
+        (LOCKDOWN, "SET key = 'stands-lockdown:1:1:1:x'", LOCKDOWN),
+        (LOCKDOWN, "SET key = CAST(x'7374616e64732d6cff' AS TEXT)", "stands-lockdown:1:28800000:0:"),
+        (LOCKDOWN, "SET n = 'x', run = x'00', outcome = 'done'", LOCKDOWN),
+        ("stands-fire", "SET seal = 0", "stands-fire"),
+        ("stands-mode:locked:60000:0:x", "SET seal = 0", "stands-mode:locked:28800000:0:x"),
+        ("stands-mode:unlocked:60000:0:x", "SET seal = 0", None),
+        ("hold:c1", "SET seal = 0", None),
+    ],
+)
+async def test_what_kept_people_out_stands_though_its_promise_is_damaged(
+    tmp_path: Path, stood: str, sql: str, stands: str | None
+) -> None:
+    journal = Journal.open(tmp_path, device=DEVICE, limits=QUICK)
+    await journal.append(begun("before", opens=stood))
+    await journal.close()
+    connection = sqlite3.connect(tmp_path / "journal.db", isolation_level=None)
+    connection.execute(f"UPDATE promises {sql}")
+    connection.close()
+    for _ in range(2):
+        journal = Journal.open(tmp_path, device=DEVICE, limits=QUICK)
+        assert [promise.key for promise in journal.open_promises()] == ([] if stands is None else [stands])
+        await journal.close()
+
+
+async def test_damaged_lockdown_beside_a_whole_one_tells_nothing_more(tmp_path: Path) -> None:
+    journal = Journal.open(tmp_path, device=DEVICE, limits=QUICK)
+    await journal.append(begun("a", opens=LOCKDOWN))
+    await journal.append(begun("b", opens="stands-mode:locked:60000:0:x"))
+    await journal.close()
+    connection = sqlite3.connect(tmp_path / "journal.db", isolation_level=None)
+    connection.execute("UPDATE promises SET key = 'stands-moda' WHERE key LIKE 'stands-mode%'")
+    connection.close()
+    journal = Journal.open(tmp_path, device=DEVICE, limits=QUICK)
+    assert [promise.key for promise in journal.open_promises()] == [LOCKDOWN]
+    await journal.close()
+
+
 @pytest.mark.parametrize("part", [b"CREATE TABLE runs", b"shed_bytes", b"tablelosses", b"promises (", b"format 3"])
 async def test_damaged_description_of_the_tables_costs_no_row(written: Written, part: bytes) -> None:
     path = written.folder / "journal.db"
