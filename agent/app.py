@@ -45,6 +45,7 @@ from hardware.factory import build, out_of_service
 from hardware.profiles import Profile, SimulatedReader, load_profile
 from wire.events import AlarmBody, Stamp, StartedBody
 from wire.messages import Anchor
+from wire.passes import STEPS_AROUND, step_at
 from wire.vocabulary import AlarmCode, ClockQuality, EventKind
 
 if TYPE_CHECKING:
@@ -143,7 +144,7 @@ def _assemble(
         identity.credential_key_bytes,
         book=lambda: directory.book,
         age_s=staleness.age_s,
-        is_doubtful=bool(journal.report.found),
+        is_doubtful=journal.is_doubtful,
     )
     station = Station(
         door_of(profile, config.door, name=identity.name, run=journal.run),
@@ -253,6 +254,7 @@ def _start(agent: Agent, tasks: asyncio.TaskGroup) -> None:
     tasks.create_task(agent.link.run(tasks), name="link")
     tasks.create_task(_show_link(agent, notifier), name="link-state")
     tasks.create_task(_anchor_time(agent), name="anchor")
+    tasks.create_task(_settle_doubt(agent), name="doubt")
     tasks.create_task(_scrub(agent), name="scrubber")
     tasks.create_task(_scrub_directory(agent), name="directory-scrubber")
     tasks.create_task(_keep_ready(agent), name="upkeep")
@@ -285,13 +287,27 @@ async def _anchor_time(agent: Agent) -> None:
 
     A battery-backed clock alone says nothing about its error, and an anchor without one would count as exact.
     """
+    agent.link.anchor(await _sure_time(agent))
+
+
+async def _settle_doubt(agent: Agent) -> None:
+    """Make it durable up to which step nobody knows what was used; by a clock that can be trusted, as it stays so."""
+    if not agent.journal.is_doubtful:
+        return
+    at = await _sure_time(agent)
+    try:
+        await agent.journal.settle_doubt(step_at(at.wall_ms) + STEPS_AROUND)
+    except StoreError as error:
+        log.warning("which codes count as used is not kept (%s); the next start doubts again", error)
+
+
+async def _sure_time(agent: Agent) -> Anchor:
+    """Return the time as soon as it is known how far the clock can be trusted."""
     while True:
-        now = agent.clock.now()
-        stamp = agent.clock.stamp(now)
+        stamp = agent.clock.stamp(agent.clock.now())
         if stamp.q is not ClockQuality.NONE and stamp.err_ms is not None:
-            break
+            return Anchor(boot=stamp.boot, mono_ms=stamp.mono_ms, wall_ms=stamp.wall_ms, err_ms=stamp.err_ms)
         await asyncio.sleep(_FIGURES_EVERY_S)
-    agent.link.anchor(Anchor(boot=stamp.boot, mono_ms=stamp.mono_ms, wall_ms=stamp.wall_ms, err_ms=stamp.err_ms))
 
 
 async def _keep_ready(agent: Agent) -> None:

@@ -4,12 +4,14 @@ A pass is verified here; its text goes no further than this module and `agent.re
 """
 
 import logging
+import sys
 from collections.abc import Callable
 from typing import Protocol
 
 from agent.clock import Clock
 from agent.core.types import Facts, Now, Read
 from agent.reading import ReaderPlace, credentials_of, is_shown_pass, read_of
+from agent.store.steps import DOUBTED
 from hardware.base import Scan
 from rules.book import Book
 from rules.modes import mode_at
@@ -17,7 +19,7 @@ from rules.passes import Check, Moment, Register, check, row_of
 from wire.credentials import credential_key
 from wire.facts import DoorFacts, PassFacts
 from wire.messages import DirectoryRef, DirectoryRow
-from wire.passes import step_at
+from wire.passes import STEP_MS, STEPS_AROUND, step_at
 from wire.vocabulary import ClockQuality, CredentialKind, Direction, DoorMode, WhenUnsure
 
 log = logging.getLogger(__name__)
@@ -44,8 +46,9 @@ class StepMemory(Protocol):
 class Presenter:
     """Collects the facts for one door; `age_s` says how long ago central was last heard of.
 
-    `is_doubtful` says that the memory of used steps lost something: rotating codes of the time before it was noticed
-    then count as used, as nobody knows better.
+    `is_doubtful` says that the memory of used steps lost something at a moment that no clock has told. Rotating codes
+    of the time before the clock is known, and passes good once that began before it, then count as used, as nobody
+    knows better; in later runs the memory tells up to which step that is so.
     """
 
     def __init__(
@@ -123,19 +126,24 @@ class Presenter:
 
     def _check(self, scan: Scan, place: ReaderPlace, now: Now, book: Book | None) -> Check:
         if self._is_doubtful and now.q is not ClockQuality.NONE:
-            self._is_doubtful, self._doubted_step = False, step_at(now.wall_ms) + 1
+            self._is_doubtful, self._doubted_step = False, step_at(now.wall_ms) + STEPS_AROUND
         moment = Moment(
             wall_ms=now.wall_ms,
             is_known=now.q is not ClockQuality.NONE,
             zone=_zone(book),
             when_unsure=_when_unsure(book),
             is_exit=place.direction is Direction.OUT,
+            doubted_ms=sys.maxsize if self._is_doubtful else self._doubted() * STEP_MS,
         )
         return check(scan.data, Register() if book is None else book.passes, moment, self._last_step)
 
     def _last_step(self, kind: CredentialKind, canonical: bytes) -> int:
         used = self._steps.last_step(f"{kind}:{credential_key(self._key, kind, canonical)}")
-        return max(used, self._doubted_step) if kind is CredentialKind.PASS_ROTATING else used
+        return max(used, self._doubted()) if kind is CredentialKind.PASS_ROTATING else used
+
+    def _doubted(self) -> int:
+        """Return the step up to which nobody knows what was used, 0 where all of it is known."""
+        return max(self._doubted_step, self._steps.last_step(DOUBTED))
 
 
 def _zone(book: Book | None) -> str:

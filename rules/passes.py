@@ -54,7 +54,8 @@ class Moment(Struct, frozen=True):
 
     `when_unsure` says what becomes of a signed pass while the clock is unknown; a rotating one is always denied then.
     Whoever goes out is asked neither for a zone nor whether the pass was used or revoked: the way out is not ours to
-    refuse, and the record should say who left.
+    refuse, and the record should say who left. Of a pass that is good once and began before `doubted_ms` nobody knows
+    whether it was used: it counts as used.
     """
 
     wall_ms: int
@@ -62,6 +63,7 @@ class Moment(Struct, frozen=True):
     zone: str = ""
     when_unsure: WhenUnsure = WhenUnsure.DENY
     is_exit: bool = False
+    doubted_ms: int = 0
 
 
 class Check(Struct, frozen=True):
@@ -174,7 +176,8 @@ def _check_signed(text: bytes, register: Register, at: Moment, last_step: LastSt
         return _refused(kind, text, Reason.PASS_MALFORMED)
     canonical, step = bytes.fromhex(claims.jti), 0 if at.is_exit else use_step(claims)
     fault = _objection(claims, register, at)
-    if fault is None and step and step <= last_step(kind, canonical):
+    is_doubted = claims.nbf * 1000 < at.doubted_ms
+    if fault is None and step and (is_doubted or step <= last_step(kind, canonical)):
         fault = Reason.PASS_REPLAYED
     return Check(kind, canonical, PassFacts(fault, claims, step))
 

@@ -150,6 +150,15 @@ class Journal:
         """Remember steps that were used at other doors. Not flushed by itself; raise StoreError where that fails."""
         await self._errand(lambda connection: self._used.learn(connection, uses))
 
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether used steps were lost, in this run or an earlier one, and no clock has told yet up to which."""
+        return self._used.is_doubtful
+
+    async def settle_doubt(self, step: int) -> None:
+        """Remember that nobody knows what was used up to `step`. Raises as `learn_steps` does."""
+        await self.learn_steps(self._used.settled(step))
+
     def runs(self) -> list[RunInfo]:
         """Return the runs with unacknowledged events, oldest first, and the current one last."""
         return [run for run in self.held() if run.acked < run.last or run.run == self.run]

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from agent.errors import StoreError
-from agent.store import db, migrations, reading, salvage
+from agent.store import db, migrations, reading, salvage, steps
 from agent.store.lock import FolderLock
 from agent.store.orders import Position
 from agent.store.reserve import Reserve
@@ -62,13 +62,13 @@ def _open(path: Path, device: str, limits: JournalLimits, lock: FolderLock) -> O
     connection = db.connect_writer(path, page_bytes=limits.page_bytes)
     try:
         try:
-            begun = _begin(path, connection, device)
+            begun = _begin(path, connection, device, report)
         except (sqlite3.Error, OSError) as fault:
             if not (_is_full(fault) and reserve.free_all()):
                 raise
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
-            begun = _begin(path, connection, device)
+            begun = _begin(path, connection, device, report)
         reserve.hold()
         return Opened(path, lock, connection, db.connect_reader(path), begun[0], reserve, begun[1], begun[2], report)
     except BaseException:
@@ -76,9 +76,15 @@ def _open(path: Path, device: str, limits: JournalLimits, lock: FolderLock) -> O
         raise
 
 
-def _begin(path: Path, connection: sqlite3.Connection, device: str) -> tuple[Witness, str, list[reading.RunLine]]:
+def _begin(
+    path: Path, connection: sqlite3.Connection, device: str, report: OpenReport
+) -> tuple[Witness, str, list[reading.RunLine]]:
     """Bring the file up to date and begin a run, known to the witness and the roll."""
     migrations.migrate(connection, migrations.JOURNAL, path)
+    if report.found:
+        connection.execute("BEGIN IMMEDIATE")
+        steps.doubt(connection)
+        connection.execute("COMMIT")
     store = _identify(connection, device)
     lines = reading.run_lines(connection)
     lines.append(_begin_run(connection, lines, device, store))

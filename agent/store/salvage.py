@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from agent.core import modes
 from agent.core.surroundings import FIRE_PROMISE
-from agent.store import db, migrations, outbox, pages, reading
+from agent.store import db, migrations, outbox, pages, reading, steps
 from agent.store.reserve import Reserve
 from agent.store.roll import Roll
 from agent.store.types import JournalLimits, Loss, OpenReport
@@ -121,8 +121,8 @@ def _small_tables(path: Path) -> _Old:
         found = _readable(connection, f"SELECT {_RUN_COLUMNS} FROM runs ORDER BY ord")  # noqa: S608
         old.runs = [run for run in found if tuple(map(type, run)) == _RUN_TYPES]
         old.promises = _promises(connection)
-        steps = _readable(connection, "SELECT name, step, seal FROM steps")
-        old.steps = [row for row in steps if db.seal(*row[:-1]) == row[-1]]
+        used = _readable(connection, "SELECT name, step, seal FROM steps")
+        old.steps = [row for row in used if db.seal(*row[:-1]) == row[-1]]
         for *fields, sealed in _readable(connection, "SELECT run, first, last, why, head, seal FROM losses"):
             if db.seal(*fields) == sealed:
                 run, first, last, why, head = fields
@@ -192,6 +192,7 @@ def _copy_small(connection: sqlite3.Connection, old: _Old, device: str, store: s
         "INSERT OR IGNORE INTO promises (key, run, n, outcome, seal) VALUES (?, ?, ?, ?, ?)", old.promises
     )
     connection.executemany("INSERT OR IGNORE INTO steps (name, step, seal) VALUES (?, ?, ?)", old.steps)
+    steps.doubt(connection)
     for loss in old.losses:
         outbox.declare(connection, loss)
 

@@ -3,6 +3,10 @@
 A pass is named `KIND:INDEX`, its kind and its keyed index. Memory is bounded for each kind; what is dropped, the lowest
 steps first, leaves a floor: of that kind no step up to it is accepted any more, whoever's it is. The floor stands under
 the kind alone. No clock is asked, so a clock that is set back makes nothing usable again.
+
+What damage may have taken from the memory is doubted, in the same rows: `doubts` counts how often that happened,
+`doubts_settled` for how many of them it is known up to which step, and `doubted` is that step. Rotating codes have
+their floor there; of signed ones, whose step is the one in which they end, those that began before it count as used.
 """
 
 import sqlite3
@@ -12,10 +16,17 @@ from typing import Final
 from msgspec import Struct
 
 from agent.store.db import seal
+from wire.vocabulary import CredentialKind
 
 KEPT: Final = 4096
 """Passes remembered of a kind: far more than are shown at one door while a rotating code is accepted (45 s)."""
 _DROPPED_AT_ONCE: Final = KEPT // 8
+
+
+DOUBTS: Final = "doubts"
+SETTLED: Final = "doubts_settled"
+DOUBTED: Final = "doubted"
+"""The step up to which nobody knows what was used."""
 
 
 class Moved(Struct, frozen=True):
@@ -36,6 +47,15 @@ class Steps:
         """Return the highest step of a pass that counts as used, 0 where none does."""
         return max(self._steps.get(name, 0), self._steps.get(_kind(name), 0))
 
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether memory was lost at a moment that no clock has told yet."""
+        return self.last(DOUBTS) > self.last(SETTLED)
+
+    def settled(self, step: int) -> dict[str, int]:
+        """Return what to learn where all that is doubted was used up to `step`."""
+        return {DOUBTED: step, CredentialKind.PASS_ROTATING.value: step, SETTLED: self.last(DOUBTS)}
+
     def moved(self, uses: Mapping[str, int]) -> Moved:
         """Return what it takes to remember these uses; steps that are not higher than what stands change nothing."""
         puts = {name: step for name, step in uses.items() if step > self.last(name)}
@@ -45,7 +65,7 @@ class Steps:
             if len(of_kind) > self._kept:
                 lowest = sorted(of_kind, key=lambda name: (of_kind[name], name))
                 gone = lowest[: len(of_kind) - self._kept + min(_DROPPED_AT_ONCE, self._kept // 8)]
-                puts[kind] = max(self.last(kind), of_kind[gone[-1]])
+                puts[kind] = max(puts.get(kind, 0), self.last(kind), of_kind[gone[-1]])
                 drops.update(gone)
         return Moved({name: step for name, step in puts.items() if name not in drops}, frozenset(drops))
 
@@ -69,6 +89,13 @@ def write(connection: sqlite3.Connection, moved: Moved) -> None:
         "INSERT OR REPLACE INTO steps (name, step, seal) VALUES (?, ?, ?)",
         [(name, step, seal(name, step)) for name, step in moved.puts.items()],
     )
+
+
+def doubt(connection: sqlite3.Connection) -> None:
+    """Write that memory may be lost, unless that stands already; inside the caller's transaction."""
+    known = Steps(stored(connection))
+    if not known.is_doubtful:
+        write(connection, known.moved({DOUBTS: known.last(SETTLED) + 1}))
 
 
 def stored(connection: sqlite3.Connection) -> list[tuple[str, int]]:

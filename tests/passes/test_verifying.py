@@ -5,6 +5,7 @@ import pytest
 import segno
 
 from agent.core.types import Facts
+from agent.store.steps import DOUBTED
 from rules.book import load
 from rules.passes import FAULTS, Register, check, register_of, row_of, use_step
 from rules.policy import decide
@@ -178,6 +179,34 @@ def test_codes_of_the_doubtful_time_count_as_used() -> None:
     assert reason(PHONE.code(by=1), door) is Reason.PASS_REPLAYED
     door.clock.wall_ms += 2 * STEP_MS
     assert reason(PHONE.code(door.clock.wall_ms), door) is Reason.MEMBER_VALID
+
+
+def test_pass_good_once_that_began_in_the_doubtful_time_counts_as_used() -> None:
+    book = load(items(CredentialClass(name="pass_signed", clock_unknown=WhenUnsure.ALLOW)))
+    door = PassDoor(book=book, doubtful=True)
+    door.clock.q = ClockQuality.NONE
+    once, often = signed(claims(once=True)), signed(claims())
+    seen = door.facts(once).passed
+    assert seen is not None
+    assert seen.fault is Reason.PASS_REPLAYED
+    door.clock.q = ClockQuality.SYNCED
+    assert [reason(text, door) for text in (once, often)] == [Reason.PASS_REPLAYED, Reason.MEMBER_VALID]
+    door.clock.wall_ms += 120_000
+    assert reason(signed(claims(once=True, nbf=NOW_S + 60)), door) is Reason.MEMBER_VALID
+
+
+def test_later_run_still_counts_the_codes_of_the_doubtful_time_as_used() -> None:
+    door = PassDoor(PHONE.row())
+    door.journal.steps[DOUBTED] = step_at(WALL_MS) + 1
+    for text in (PHONE.code(), PHONE.code(by=1), signed(claims(once=True))):
+        assert reason(text, door) is Reason.PASS_REPLAYED
+    assert reason(signed(claims(once=True)), door, Direction.OUT) is Reason.MEMBER_VALID
+    door.clock.wall_ms += 2 * STEP_MS
+    assert reason(PHONE.code(door.clock.wall_ms), door) is Reason.MEMBER_VALID
+
+
+def test_nothing_is_doubted_where_nothing_was_lost() -> None:
+    assert reason(signed(claims(once=True, nbf=0))) is Reason.MEMBER_VALID
 
 
 def test_use_of_a_pass_that_is_good_once_is_remembered_until_it_has_ended() -> None:

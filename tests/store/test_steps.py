@@ -11,7 +11,7 @@ import pytest
 from agent.core.types import Use
 from agent.store.errors import StepUsedError
 from agent.store.journal import Journal
-from agent.store.steps import KEPT, Steps
+from agent.store.steps import DOUBTED, KEPT, Steps
 from agent.store.types import Draft
 from tests.store.samples import DEVICE, QUICK, alarm, begun
 
@@ -106,3 +106,47 @@ async def test_memory_on_disk_is_bounded(tmp_path: Path) -> None:
     await journal.close()
     with closing(sqlite3.connect(tmp_path / "journal.db")) as connection:
         assert connection.execute("SELECT count(*) FROM steps").fetchone()[0] <= KEPT + 1
+
+
+async def _damaged(folder: Path) -> None:
+    journal = Journal.open(folder, device=DEVICE, limits=QUICK)
+    await journal.append(using(PASS, 100))
+    assert not journal.is_doubtful
+    await journal.close()
+    with closing(sqlite3.connect(folder / "journal.db")) as connection, connection:
+        connection.execute("UPDATE steps SET seal = seal + 1")
+
+
+async def test_doubt_about_used_codes_is_remembered_until_a_clock_settles_it(tmp_path: Path) -> None:
+    await _damaged(tmp_path)
+    for _ in range(3):
+        journal = Journal.open(tmp_path, device=DEVICE, limits=QUICK)
+        assert journal.is_doubtful
+        await journal.close()
+    journal = Journal.open(tmp_path, device=DEVICE, limits=QUICK)
+    await journal.settle_doubt(120)
+    await journal.close()
+    for _ in range(2):
+        journal = Journal.open(tmp_path, device=DEVICE, limits=QUICK)
+        assert (journal.report.found, journal.is_doubtful) == ((), False)
+        assert (journal.last_step(DOUBTED), journal.last_step(PASS), journal.last_step(ONCE)) == (120, 120, 0)
+        with pytest.raises(StepUsedError):
+            await journal.append(using(PASS, 120))
+        await journal.close()
+
+
+async def test_damage_after_a_settled_doubt_is_doubted_again(tmp_path: Path) -> None:
+    await _damaged(tmp_path)
+    journal = Journal.open(tmp_path, device=DEVICE, limits=QUICK)
+    await journal.settle_doubt(120)
+    await journal.close()
+    (tmp_path / "journal.witness").unlink()
+    journal = Journal.open(tmp_path, device=DEVICE, limits=QUICK)
+    seen = [journal.is_doubtful]
+    await journal.settle_doubt(130)
+    seen.append(journal.is_doubtful)
+    assert seen == [True, False]
+    await journal.close()
+    journal = Journal.open(tmp_path, device=DEVICE, limits=QUICK)
+    assert (journal.is_doubtful, journal.last_step(DOUBTED)) == (False, 130)
+    await journal.close()
