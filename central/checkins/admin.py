@@ -3,12 +3,14 @@
 from typing import Any
 
 from django.contrib import admin, messages
-from django.db.models import QuerySet
+from django.db.models import OuterRef, QuerySet, Subquery
 from django.http import HttpRequest
 from django.utils import timezone
 
 from central.checkins.letters import retry
 from central.checkins.models import Alert, DeadLetter, Event, Loss, Run, Visit
+from central.directory.models import Member
+from wire.events import read_body, read_event
 
 
 class RecordAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
@@ -39,10 +41,29 @@ class RunAdmin(RecordAdmin):
 class EventAdmin(RecordAdmin):
     """Events, as the devices wrote them."""
 
-    list_display = ["kind", "run", "n", "corrected_at", "quality"]
+    list_display = ["kind", "outcome", "member_name", "corrected_at", "quality", "run", "n"]
     list_filter = ["kind", "run__device"]
     list_select_related = ["run"]
     show_full_result_count = False
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Event]:
+        """Bring the members' names in the same query."""
+        names = Member.objects.filter(pk=OuterRef("member")).values("full_name")
+        found: QuerySet[Event] = super().get_queryset(request).annotate(found_name=Subquery(names[:1]))
+        return found
+
+    @admin.display(description="outcome")
+    def outcome(self, event: Event) -> str:
+        """What was decided and why, or how it ended."""
+        body = read_body(read_event(event.text.encode()))
+        found = (getattr(body, name, None) for name in ("outcome", "reason", "state"))
+        return ", ".join(str(word) for word in found if word)
+
+    @admin.display(description="member")
+    def member_name(self, event: Event) -> str:
+        """The member's name, or the id of one that central does not know."""
+        name: str | None = event.found_name  # type: ignore[attr-defined]
+        return name or (f"unknown member {event.member}" if event.member else "")
 
 
 @admin.register(Loss)

@@ -8,3 +8,4 @@ class CheckinsConfig(AppConfig):
 
     name = "central.checkins"
     label = "checkins"
+    verbose_name = "Check-ins"

@@ -17,9 +17,10 @@ from channels.layers import InMemoryChannelLayer, get_channel_layer
 from redis.exceptions import RedisError
 
 from central.checkins.models import Event
+from central.devices.models import Command
 from central.directory.models import Member
 from wire.events import AlarmBody, Body, CommandResultBody, DecisionBody, ModeBody, PassageBody, read_body, read_event
-from wire.vocabulary import EventKind, Outcome, PassageOutcome
+from wire.vocabulary import AlarmCode, CommandName, CommandState, EventKind, Outcome, PassageOutcome
 
 ENTRIES: Final = 50
 """How many entries a page shows."""
@@ -73,7 +74,8 @@ def entries(happenings: Iterable[Happening]) -> list[Entry]:
     shown = [happening for happening in happenings if is_shown(happening.body)][-ENTRIES:]
     wanted = {happening.member for happening in shown if happening.member is not None}
     names = dict(Member.objects.filter(pk__in=wanted).values_list("pk", "full_name")) if wanted else {}
-    return [_entry(happening, names) for happening in shown]
+    asked = _asked(shown)
+    return [_entry(happening, names, asked) for happening in shown]
 
 
 def latest(site_ids: Sequence[UUID]) -> list[Entry]:
@@ -120,10 +122,30 @@ def publish(site_id: UUID, happenings: Sequence[Happening]) -> None:
         _log.warning("feed of site %s not told: %s; pages catch up when they ask again", site_id, fault)
 
 
-def _entry(happening: Happening, names: dict[UUID, str]) -> Entry:
+def _asked(happenings: Iterable[Happening]) -> dict[str, str]:
+    """Return who let one person in and why, by the command's id, of the unlocks that were done."""
+    ids = [_id_of(h.body.id) for h in happenings if isinstance(h.body, CommandResultBody) and _is_unlocked(h.body)]
+    rows = Command.objects.filter(pk__in=[id_ for id_ in ids if id_ is not None]) if ids else []
+    return {str(row.pk): f"one person let in, by {row.actor}: {row.reason}" for row in rows}
+
+
+def _is_unlocked(body: CommandResultBody) -> bool:
+    return body.name is CommandName.UNLOCK and body.state is CommandState.DONE
+
+
+def _id_of(text: str) -> UUID | None:
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
+
+
+def _entry(happening: Happening, names: dict[UUID, str], asked: dict[str, str]) -> Entry:
     words = _words(happening.body)
     assert words is not None, "entries() leaves out what is not shown"
     what, direction, detail = words
+    if isinstance(happening.body, CommandResultBody) and _is_unlocked(happening.body):
+        detail = asked.get(happening.body.id, detail)
     member = happening.member
     return Entry(
         id=happening.key,
@@ -144,6 +166,8 @@ def _words(body: Body) -> tuple[str, str, str] | None:
             return body.outcome.value, body.direction.value, detail
         case PassageBody() if body.outcome is not PassageOutcome.PASSED:
             return f"passage_{body.outcome.value}", body.direction.value if body.direction else "", ""
+        case AlarmBody(code=AlarmCode.READER_BACK):
+            return "good_news", "", f"reader {body.detail.partition(':')[0]} is back"
         case AlarmBody():
             return "alarm", "", f"{body.code} {body.detail}".strip()
         case CommandResultBody():

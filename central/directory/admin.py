@@ -4,7 +4,7 @@ from typing import Any
 from uuid import UUID
 
 from django import forms
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
@@ -24,6 +24,28 @@ _HELP = (
     "Card: UID in hex, such as 04 A1 5B C2 D3 E4 E6. EM4100: 10 hex or 13 decimal digits. HID: facility code and "
     "number, such as 118-01603. QR: the text of the code."
 )
+
+
+_KINDS = {
+    CredentialKind.HF_UID: "Card, 13.56 MHz",
+    CredentialKind.LF_EM4100: "Card, 125 kHz EM4100",
+    CredentialKind.LF_HID: "Card, 125 kHz HID Prox",
+    CredentialKind.QR_STATIC: "QR or bar code, printed",
+    CredentialKind.PASS_SIGNED: "Pass, signed",
+    CredentialKind.PASS_ROTATING: "Phone",
+}
+
+
+def warn(request: HttpRequest, member: Member) -> None:
+    """Say that a member's credentials open nothing, where no membership names a site."""
+    if member.credentials.exists() and not Membership.objects.filter(member=member).exists():
+        messages.warning(request, f"{member}: no membership: opens no door")
+
+
+@admin.display(description="kind", ordering="kind")
+def kind_label(credential: Credential) -> str:
+    """What staff call a kind of credential."""
+    return _KINDS[CredentialKind(credential.kind)]
 
 
 class MemberForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -52,6 +74,9 @@ class CredentialForm(forms.ModelForm):  # type: ignore[type-arg]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        if "kind" in self.fields:
+            offered = [("", "---------"), *((kind.value, label) for kind, label in _KINDS.items())]
+            self.fields["kind"].widget.choices = offered
         if not self.instance._state.adding:  # noqa: SLF001 - public by Django's documentation, whatever its name
             self.fields.pop("value", None)
 
@@ -113,9 +138,14 @@ class HeldInline(admin.TabularInline):  # type: ignore[type-arg]
 
     model = Credential
     verbose_name_plural = "credentials"
-    fields = ["hint", "kind", "is_revoked"]
-    readonly_fields = ["hint", "kind"]
+    fields = ["hint", "kind_label", "is_revoked"]
+    readonly_fields = ["hint", "kind_label"]
     max_num = 0
+
+    @admin.display(description="kind")
+    def kind_label(self, credential: Credential) -> str:
+        """What staff call its kind."""
+        return kind_label(credential)
 
 
 class NewInline(admin.TabularInline):  # type: ignore[type-arg]
@@ -152,6 +182,11 @@ class MemberAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     list_filter = ["is_active", "is_blocked", "holder", "sites"]
     search_fields = ["full_name", "external_id"]
 
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
+        """Say after the save that a member with a credential and no membership opens nothing."""
+        super().save_related(request, form, formsets, change)
+        warn(request, form.instance)
+
     def get_urls(self) -> list[URLPattern]:
         """Add the pages of the import."""
         return [*pages.urls(self.admin_site), *super().get_urls()]
@@ -166,7 +201,7 @@ class CredentialAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     """Credentials."""
 
     form = CredentialForm
-    list_display = ["hint", "kind", "member", "is_revoked", "created_at"]
+    list_display = ["hint", kind_label, "member", "is_revoked", "created_at"]
     list_filter = ["kind", "is_revoked"]
     list_select_related = ["member"]
     search_fields = ["member__full_name"]
@@ -181,10 +216,15 @@ class CredentialAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         context["may_replace"] = replacing.may_replace(request)
         return super().render_change_form(request, context, *args, **kwargs)
 
-    def get_readonly_fields(self, _request: HttpRequest, obj: Credential | None = None) -> list[str]:
+    def save_model(self, request: HttpRequest, obj: Credential, form: Any, change: bool) -> None:
+        """Say after the save that a credential opens nothing where its member has no membership."""
+        super().save_model(request, obj, form, change)
+        warn(request, obj.member)
+
+    def get_readonly_fields(self, _request: HttpRequest, obj: Credential | None = None) -> Any:
         """What was enrolled stays as it is, but for the revocation."""
-        return [] if obj is None else ["hint", "member", "kind"]
+        return [] if obj is None else ["hint", "member", kind_label]
 
     def get_fields(self, _request: HttpRequest, obj: Credential | None = None) -> Any:
         """Ask for the value once."""
-        return ["member", "kind", "value"] if obj is None else ["hint", "member", "kind", "is_revoked"]
+        return ["member", "kind", "value"] if obj is None else ["hint", "member", kind_label, "is_revoked"]

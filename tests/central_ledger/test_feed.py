@@ -9,13 +9,17 @@ from asgiref.sync import sync_to_async
 from asgiref.testing import ApplicationCommunicator
 from channels.layers import InMemoryChannelLayer
 from django.contrib.auth.models import AnonymousUser, User
+from django.utils import timezone
 from redis.exceptions import ConnectionError as RedisDown
 
 from central.checkins import feed, ingest, runs
 from central.dashboard.consumers import FeedConsumer
+from central.devices import commands
 from central.devices.models import Device, Site
 from central.directory.models import Member
 from tests.fakes.journal_script import JournalScript, hello
+from wire.events import AlarmBody, Body, CommandResultBody
+from wire.vocabulary import AlarmCode, CommandName, CommandState
 
 pytestmark = [pytest.mark.unit, pytest.mark.django_db]
 
@@ -144,6 +148,29 @@ def test_batch_that_shows_nothing_tells_nothing(
     with django_capture_on_commit_callbacks(execute=True):
         ingest.ingest_events(journal.device, 1, journal.run, 1, journal.raws())
     assert announced == []
+
+
+def happening(device: Device, body: Body) -> feed.Happening:
+    return feed.Happening(f"{device.pk}/aa/1", "North", 0, 0, body, None)
+
+
+def test_an_unlock_says_who_let_one_person_in_and_why(device: Device) -> None:
+    row = commands.issue(device, CommandName.UNLOCK, actor="ann", reason="forgot card", now=timezone.now())
+    done, failed, strange = (
+        CommandResultBody(id=id_, name=CommandName.UNLOCK, state=state, code="pulsed")
+        for id_, state in (
+            (str(row.pk), CommandState.DONE), (str(row.pk), CommandState.FAILED), ("no id", CommandState.DONE),
+        )
+    )  # fmt: skip
+    said = [entry.detail for entry in feed.entries([happening(device, body) for body in (done, strange)])]
+    assert said == ["one person let in, by ann: forgot card", "unlock: done pulsed"]
+    assert feed.entries([happening(device, failed)])[0].detail == "unlock: failed pulsed"
+
+
+def test_a_reader_that_is_back_is_good_news(device: Device) -> None:
+    body = AlarmBody(code=AlarmCode.READER_BACK, detail="in: reader_back")
+    (entry,) = feed.entries([happening(device, body)])
+    assert (entry.what, entry.detail) == ("good_news", "reader in is back")
 
 
 def test_repeated_batch_tells_nothing(

@@ -249,6 +249,14 @@ def filled(journal: JournalScript, member: Member) -> JournalScript:
     return journal
 
 
+def test_the_list_of_events_says_outcome_and_member(filled: JournalScript, superuser: Client) -> None:
+    text = superuser.get("/admin/checkins/event/").content.decode()
+    assert "grant, member_valid" in text
+    assert "Ann Example" in text
+    assert "unknown member " in text
+    assert "Check-ins" in text
+
+
 @pytest.mark.parametrize("name", ADMIN)
 def test_records_can_be_read_and_not_changed(filled: JournalScript, superuser: Client, name: str) -> None:
     assert superuser.get(f"/admin/checkins/{name}/").status_code == 200
@@ -351,6 +359,18 @@ def test_member_is_entered_with_site_and_card(site: Site, superuser: Client) -> 
     member = Member.objects.get()
     assert (member.memberships.get().site, member.credentials.get().hint) == (site, "04 ** ** C2")
     assert superuser.get(f"/admin/directory/member/{member.pk}/change/").status_code == 200
+
+
+def test_a_card_without_a_membership_is_saved_with_a_warning(site: Site, superuser: Client) -> None:
+    card = {"credentials-2-0-kind": "hf_uid", "credentials-2-0-value": "04A15BC2"}
+    answer = superuser.post("/admin/directory/member/add/", member_form(**card), follow=True)
+    assert "Cid: no membership: opens no door" in answer.content.decode()
+    listed = superuser.get("/admin/directory/credential/").content.decode()
+    assert "Card, 13.56 MHz" in listed
+    with_site = member_form(**{**card, "credentials-2-0-value": "04A15BC3", "memberships-0-site": str(site.pk)})
+    assert (
+        "opens no door" not in superuser.post("/admin/directory/member/add/", with_site, follow=True).content.decode()
+    )
 
 
 def test_same_card_twice_on_one_page_is_refused(site: Site, superuser: Client) -> None:

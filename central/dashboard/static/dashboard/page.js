@@ -8,7 +8,7 @@ const RECONNECT_MS = [250, 8_000];
 const COMMAND_EVERY_MS = 300;
 const COMMAND_FOR_MS = 75_000;
 const WORDS = {
-  grant: "granted", deny: "denied", alarm: "alarm", command: "command", mode: "door mode",
+  grant: "granted", deny: "denied", alarm: "alarm", command: "command", good_news: "good news", mode: "door mode",
   passage_unused: "not used", passage_failed: "did not turn", passage_unknown: "end unknown",
 };
 const STATES = {
@@ -171,7 +171,8 @@ async function follow(form, command) {
     const word = STATES[command.state] ?? command.state;
     if (trail.at(-1) !== word) trail.push(word);
     const why = CODES[command.code] ?? command.code.replaceAll("_", " ");
-    output.textContent = trail.join(", ") + (command.isOver && why ? `: ${why}` : "");
+    if (command.state === "done") output.textContent = word;
+    else output.textContent = trail.join(", ") + (command.isOver && why ? `: ${why}` : "");
     if (command.isOver || Date.now() > until) return;
     await new Promise((resolve) => setTimeout(resolve, COMMAND_EVERY_MS));
     try {
