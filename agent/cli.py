@@ -54,7 +54,18 @@ class Verbs(click.Group):
             formatter.write_dl([(verb, line) for verb, (_, line) in COMMANDS.items()])
 
 
+def _print_version(ctx: click.Context, _param: click.Parameter, is_asked: bool) -> None:
+    if is_asked and not ctx.resilient_parsing:
+        verb = doorstile.get_command(ctx, "version")
+        assert verb is not None
+        ctx.invoke(verb)
+        ctx.exit()
+
+
 @click.command(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80})
+@click.option(
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_print_version, help="Print the version."
+)
 def doorstile() -> None:
     """Doorstile: a door that never forgets a check-in."""
 

@@ -13,14 +13,12 @@ from typing import Final
 import click
 import msgspec
 
-from agent.commands.trying import HardwareFault, built, line_of, notice, run, test
-from agent.config import load_config
+from agent.commands.trying import HardwareFault, Named, built, line_of, notice, run, test, with_profile
 from hardware import trial
 from hardware.base import InputChange, ReaderEvent
 from hardware.discover import Found, look
-from hardware.errors import HardwareError
 from hardware.presence import Presence, Row, rows
-from hardware.profiles import Profile, load_profile, sensing_only
+from hardware.profiles import Profile, sensing_only
 from hardware.proposal import Proposal, propose
 
 _COLUMNS: Final = 80
@@ -43,15 +41,12 @@ class Listing(msgspec.Struct, frozen=True):
 def hardware(ctx: click.Context, config_path: Path | None, profile: str | None) -> None:
     """Show and try out this door's hardware."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s", stream=sys.stderr)
-    try:
-        ctx.obj = load_profile(profile or load_config(config_path).named_profile)
-    except HardwareError as error:
-        raise HardwareFault(str(error)) from error
+    ctx.obj = Named(config_path, profile)
 
 
 @hardware.command("list")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
-@click.pass_obj
+@with_profile
 def list_parts(profile: Profile, as_json: bool) -> None:
     """List what the profile names and whether it is there, what is plugged in, and which profile would fit."""
     found = look()
@@ -103,7 +98,7 @@ def _print_found(found: Found, proposal: Proposal) -> None:
 @hardware.command()
 @click.option("--seconds", type=click.FloatRange(min=0), help="Stop after so long [when interrupted].")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per line.")
-@click.pass_obj
+@with_profile
 def watch(profile: Profile, seconds: float | None, as_json: bool) -> None:
     """Print what readers and inputs say, as it happens. Cards and codes are masked; no output is touched."""
 

@@ -24,7 +24,8 @@ def _do(folder: Path, do: str, **args: str | None) -> SimAnswer:
         answer = asyncio.run(ask(folder, request))
     except (OSError, TimeoutError) as error:
         raise click.ClickException(
-            f"no agent with simulated hardware answers on {folder} ({error}); start one: doorstile run --state {folder}"
+            f"no agent with simulated hardware answers on {folder} ({error}); start one: "
+            f"doorstile run --profile simulated --state {folder}"
         ) from error
     if answer.error:
         raise click.ClickException(answer.error)

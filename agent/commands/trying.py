@@ -1,19 +1,24 @@
 """`doorstile hardware test`: does it read, does it open, is every contact seen."""
 
 import asyncio
+import functools
 import sys
-from collections.abc import Awaitable
-from typing import Final, NoReturn, TypeVar
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Concatenate, Final, NoReturn, ParamSpec, TypeVar
 
 import click
 import msgspec
 
+from agent.config import load_config
 from hardware import factory, trial
 from hardware.base import Hardware, InputChange, ReaderEvent, ReaderFault, Removed, Scan, Way
 from hardware.errors import HardwareError
-from hardware.profiles import Profile, outputs_only, sensing_only
+from hardware.profiles import Profile, load_profile, outputs_only, sensing_only
 
 Answer = TypeVar("Answer")
+P = ParamSpec("P")
 
 _AGENT_HINT: Final = "; a running agent holds its hardware: systemctl stop doorstile-agent"
 
@@ -22,6 +27,32 @@ class HardwareFault(click.ClickException):
     """Hardware is at fault."""
 
     exit_code = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """What the command line says of the profile; it is read when a command works, so that help needs none."""
+
+    config: Path | None
+    profile: str | None
+
+    def loaded(self) -> Profile:
+        """Read the profile; raise HardwareFault or ConfigError where it is of no use."""
+        try:
+            return load_profile(self.profile or load_config(self.config).named_profile)
+        except HardwareError as error:
+            raise HardwareFault(str(error)) from error
+
+
+def with_profile(work: Callable[Concatenate[Profile, P], None]) -> Callable[P, None]:
+    """Hand the profile to a command when it is called."""
+
+    @click.pass_obj
+    @functools.wraps(work)
+    def loading(named: Named, /, *args: P.args, **kwargs: P.kwargs) -> None:
+        work(named.loaded(), *args, **kwargs)
+
+    return loading
 
 
 class Noticed(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -55,7 +86,7 @@ def test() -> None:
 @click.argument("name", required=False)
 @click.option("--timeout-s", type=click.FloatRange(min=0), default=30.0, show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
-@click.pass_obj
+@with_profile
 def test_reader(profile: Profile, name: str | None, timeout_s: float, as_json: bool) -> None:
     """Wait for a card or a code at a reader (any reader, without NAME)."""
     if name is not None:
@@ -87,7 +118,7 @@ def test_reader(profile: Profile, name: str | None, timeout_s: float, as_json: b
 @click.option("--yes", "is_agreed", is_flag=True, help="Open the door without asking first.")
 @click.option("--heard", type=click.Choice(["yes", "no"]), help="Whether it clicked and opened, instead of asking.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
-@click.pass_obj
+@with_profile
 def test_relay(
     profile: Profile, way: str, pulse_s: float | None, is_agreed: bool, heard: str | None, as_json: bool
 ) -> None:
@@ -120,7 +151,7 @@ async def _opened(things: Hardware, way: Way, duration_s: float) -> str:
 @click.option("--each-s", type=click.FloatRange(min=0), default=1.0, show_default=True, help="For how long each.")
 @click.option("--seen", type=click.Choice(["yes", "no"]), help="Whether they came as named, instead of asking.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
-@click.pass_obj
+@with_profile
 def test_signals(profile: Profile, each_s: float, seen: str | None, as_json: bool) -> None:
     """Show every light, play every tone, and ask whether they came as named. The lock is left alone."""
     things = built(msgspec.structs.replace(outputs_only(profile), strike=None, turnstile=None, interlock=None))
@@ -136,7 +167,7 @@ def test_signals(profile: Profile, each_s: float, seen: str | None, as_json: boo
 @click.option("--input", "names", multiple=True, help="Only this one; may be given more than once.")
 @click.option("--timeout-s", type=click.FloatRange(min=0), default=60.0, show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
-@click.pass_obj
+@with_profile
 def test_inputs(profile: Profile, names: tuple[str, ...], timeout_s: float, as_json: bool) -> None:
     """See every input become active and inactive: open the door, press the button. Both edges have to be seen."""
     known = [part.name for part in profile.inputs]

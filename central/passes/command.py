@@ -3,19 +3,22 @@
 It works on central's database, beside a running server or without one.
 """
 
+import functools
 import json
 import os
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ParamSpec
 
 import click
 
 if TYPE_CHECKING:
     from central.devices.models import Site
     from central.passes.models import Pass
+
+P = ParamSpec("P")
 
 _as_json = click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 
@@ -26,16 +29,31 @@ _as_json = click.option("--json", "as_json", is_flag=True, help="One JSON object
     default="var/central",
     show_default=True,
     envvar="DOORSTILE_DATA",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    type=click.Path(file_okay=False, path_type=Path),
     help="Folder of central's database and secret key.",
 )
-def passes(data: Path) -> None:
+@click.pass_context
+def passes(ctx: click.Context, data: Path) -> None:
     """Issue, show, check and revoke signed passes, at central."""
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "central.config.settings")
-    os.environ["DOORSTILE_DATA"] = str(data)
-    import django
+    ctx.obj = data
 
-    django.setup()
+
+def at_central(work: Callable[P, None]) -> Callable[P, None]:
+    """Open central's database before a command works, not before it only prints its help."""
+
+    @click.pass_obj
+    @functools.wraps(work)
+    def opening(data: Path, /, *args: P.args, **kwargs: P.kwargs) -> None:
+        if not data.is_dir():
+            raise click.ClickException(f"no central in {data}; give its folder with --data or DOORSTILE_DATA")
+        os.environ.setdefault("DJANGO_SETTINGS_MODULE", "central.config.settings")
+        os.environ["DOORSTILE_DATA"] = str(data)
+        import django
+
+        django.setup()
+        work(*args, **kwargs)
+
+    return opening
 
 
 @passes.command()
@@ -46,6 +64,7 @@ def passes(data: Path) -> None:
 @click.option("--zone", "zones", multiple=True, help="A zone that it opens; none: every zone. Can be repeated.")
 @click.option("--once", "is_once", is_flag=True, help="Lets in once at each door.")
 @_as_json
+@at_central
 def issue(
     site_name: str,
     visitor: str,
@@ -75,6 +94,7 @@ def issue(
 @passes.command()
 @click.argument("pass_id")
 @_as_json
+@at_central
 def show(pass_id: str, *, as_json: bool) -> None:
     """Print the code of a pass that was issued."""
     _tell(_pass(pass_id), as_json=as_json)
@@ -83,6 +103,7 @@ def show(pass_id: str, *, as_json: bool) -> None:
 @passes.command()
 @click.argument("pass_id")
 @_as_json
+@at_central
 def revoke(pass_id: str, *, as_json: bool) -> None:
     """Let a pass open nothing more; a door that is offline hears of it when it is back."""
     from central.passes import issuing
@@ -98,6 +119,7 @@ def revoke(pass_id: str, *, as_json: bool) -> None:
 @click.option("--zone", default="", help="The zone behind the door.")
 @click.argument("text")
 @_as_json
+@at_central
 def verify(site_name: str, zone: str, text: str, *, as_json: bool) -> None:
     """Say what a door of the site would make of a code now; exit with 1 where it does not hold.
 
@@ -125,6 +147,7 @@ def verify(site_name: str, zone: str, text: str, *, as_json: bool) -> None:
 @click.option("--retire", "retired", default="", metavar="KID", help="Let this key sign nothing more.")
 @click.option("--compromised", is_flag=True, help="With --retire: its passes open nothing any more.")
 @_as_json
+@at_central
 def key(at_once: bool, retired: str, compromised: bool, as_json: bool) -> None:
     """Make a key, which signs once the doors had a week to hear of it, or retire one."""
     from central.passes import keys

@@ -57,6 +57,27 @@ def test_an_unknown_verb_is_refused() -> None:
 
 def test_version_names_program_protocol_and_python() -> None:
     assert run("version")[1].startswith(f"doorstile {__version__}, protocol 1 to 1, Python 3.")
+    assert run("--version") == run("version")
+
+
+@pytest.mark.parametrize(
+    "words", [("hardware", "list"), ("hardware", "watch"), ("hardware", "test", "relay"), ("pass", "issue")]
+)
+def test_help_needs_neither_profile_nor_central(
+    words: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("DOORSTILE_DATA", raising=False)
+    code, out = run(*words, "--help")
+    assert (code, f"Usage: doorstile {' '.join(words)}" in out or f"{words[-1]} [OPTIONS]" in out) == (0, True), out
+
+
+def test_pass_without_a_central_says_which_folder_it_looked_in(tmp_path: Path) -> None:
+    code, out = run("pass", "--data", str(tmp_path / "none"), "show", "x")
+    assert (code, out) == (
+        1,
+        f"Error: no central in {tmp_path / 'none'}; give its folder with --data or DOORSTILE_DATA\n",
+    )
 
 
 async def test_journal_tail_prints_the_newest_events(tmp_path: Path) -> None:
@@ -118,7 +139,7 @@ def test_a_missing_journal_is_named(tmp_path: Path) -> None:
 def test_sim_without_an_agent_says_how_to_start_one(tmp_path: Path) -> None:
     code, out = run("sim", "--state", str(tmp_path), "tap", "04A1B2C3")
     assert code == 1
-    assert f"doorstile run --state {tmp_path}" in out
+    assert f"doorstile run --profile simulated --state {tmp_path}" in out
 
 
 def test_outputs_can_be_switched_off_without_an_agent() -> None:
