@@ -180,6 +180,7 @@ def _unreachable(central: Central, fault: Exception) -> ProvisioningError:
         cause = f"{central.origin} did not answer within {TIMEOUT_S:g} s"
     elif isinstance(fault, ConnectionRefusedError):
         cause = f"nothing listens at {central.origin}"
+        return ProvisioningError(ExitCode.NETWORK, cause, "start central, or check the port in --central")
     elif isinstance(fault, socket.gaierror):
         return ProvisioningError(ExitCode.NETWORK, f"the name {host} cannot be resolved", f"getent hosts {host}")
     else:

@@ -1,5 +1,6 @@
 """`doorstile join`: make this device a member of a site. It can be run again after any failure."""
 
+import shlex
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -64,7 +65,15 @@ def _join(url: str, code: str, state: Path, ca: Path | None, pin: str | None, pr
     save_identity(state, _identity_of(central, key, answer))
     forget_pending(state)
     _say("enrolled", f"{answer.name}, {answer.site}")
-    click.echo(f"{answer.name} has joined. Next: sudo systemctl restart doorstile-agent")
+    click.echo(f"{answer.name} has joined. Next: {_next_step(state, profile)}")
+
+
+def _next_step(state: Path, profile: str) -> str:
+    """The service works on the default folder only; any other is an agent that somebody starts by hand."""
+    if state == DEFAULT_STATE:
+        return "sudo systemctl restart doorstile-agent"
+    named = ["--profile", profile] if profile else []
+    return shlex.join(["doorstile", "run", *named, "--state", str(state)])
 
 
 def _prepare(state: Path) -> None:

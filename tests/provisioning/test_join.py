@@ -42,6 +42,20 @@ def test_device_joins_and_keeps_its_identity(tmp_path: Path) -> None:
     assert server.paths == [ENROL_PATH]
 
 
+@pytest.mark.parametrize(("options", "named"), [((), ""), (("--profile", "simulated"), "--profile simulated ")])
+def test_next_step_is_the_agent_on_that_very_folder(tmp_path: Path, options: tuple[str, ...], named: str) -> None:
+    with enrolment_server() as server:
+        result = run(server.url, tmp_path, *options)
+    assert result.output.endswith(f"Next: doorstile run {named}--state {tmp_path}\n")
+
+
+def test_next_step_on_the_default_folder_is_the_service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("provisioning.join.DEFAULT_STATE", tmp_path)
+    with enrolment_server() as server:
+        result = run(server.url, tmp_path)
+    assert result.output.endswith("Next: sudo systemctl restart doorstile-agent\n")
+
+
 def test_proof_binds_key_code_and_central(tmp_path: Path) -> None:
     with enrolment_server() as server:
         run(server.url, tmp_path)
@@ -137,6 +151,7 @@ def test_closed_port_is_a_network_failure(tmp_path: Path) -> None:
         url = server.url
     result = run(url, tmp_path)
     assert (result.exit_code, "nothing listens" in result.stderr) == (ExitCode.NETWORK, True)
+    assert "Try: start central, or check the port in --central" in result.stderr
 
 
 def test_unknown_name_is_a_network_failure(tmp_path: Path) -> None:
