@@ -51,8 +51,12 @@ class _Server(uvicorn.Server):
 
 
 def serve(host: str, port: int, data: Path) -> None:
-    """Migrate and serve until a signal; `data` holds the database unless the environment names another."""
-    prepare(host, data)
+    """Migrate and serve until a signal; `data` holds the database unless the environment names another.
+
+    Raises click.ClickException, with a remedy, for what the operator can put right.
+    """
+    _require_free(host, port)
+    _prepared(host, data)
     from central.config.asgi import application
 
     config = uvicorn.Config(
@@ -71,10 +75,42 @@ def serve(host: str, port: int, data: Path) -> None:
     _Server(config).run()
 
 
+def _require_free(host: str, port: int) -> None:
+    """Ask for the port before anything is made; uvicorn would end with a number and no remedy."""
+    try:
+        for family, _, _, _, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+            with socket.socket(family) as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                probe.bind(address)
+    except OSError as fault:
+        raise click.ClickException(
+            f"cannot listen on {host} port {port} ({fault.strerror}); end what listens there, or give another with "
+            "--host or --port"
+        ) from fault
+
+
+def _prepared(host: str, data: Path) -> None:
+    from django.core.exceptions import ImproperlyConfigured
+    from django.db.utils import OperationalError
+
+    try:
+        prepare(host, data)
+    except ImproperlyConfigured as fault:
+        raise click.ClickException(str(fault)) from fault
+    except OSError as fault:
+        raise click.ClickException(
+            f"data folder {data} cannot be used ({fault.strerror}); check its rights, or give another with --data"
+        ) from fault
+    except OperationalError as fault:
+        where = "DOORSTILE_DATABASE_URL" if os.environ.get("DOORSTILE_DATABASE_URL") else f"folder {data}"
+        raise click.ClickException(f"the database cannot be used ({fault}); check {where} and its rights") from fault
+
+
 def prepare(host: str, data: Path) -> None:
     """Settle the settings that the options stand for, and bring the database up to date."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "central.config.settings")
     os.environ["DOORSTILE_DATA"] = str(data)
+    os.umask(0o077)  # names, visits and sealed card numbers are nobody else's to read
     if host not in ("127.0.0.1", "::1", "localhost", "0.0.0.0", "::"):  # noqa: S104 - compared, not bound
         os.environ.setdefault("DOORSTILE_ALLOWED_HOSTS", f"localhost,127.0.0.1,[::1],{host}")
 
