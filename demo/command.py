@@ -12,7 +12,7 @@ import click
 
 from demo.compare import Comparison
 from demo.play import CHECK, MINUTE, play
-from demo.world import Setup, free_port, world
+from demo.world import Setup, free_port, is_free, world
 from wire.errors import DoorstileError
 
 
@@ -26,6 +26,8 @@ def demo(*, check: bool, port: int, kiosk_port: int, keep: Path | None, stay: bo
     """Play a minute at a simulated door with a central of its own."""
     if check:
         port, kiosk_port = 0, free_port()
+    else:
+        _require_free(port, kiosk_port)
     with _folder(keep) as folder:
         try:
             is_equal = asyncio.run(_perform(folder, port, kiosk_port, check=check, stay=stay))
@@ -35,6 +37,13 @@ def demo(*, check: bool, port: int, kiosk_port: int, keep: Path | None, stay: bo
             return
     if not is_equal:
         sys.exit(1)
+
+
+def _require_free(port: int, kiosk_port: int) -> None:
+    for wanted in (port, kiosk_port):
+        if not is_free(wanted):
+            other = f"--port {port + 10} --kiosk-port {kiosk_port + 10}"
+            raise click.ClickException(f'port {wanted} is in use; try: make demo ARGS="{other}"')
 
 
 async def _perform(folder: Path, port: int, kiosk_port: int, *, check: bool, stay: bool) -> bool:

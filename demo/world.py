@@ -12,7 +12,7 @@ from typing import Final
 import msgspec
 
 from agent.identity import IDENTITY_FILE, load_identity
-from agent.simulation import SimAnswer, SimRequest, ask
+from agent.simulation import SOCKET_NAME, SimAnswer, SimRequest, ask
 from demo.processes import DemoError, doorstile, kill, manage, output_of, running, stop, tail_of
 from demo.staff import Staff
 
@@ -93,12 +93,12 @@ class World:
         await stop(self.central)
 
     async def start_agent(self) -> None:
-        """Start the door's agent and wait until it serves its page, which it does when it reads cards."""
+        """Start the door's agent and wait until it serves its page, when it reads cards, and its control socket."""
         command = doorstile("run", "--state", str(self.state), "--kiosk-port", str(self.kiosk_port))
         self.agent = await self._running.enter_async_context(
             running("agent", [*command, *self.agent_options], self.folder)
         )
-        await self._wait_for("agent", self.agent, self._has_page)
+        await self._wait_for("agent", self.agent, self._is_working)
 
     async def kill_agent(self) -> None:
         """End the agent by SIGKILL."""
@@ -134,11 +134,15 @@ class World:
     async def populate(self) -> None:
         """Make members and staff at central, and let the door join."""
         printed = await output_of(manage("demo_seed", "--json"), env=self.central_env)
+        self._require_running("central", self.central)
         self.seed = msgspec.json.decode(printed, type=Seed)
         if not (self.state / IDENTITY_FILE).exists():
             words = ("--central", self.central_url, "--code", self.seed.code, "--state", str(self.state), "--yes")
             await output_of(doorstile("join", *words))
         await self.staff.log_in(self.seed.username, self.seed.password)
+
+    async def _is_working(self) -> bool:
+        return await self._has_page() and await self._has_control()
 
     async def _has_page(self) -> bool:
         try:
@@ -148,15 +152,27 @@ class World:
         writer.close()
         return True
 
+    async def _has_control(self) -> bool:
+        try:
+            _, writer = await asyncio.open_unix_connection(self.state / SOCKET_NAME)
+        except OSError:
+            return False
+        writer.close()
+        return True
+
+    def _require_running(self, name: str, process: asyncio.subprocess.Process | None) -> None:
+        if process is None or process.returncode is not None:
+            raise DemoError(f"{name} ended:\n{tail_of(name, self.folder)}")
+
     async def _wait_for(
         self, name: str, process: asyncio.subprocess.Process, is_up: Callable[[], Awaitable[bool]]
     ) -> None:
         try:
             async with asyncio.timeout(_UP_WITHIN_S):
                 while True:
-                    if process.returncode is not None:
-                        raise DemoError(f"{name} ended:\n{tail_of(name, self.folder)}")
-                    if await is_up():
+                    answers = await is_up()  # perhaps somebody else does, on the same port
+                    self._require_running(name, process)
+                    if answers:
                         return
                     await asyncio.sleep(_POLL_S)
         except TimeoutError:
@@ -184,6 +200,15 @@ async def world(folder: Path, setup: Setup) -> AsyncIterator[World]:
         yield built
     finally:
         await built.close()
+
+
+def is_free(port: int) -> bool:
+    """Say whether this machine would let us listen on a port now; 0 is any."""
+    try:
+        socket.create_server(("127.0.0.1", port)).close()
+    except OSError:
+        return False
+    return True
 
 
 def free_port() -> int:

@@ -1,17 +1,20 @@
 import asyncio
 import random
 import re
+import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from demo.command import demo
 from demo.compare import Comparison
 from demo.play import STRANGER, Crowd
 from demo.processes import DemoError, doorstile, kill, output_of, running, stop
 from demo.staff import Staff
-from demo.world import Card, free_port
+from demo.world import Card, Setup, free_port, world
 
 CARDS = [Card(uid=f"04{number:012X}", member=f"Member {number}") for number in range(6)]
 
@@ -29,6 +32,34 @@ def test_the_play_ends_with_both_sides_equal(tmp_path: Path) -> None:
     for line in ("none lost, none twice", "is refused", "killed (SIGKILL)", "unlocked", "locked again"):
         assert line in played.stdout
     assert played.stdout.endswith("Both sides are equal.\n")
+
+
+@pytest.mark.parametrize("taken", ["--port", "--kiosk-port"])
+def test_a_taken_port_is_told_before_anything_starts(taken: str, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        ports = {"--port": str(free_port()), "--kiosk-port": str(free_port()), taken: str(port)}
+        words = [word for pair in ports.items() for word in pair]
+        result = CliRunner().invoke(demo, [*words, "--keep", str(tmp_path / "kept")])
+    assert result.exit_code == 1
+    assert f'port {port} is in use; try: make demo ARGS="--port ' in result.output
+    assert not (tmp_path / "kept").exists()
+
+
+async def test_a_central_that_ended_is_not_taken_for_who_answers_on_its_port(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def somebody_answers(_staff: Staff) -> bool:
+        while "no room" not in (tmp_path / "central.log").read_text():
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.5)  # the process ends after its last words
+        return True
+
+    monkeypatch.setattr(Staff, "is_up", somebody_answers)
+    ended = (sys.executable, "-c", "raise SystemExit('no room')")
+    with pytest.raises(DemoError, match=r"central ended:\nno room"):
+        async with world(tmp_path, Setup(central_command=ended)):
+            pass
 
 
 def test_every_difference_between_the_sides_counts() -> None:
