@@ -14,9 +14,9 @@ _INTRODUCTION: Final = """\
 
 # Configuration
 
-The agent reads one TOML file, `{path}` unless `--config` names another. Every key has a default that suits a device, so
-an empty file is a valid one. A key that is unknown or ill-typed keeps the agent from starting; the error names the key,
-the value and what would do.
+The agent reads one TOML file, `{path}` unless `--config` names another. Every key except `profile` has a default that
+suits a device; what hangs at the door is named in the file or by `--profile`. A key that is unknown or ill-typed keeps
+the agent from starting; the error names the key, the value and what would do.
 """
 
 
