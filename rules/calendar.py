@@ -6,12 +6,12 @@ that it ends one comes twice. What was worked out for a day is remembered.
 """
 
 from collections.abc import Iterable
-from datetime import MAXYEAR, UTC, datetime, time, timedelta, tzinfo
+from datetime import UTC, datetime, time, timedelta, tzinfo
 from typing import Final
 
 from msgspec import Struct
 
-from rules.recurrence import CalendarError, recurs_on
+from rules.recurrence import YEARS, CalendarError, recurs_on
 from wire.book import ALWAYS, Schedule, Span, Window
 from wire.vocabulary import Weekday
 
@@ -19,8 +19,11 @@ DAY_MIN: Final = 1440
 _WEEKDAYS: Final = tuple(Weekday)
 _DAYS_REMEMBERED: Final = 256
 _FIRST_MS: Final = 0
-_LAST_MS: Final = int(datetime(MAXYEAR - 2, 1, 1, tzinfo=UTC).timestamp()) * 1000
-"""Wall times outside these are no times of a site: they count as the nearer end."""
+_LAST_MS: Final = int(datetime(YEARS.stop, 1, 1, tzinfo=UTC).timestamp()) * 1000
+"""Wall times outside these are no times of a site: they count as the nearer end.
+
+No recurrence may begin later, and one is followed from where it began: in the year 9997 that takes seconds a day.
+"""
 
 Spans = tuple[tuple[int, int], ...]
 """From and to, in minutes of one day; the end is outside."""

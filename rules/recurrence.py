@@ -20,7 +20,8 @@ _BESIDE_INTERVAL: Final = {
 _PLAIN: Final = re.compile(r"[A-Z0-9=;,+-]{1,200}")
 _DAY: Final = re.compile(r"([+-]?[0-9]{1,2})?(MO|TU|WE|TH|FR|SA|SU)")
 _DAYS: Final = {str(number): days for number, days in enumerate((31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31), 1)}
-_YEARS: Final = range(2000, 2200)
+YEARS: Final = range(2000, 2200)
+"""In which a recurrence may begin."""
 
 
 class CalendarError(ValueError):
@@ -39,8 +40,8 @@ def first_days(rrule: str, from_date: str, count: int) -> list[int]:
     """Return the first days of a recurrence; raise CalendarError for one that is none, or that never happens."""
     _check(rrule)
     begins = date.fromordinal(day_of(from_date))
-    if begins.year not in _YEARS:
-        raise CalendarError(f"recurrence begins on {from_date}; begin between {_YEARS[0]} and {_YEARS[-1]}")
+    if begins.year not in YEARS:
+        raise CalendarError(f"recurrence begins on {from_date}; begin between {YEARS[0]} and {YEARS[-1]}")
     try:
         found = [at.toordinal() for at, _ in zip(_parse(rrule, begins), range(count), strict=False)]
     except (ValueError, TypeError, AttributeError, KeyError, IndexError, OverflowError) as fault:

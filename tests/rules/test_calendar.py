@@ -1,9 +1,12 @@
 """What the site's clock shows, and what is open then."""
 
+from datetime import date
+
 import pytest
 
 from rules.book import load
 from rules.calendar import Calendar, Local
+from rules.recurrence import YEARS
 from tests.rules.builders import BOOK, ITEMS, MADRID, WORKDAYS, at
 from wire.book import Holiday, Schedule, Span, Window
 from wire.vocabulary import Weekday
@@ -77,6 +80,12 @@ def test_no_clock_is_too_wrong_to_be_asked(wall_ms: int) -> None:
     assert 0 <= shown.minute < 1440
     assert BOOK.calendar.ms_since(240, wall_ms) < 25 * 3_600_000
     assert isinstance(opens(calendar(NIGHT), wall_ms)[0], bool)
+
+
+def test_clock_that_is_far_ahead_costs_no_more_than_the_last_year_of_recurrences() -> None:
+    shown = BOOK.calendar.local(2**53)
+    assert shown.day == date(YEARS.stop, 1, 1).toordinal()
+    assert BOOK.calendar.local(at("2199-12-31T12:00")).day == shown.day - 1
 
 
 def test_what_was_worked_out_is_remembered_and_bounded() -> None:
