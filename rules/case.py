@@ -126,12 +126,15 @@ def _class_of(facts: Facts, row: DirectoryRow) -> CredentialClass:
 
 
 def _missing(facts: Facts, row: DirectoryRow) -> str:
-    """Return the first name in the row or the door's facts that the book does not hold."""
+    """Return the first name in the row or the door's facts that the book does not hold.
+
+    Where the book names doors, a device that is none of them is misconfigured: its door's rules would go unasked.
+    """
     book, door = facts.book, facts.door.door
     if book is None:
         names = (door, row.plan, row.cls, *row.groups, *row.schedules, *row.zones)
         return next((name for name in names if name), "")
-    if door and door not in book.doors:
+    if door not in book.doors and (door or book.doors):
         return f"door/{door}"
     if row.plan and row.plan not in book.plans:
         return f"plan/{row.plan}"

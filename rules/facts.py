@@ -37,7 +37,8 @@ class Facts(Struct, frozen=True):
     """Everything that one decision may depend on; `row` is what the directory holds for the credential.
 
     `book` is the site's book, None where the directory has none: then only the rules about the credential itself are
-    asked, and whatever names an item of a book denies. `stale_s` is how long ago central was last heard of, counted
+    asked, and whatever names an item of a book denies. A `door` without a name where the book has doors denies as well:
+    its rules would go unasked. `stale_s` is how long ago central was last heard of, counted
     without the wall clock.
     """
 

@@ -164,7 +164,10 @@ _ABOUT_THE_ROW: Final[tuple[Rule[Case], ...]] = (
         Reason.WRONG_DIRECTION, _is_against_direction, "the door does not let people through this way",
         is_for_exits=True,
     ),
-    Rule(Reason.MISCONFIGURED, _is_misconfigured, "the row or the door names what the site's book does not hold"),
+    Rule(
+        Reason.MISCONFIGURED, _is_misconfigured,
+        "the row or the door names what the site's book does not hold, or the book has doors and not this one",
+    ),
     Rule(Reason.LOCKDOWN, _is_locked_down, "the lockdown's level is above the holder's clearance"),
     Rule(Reason.MEMBER_INACTIVE, _is_inactive, "the member is not active"),
     Rule(Reason.MEMBER_BLOCKED, _is_blocked, "the member is blocked"),
@@ -205,7 +208,7 @@ _ABOUT_THE_ROW: Final[tuple[Rule[Case], ...]] = (
 )  # fmt: skip
 RULES: Final[tuple[Rule[Any], ...]] = (*_BEFORE_THE_ROW, *_ABOUT_THE_ROW)
 """The table."""
-VERSION: Final = 2
+VERSION: Final = 3
 """Version of the rules, part of every receipt; raised with any change of meaning or order."""
 
 

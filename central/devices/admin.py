@@ -8,6 +8,7 @@ from django.utils import timezone
 from central.devices.codes import issue_code
 from central.devices.models import Command, Device, Door, EnrolmentCode, Site
 from central.devices.revocation import set_state
+from central.devices.ruling import LACKS_RULES, lack_of_rules
 
 
 @admin.register(Site)
@@ -21,9 +22,20 @@ class SiteAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 class DoorAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     """Doors, and where enrolment codes come from."""
 
-    list_display = ("name", "site", "direction")
+    list_display = ("name", "site", "direction", "rules_say")
     list_filter = ("site",)
+    list_select_related = ("site",)
     actions = ("make_enrolment_code",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Door]:
+        """Return the doors, each with whether it lets nobody in for want of rules."""
+        doors: QuerySet[Door] = super().get_queryset(request)
+        return doors.annotate(lacks_rules=lack_of_rules())
+
+    @admin.display(description="Rules")
+    def rules_say(self, door: Door) -> str:
+        """Say that a door lets nobody in for want of rules."""
+        return LACKS_RULES if door.lacks_rules else ""  # type: ignore[attr-defined]
 
     @admin.action(description="Make an enrolment code", permissions=["change"])
     def make_enrolment_code(self, request: HttpRequest, doors: QuerySet[Door]) -> None:

@@ -3,10 +3,12 @@
 from typing import Any
 
 from django import forms
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest
 
+from central.devices.models import Door
+from central.devices.ruling import LACKS_RULES, lack_of_rules
 from central.directory.admin_checked import CheckedAdmin
 from central.directory.models import (
     CredentialClass,
@@ -185,6 +187,12 @@ class DoorRulesAdmin(CheckedAdmin):
     list_display = ["door", "zone", "leaves", "mode"]
     list_filter = ["door__site"]
     list_select_related = ["door__site", "zone__site", "leaves__site"]
+
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
+        """Save, and say which doors of the site let nobody in as they have no rules; raise BookError."""
+        super().save_related(request, form, formsets, change)
+        for door in Door.objects.filter(lack_of_rules(), site=form.instance.door.site_id):
+            messages.warning(request, f"{door.name} has {LACKS_RULES}")
 
     def get_readonly_fields(self, _request: HttpRequest, obj: Any = None) -> list[str]:
         """Keep the door."""

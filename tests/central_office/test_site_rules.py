@@ -27,9 +27,13 @@ from central.directory.models import (
     Zone,
 )
 from central.editions.lines import own_items
-from tests.central_ledger.conftest import make_member
+from rules.book import load
+from rules.policy import decide
+from tests.central_ledger.conftest import make_device, make_member
 from tests.central_ledger.told import rows_for
+from tests.rules.builders import facts, row
 from wire import book as items
+from wire.facts import DoorFacts
 from wire.messages import DirectoryRow, Pack
 from wire.vocabulary import (
     AntiPassbackKind,
@@ -38,6 +42,7 @@ from wire.vocabulary import (
     Direction,
     DoorMode,
     HolderKind,
+    Reason,
     Weekday,
     WhenOffline,
     WhenUnsure,
@@ -295,6 +300,29 @@ def test_group_with_members_stays(site: Site, superuser: Client) -> None:
     answer = superuser.post(f"/admin/directory/group/{group.pk}/delete/", {"post": "yes"}, follow=True)
     assert "Nothing was deleted: 1 member is in Harbour gym: juniors; take them out first" in answer.content.decode()
     assert Group.objects.count() == 1
+
+
+def test_door_without_rules_beside_doors_with_rules_lets_nobody_in_and_the_pages_say_so(
+    site: Site, device: Device, superuser: Client
+) -> None:
+    says = "no rules while other doors of its site have some; it lets nobody in"
+    bare = make_device(site, "South door")
+    assert "lets nobody in" not in superuser.get("/admin/devices/door/").content.decode()
+    hall = Zone.objects.create(site=site, name="hall")
+    form = {
+        "door": device.door_id, "zone": hall.pk, "mode": "card", "unsure_mode": "card", "after_first_person": "card",
+        "hours-TOTAL_FORMS": 0, "hours-INITIAL_FORMS": 0,
+    }  # fmt: skip
+    answer = superuser.post("/admin/directory/doorrules/add/", form, follow=True)
+    assert f"South door has {says}" in answer.content.decode()
+    assert superuser.get("/admin/devices/door/").content.decode().count(says) == 1
+    lines = [items.read_item(text) for _, text in own_items(bare)]
+    loaded = load([*book.items_of(site), *lines])
+    assert loaded is not None
+    asked = facts(row(plan=""), site=loaded, door=DoorFacts(loaded.here))
+    assert decide(asked).reason is Reason.MISCONFIGURED
+    DoorRules.objects.create(door=bare.door, zone=hall)
+    assert says not in superuser.get("/admin/devices/door/").content.decode()
 
 
 ADMIN = ["siterules", "holiday", "schedule", "zone", "plan", "group", "credentialclass", "doorrules"]

@@ -89,7 +89,8 @@ def about_the_holder(seen: Presented, row: DirectoryRow) -> Iterator[str]:
 
 
 def about_standing(seen: Presented, row: DirectoryRow) -> Iterator[str]:
-    if not all_named_items_exist(seen, row):
+    is_nowhere = seen.door.door == "" and any(isinstance(item, Door) for item in seen.items)
+    if is_nowhere or not all_named_items_exist(seen, row):
         yield "misconfigured"
     if seen.door.lockdown > row.clearance:
         yield "lockdown"

@@ -83,6 +83,9 @@ TABLE: list[tuple[Facts, Reason]] = [
     (facts(row(zones=["roof"])), Reason.MISCONFIGURED),
     (facts(row(cls="gold")), Reason.MISCONFIGURED),
     (facts(door=DoorFacts("south")), Reason.MISCONFIGURED),
+    (facts(door=DoorFacts()), Reason.MISCONFIGURED),
+    (facts(row(rights=["override"]), door=DoorFacts()), Reason.MISCONFIGURED),
+    (facts(door=DoorFacts(), direction=Direction.OUT), GRANT),
     (facts(row(), site=None, door=DoorFacts()), Reason.MISCONFIGURED),
     (facts(row(plan=""), site=None, door=DoorFacts()), GRANT),
     (facts(row(plan="", schedules=["day"]), site=None, door=DoorFacts()), Reason.MISCONFIGURED),
@@ -151,7 +154,6 @@ TABLE: list[tuple[Facts, Reason]] = [
     (facts(row(groups=["barred"])), Reason.ZONE_NOT_ALLOWED),
     (facts(row(groups=["barred"], zones=["gym"])), Reason.ZONE_NOT_ALLOWED),
     (facts(row(plan="day")), GRANT),
-    (facts(row(plan="", zones=["pool"]), door=DoorFacts()), GRANT),
     # modes
     (mode(DoorMode.LOCKED), Reason.DOOR_LOCKED),
     (mode(DoorMode.LOCKED, Right.OVERRIDE), GRANT),
