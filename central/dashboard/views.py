@@ -13,7 +13,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
 from central.checkins import feed
-from central.checkins.access import staff_data, staff_page
+from central.checkins.access import ANY_STAFF, SEE_DESK, UNLOCK, refused, staff_data, staff_page
 from central.checkins.models import Alert
 from central.checkins.views import chosen_sites, figures_of
 from central.devices import commands
@@ -31,18 +31,19 @@ class ReasonForm(forms.Form):
 
 @require_safe
 @never_cache
-@staff_page
+@staff_page(ANY_STAFF)
 def page(request: HttpRequest) -> HttpResponse:
     """Show one site: `?site=`, else the first by name."""
     sites = chosen_sites(request)
     if sites is None:
         return HttpResponse("There is no such site.", status=404, content_type="text/plain")
     site = sites[0] if sites else None
-    return render(request, "dashboard/page.html", _context(site))
+    may = {"may_unlock": request.user.has_perm(UNLOCK), "may_see_passes": refused(request, SEE_DESK) is None}
+    return render(request, "dashboard/page.html", _context(site) | may)
 
 
 @require_POST
-@staff_page
+@staff_page((UNLOCK,))
 def unlock(request: HttpRequest, device_id: UUID) -> HttpResponse:
     """Ask a device to let one person in; the page is told where the command stands, other clients are sent back."""
     device = get_object_or_404(Device, pk=device_id)

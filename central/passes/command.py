@@ -82,7 +82,7 @@ def issue(
     ends_at = now + timedelta(hours=hours)
 
     def made() -> "Pass":
-        member = _member(site, visitor, member_id, ends_at)
+        member = _member(visitor, member_id, ends_at)
         return issuing.issue(
             site, member, starts_at=now, ends_at=ends_at, actor="doorstile pass", now=now,
             holder=HolderKind(member.holder), zones=zones, is_once=is_once,
@@ -189,8 +189,8 @@ def _site(name: str) -> "Site":
     return found
 
 
-def _member(site: "Site", visitor: str, member_id: str, ends_at: datetime) -> Any:
-    from central.directory.models import Member, Membership
+def _member(visitor: str, member_id: str, ends_at: datetime) -> Any:
+    from central.directory.models import Member
     from wire.vocabulary import HolderKind
 
     if bool(visitor) == bool(member_id):
@@ -201,7 +201,6 @@ def _member(site: "Site", visitor: str, member_id: str, ends_at: datetime) -> An
             raise click.ClickException(f"no member {member_id!r}")
     else:
         member = Member.objects.create(full_name=visitor, holder=HolderKind.GUEST.value, valid_to=ends_at)
-    Membership.objects.get_or_create(member=member, site=site)
     return member
 
 

@@ -1,7 +1,8 @@
 """Signed passes: issued, shown again, revoked.
 
 A revocation is an item of the site's book. The passes of a member who is inactive, blocked or no longer of the site
-count as revoked as long as that lasts, and one that is good once after its use.
+count as revoked as long as that lasts, and one that is good once after its use. Who is not of the site when a pass is
+issued need not become so: a membership would let the holder's own cards in as well, and outlive the pass.
 """
 
 from collections.abc import Sequence
@@ -55,6 +56,7 @@ def issue(
         made = Pass(
             site=site, member=member, holder=holder.value, key=keys.current(now), starts_at=starts_at, ends_at=ends_at,
             zones=list(zones), is_once=is_once, issued_at=now, issued_by=actor,
+            needs_membership=Membership.objects.filter(member=member, site=site).exists(),
         )  # fmt: skip
         claims_of(made)
         made.save(force_insert=True)
@@ -109,7 +111,8 @@ def items_of(site: Site) -> list[book.BookItem]:
 
 def _revoked(passes: QuerySet[Pass]) -> QuerySet[Pass]:
     is_member = Membership.objects.filter(member=OuterRef("member"), site=OuterRef("site"))
-    gone = Q(member__is_active=False) | Q(member__is_blocked=True) | ~Exists(is_member)
+    left = Q(needs_membership=True) & ~Exists(is_member)
+    gone = Q(member__is_active=False) | Q(member__is_blocked=True) | left
     used_up = Q(is_once=True) & ~Q(used_event="")
     return passes.filter(Q(revoked_at__isnull=False) | used_up | gone)
 

@@ -48,7 +48,8 @@ class PassKey(models.Model):
 class Pass(models.Model):
     """A signed pass. Its text is made anew whenever it is shown: the signature is always the same.
 
-    `is_over` passes ended long ago: the book does not list them any more, revoked or not.
+    `is_over` passes ended long ago: the book does not list them any more, revoked or not. One that `needs_membership`
+    was issued to a member of the site and ends with that membership; for anybody else the pass alone is the right.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
@@ -62,6 +63,7 @@ class Pass(models.Model):
     is_once = models.BooleanField(default=False, editable=False)
     issued_at = models.DateTimeField(editable=False)
     issued_by = models.CharField(max_length=150, editable=False)
+    needs_membership = models.BooleanField(default=True, editable=False)
     revoked_at = models.DateTimeField(null=True, editable=False)
     revoked_by = models.CharField(max_length=150, blank=True, editable=False)
     used_event = models.CharField(

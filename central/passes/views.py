@@ -14,10 +14,10 @@ from django.utils.safestring import SafeString, mark_safe
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from central.checkins.access import staff_page
+from central.checkins.access import ISSUE, LINK_PHONE, REVOKE, SEE_DESK, SEE_PASS, refused, staff_page
 from central.checkins.views import chosen_sites
 from central.devices.models import Site
-from central.directory.models import Member, Membership
+from central.directory.models import Member
 from central.passes import issuing, phones
 from central.passes.forms import DayPassForm, end_of_day
 from central.passes.issuing import PassRefusedError
@@ -29,19 +29,21 @@ _SHOWN = 50
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @never_cache
-@staff_page
+@staff_page(SEE_DESK)
 def desk(request: HttpRequest) -> HttpResponse:
     """Show the passes of one site, `?site=` or the first by name, and issue a day pass."""
     sites = chosen_sites(request)
     if not sites:
         return HttpResponse("There is no such site.", status=404, content_type="text/plain")
+    if request.method == "POST" and (refusal := refused(request, (ISSUE,))):
+        return refusal
     site, now = sites[0], timezone.now()
     form = DayPassForm(request.POST or None, site=site, now=now, initial={"member": request.GET.get("member")})
     if request.method == "POST" and form.is_valid():
         try:
             made = _issued(form, site, request.user.get_username())
-        except PassRefusedError as refusal:
-            form.add_error(None, str(refusal))
+        except PassRefusedError as fault:
+            form.add_error(None, str(fault))
         else:
             return redirect("pass", made.pk)
     return render(request, "passes/desk.html", _context(form, site, request), status=200 if not form.errors else 400)
@@ -49,17 +51,18 @@ def desk(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 @never_cache
-@staff_page
+@staff_page(SEE_PASS)
 def show(request: HttpRequest, pass_id: UUID) -> HttpResponse:
     """Show the code of a pass, to be printed or photographed."""
     made = get_object_or_404(Pass.objects.select_related("member", "site", "key"), pk=pass_id)
     is_good = made.revoked_at is None and made.ends_at > timezone.now()
     code = drawn(issuing.text_of(made)) if is_good else ""
-    return render(request, "passes/pass.html", {"pass": made, "code": code})
+    shown = {"pass": made, "code": code, "may_revoke": request.user.has_perm(REVOKE)}
+    return render(request, "passes/pass.html", shown)
 
 
 @require_POST
-@staff_page
+@staff_page((REVOKE,))
 def revoke(request: HttpRequest, pass_id: UUID) -> HttpResponse:
     """Let a pass open nothing more."""
     made = get_object_or_404(Pass.objects.select_related("site"), pk=pass_id)
@@ -70,7 +73,7 @@ def revoke(request: HttpRequest, pass_id: UUID) -> HttpResponse:
 
 @require_POST
 @never_cache
-@staff_page
+@staff_page((LINK_PHONE,))
 def link_phone(request: HttpRequest, member_id: UUID) -> HttpResponse:
     """Make a one-time link for a member's phone and show it, this once."""
     member = get_object_or_404(Member, pk=member_id)
@@ -95,7 +98,6 @@ def _issued(form: DayPassForm, site: Site, actor: str) -> Pass:
             member = Member.objects.create(
                 full_name=given["name"], holder=HolderKind.GUEST.value, valid_from=now, valid_to=given["until"]
             )
-        Membership.objects.get_or_create(member=member, site=site)
         return issuing.issue(
             site, member, starts_at=now, ends_at=given["until"], actor=actor, now=now,
             holder=HolderKind(member.holder), zones=[zone.name for zone in given["zones"]], is_once=given["is_once"],
@@ -112,6 +114,9 @@ def _context(form: DayPassForm, site: Site, request: HttpRequest) -> dict[str, A
         "passes": Pass.objects.filter(site=site).select_related("member")[:_SHOWN],
         "now": timezone.now(),
         "until": end_of_day(site, timezone.now()),
+        "may_issue": request.user.has_perm(ISSUE),
+        "may_link": request.user.has_perm(LINK_PHONE),
+        "may_see": refused(request, SEE_PASS) is None,
     }
 
 

@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Permission, User
 from django.test import Client
 from django.utils import timezone
 
@@ -25,7 +25,15 @@ pytestmark = [pytest.mark.unit, pytest.mark.django_db]
 
 @pytest.fixture
 def staff(django_user_model: type[User]) -> Client:
-    return logged_in(django_user_model.objects.create_user("desk", is_staff=True))
+    user = django_user_model.objects.create_user("desk", is_staff=True)
+    user.user_permissions.add(Permission.objects.get(codename="add_command"))
+    return logged_in(user)
+
+
+@pytest.fixture
+def clerk(django_user_model: type[User]) -> Client:
+    """Return somebody of staff without a single permission."""
+    return logged_in(django_user_model.objects.create_user("clerk", is_staff=True))
 
 
 @pytest.fixture
@@ -93,6 +101,19 @@ def test_unlock_is_for_staff_only(online: Device, stranger: Client, staff: Clien
     assert stranger.post(path, {"reason": "a"}).status_code == 403
     assert staff.get(path).status_code == 405
     assert Command.objects.count() == 0
+
+
+def test_unlock_is_offered_to_those_who_may(online: Device, clerk: Client, staff: Client) -> None:
+    answer = clerk.post(f"/devices/{online.pk}/unlock", {"reason": "a"})
+    assert (answer.status_code, "devices.add_command" in answer.content.decode()) == (403, True)
+    assert Command.objects.count() == 0
+    assert 'class="unlock"' not in clerk.get("/").content.decode()
+    assert 'class="unlock"' in staff.get("/").content.decode()
+
+
+def test_dashboard_leads_to_passes_those_who_may_see_them(online: Device, clerk: Client, superuser: Client) -> None:
+    assert 'href="/passes/' not in clerk.get("/").content.decode()
+    assert 'href="/passes/' in superuser.get("/").content.decode()
 
 
 def test_unlock_without_a_csrf_token_is_refused(online: Device, django_user_model: type[User]) -> None:

@@ -3,12 +3,14 @@
 from datetime import UTC, datetime
 
 import pytest
+from django.contrib.auth.models import Permission, User
 from django.test import Client
 
 from central.devices.models import Site
 from central.directory.models import Member, Membership, Zone
 from tests.core.builders import WALL_MS
 
+RIGHTS = ("add_pass", "change_pass", "add_credential")
 NOW = datetime.fromtimestamp(WALL_MS / 1000, UTC)
 
 
@@ -26,11 +28,18 @@ def member(site: Site) -> Member:
     return member
 
 
-@pytest.fixture
-def staff(django_user_model: type) -> Client:
+def staff_with(*rights: str, name: str = "desk") -> Client:
+    """Return somebody of staff who has these permissions and no other."""
+    user = User.objects.create_user(name, is_staff=True)
+    user.user_permissions.set([Permission.objects.get(codename=right) for right in rights])
     client = Client()
-    client.force_login(django_user_model.objects.create_user("desk", is_staff=True))  # type: ignore[attr-defined]
+    client.force_login(user)
     return client
+
+
+@pytest.fixture
+def staff(db: None) -> Client:
+    return staff_with(*RIGHTS)
 
 
 @pytest.fixture

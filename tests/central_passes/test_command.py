@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from central.devices.models import Site
-from central.directory.models import Member
+from central.directory.models import Member, Membership
 from central.passes.command import passes
 from central.passes.models import Pass, PassKey
 
@@ -38,6 +38,15 @@ def test_pass_is_issued_checked_revoked_and_shown(site: Site) -> None:
     refused = run("verify", "--site", site.name, "--zone", "gym", made["text"])
     assert (refused.exit_code, refused.output.splitlines()[0]) == (1, "does not hold: pass_revoked")
     assert "REVOKED" in run("show", made["id"]).output
+
+
+@pytest.mark.unit
+def test_pass_makes_nobody_a_member_of_the_site(site: Site, member: Member) -> None:
+    Membership.objects.all().delete()
+    for given in (("--member", str(member.pk)), ("--for", "Walk-in")):
+        made = said("issue", "--site", site.name, *given)
+        assert said("verify", "--site", site.name, made["text"])["holds"]
+    assert not Membership.objects.exists()
 
 
 @pytest.mark.unit

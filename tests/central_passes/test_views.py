@@ -10,12 +10,17 @@ from django.test import Client
 from django.utils import timezone
 
 from central.devices.models import Site
-from central.directory.models import Credential, Member, Zone
-from central.passes import phones
+from central.directory import book as site_book
+from central.directory import rows
+from central.directory.enrolling import enrol
+from central.directory.models import Credential, Member, Membership, Zone
+from central.passes import issuing, phones
 from central.passes.forms import end_of_day
-from central.passes.models import Pass
-from tests.passes.making import Phone, encoded
-from wire.vocabulary import HolderKind
+from central.passes.models import Pass, PhoneLink
+from rules.book import load
+from tests.central_passes.conftest import RIGHTS, staff_with
+from tests.passes.making import PassDoor, Phone, encoded
+from wire.vocabulary import CredentialKind, HolderKind
 
 pytestmark = [pytest.mark.unit, pytest.mark.django_db]
 
@@ -47,6 +52,58 @@ def test_only_staff_change_anything(site: Site, member: Member, stranger: Client
     assert Client(enforce_csrf_checks=True).post(path).status_code in (302, 403)
     made.refresh_from_db()
     assert (Pass.objects.count(), made.revoked_at) == (1, None)
+
+
+RIGHT_FOR = {
+    "/passes/": "add_pass",
+    "/passes/{pass}/revoke": "change_pass",
+    "/passes/phones/{member}": "add_credential",
+}
+
+
+@pytest.mark.parametrize("path", RIGHT_FOR)
+def test_each_act_needs_its_own_permission(site: Site, member: Member, staff: Client, path: str) -> None:
+    made, right = day_pass(staff), RIGHT_FOR[path]
+    path = path.replace("{pass}", str(made.pk)).replace("{member}", str(member.pk))
+    others = staff_with(*{*RIGHTS, "view_pass"} - {right}, name="others")
+    for refused in (staff_with(name="nothing"), others):
+        answer = refused.post(path, {"name": "Walk-in"})
+        assert (answer.status_code, f".{right}" in answer.content.decode()) == (403, True)
+    made.refresh_from_db()
+    assert (Pass.objects.count(), PhoneLink.objects.count(), made.revoked_at) == (1, 0, None)
+    assert staff_with(right, name="owner").post(path, {"name": "Walk-in"}).status_code in (200, 302)
+    made.refresh_from_db()
+    assert (Pass.objects.count() - 1) + PhoneLink.objects.count() + (made.revoked_at is not None) == 1
+
+
+@pytest.mark.parametrize("path", ["/passes/", "/passes/{pass}"])
+def test_staff_without_any_right_to_passes_see_none(site: Site, staff: Client, path: str) -> None:
+    path = path.replace("{pass}", str(day_pass(staff).pk))
+    assert staff_with(name="nothing").get(path).status_code == 403
+    assert staff_with("view_pass", name="looks").get(path).status_code == 200
+
+
+def test_pages_offer_only_what_somebody_may_do(site: Site, member: Member, staff: Client) -> None:
+    made = day_pass(staff)
+    offered = {"add_pass": "Issue the pass", "change_pass": "<button>Revoke", "add_credential": "Make a link"}
+    for right in (*RIGHTS, "view_pass"):
+        somebody = staff_with(right, name=right)
+        pages = [somebody.get(path).content.decode() for path in (f"/passes/?member={member.pk}", f"/passes/{made.pk}")]
+        assert {key for key, text in offered.items() if text in "".join(pages)} == {right} & offered.keys()
+        assert (f'href="/passes/{made.pk}"' in pages[0]) == (right != "add_credential")
+
+
+def test_pass_sold_to_a_member_of_another_site_lets_no_card_of_theirs_in(site: Site, staff: Client) -> None:
+    other = Site.objects.create(name="Hill gym")
+    traveller = Member.objects.create(full_name="Tom Example")
+    Membership.objects.create(member=traveller, site=other)
+    enrol(traveller, CredentialKind.HF_UID, bytes.fromhex("04A15BC2D3E4E6"))
+    made = day_pass(staff, member=str(traveller.pk))
+    assert list(rows.of_site(site.pk)) == []
+    assert not Membership.objects.filter(site=site).exists()
+    door = PassDoor(book=load(site_book.items_of(site)))
+    door.clock.wall_ms = int(made.starts_at.timestamp() * 1000) + 1_000
+    assert door.decide(issuing.text_of(made)).is_grant
 
 
 def test_desk_sells_a_day_pass_to_a_visitor_without_a_card(site: Site, staff: Client) -> None:
