@@ -101,10 +101,10 @@ def moved(door: Doorway, is_open: bool, now_ms: int, *, is_free: bool) -> Step:
         return door, said
     if not is_open:
         return _closed(door, said)
-    is_first = door.is_open is None
+    is_expected = door.is_open is None or is_free or _may_open(door, now_ms)
     door = replace(door, is_open=True, opened_ms=now_ms)
     door, ended = _used(door)
-    if not (is_first or is_free or _may_open(door, now_ms)):
+    if not is_expected:
         door = replace(door, suspect_ms=now_ms + EXIT_SETTLES_MS)
     relocks = (Relocks(),) if door.opening is not None and door.setup.relocks_on_open else ()
     return door, (*said, Moved(DoorChange.OPENED), *ended, *relocks)

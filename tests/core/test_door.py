@@ -43,6 +43,7 @@ def test_a_door_opened_within_the_grace_is_a_passage() -> None:
     door, _ = leaf.locked(leaf.unlocked(CLOSED, grant(1)), grant(1), PASSED, 4_000)
     door, said = moved(door, True, 4_000 + GRACE - 1)
     assert (ends(said), alarms(said)) == ([(1, PASSED, PassageSense.CONTACT)], [])
+    assert alarms(woke(door, 4_000 + GRACE + EXIT_SETTLES_MS)[1]) == []
 
 
 def test_a_door_opened_after_the_grace_is_unused_and_forced() -> None:

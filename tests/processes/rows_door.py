@@ -1,6 +1,7 @@
 """F26 to F40: readers, inputs and lines. What needs a real daemon or a pin factory runs the tests of that component."""
 
 import asyncio
+import contextlib
 import subprocess
 import sys
 from typing import Final
@@ -55,7 +56,8 @@ async def bad_reads(lab: Lab) -> str | None:
         await place.door.sim("torn")
         await place.page.next_of(RED, after=after)
         for uid in ("00", "ab" * 300):
-            await place.door.sim("tap", uid=uid)
+            with contextlib.suppress(DemoError):  # the panel refuses what is no card
+                await place.door.sim("tap", uid=uid)
         await place.door.sim("qr", text="A" * 3000)
         card = place.card()
         for _ in range(3):

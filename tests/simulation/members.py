@@ -34,6 +34,8 @@ class MemberFile:
 class MemberDirectory:
     """The directory of one process."""
 
+    found: str | None = None
+
     def __init__(self, file: MemberFile, device: str, truth: Truth) -> None:
         self._file = file
         self._device = device

@@ -177,7 +177,9 @@ class Process:
             remembered=remembered_results(tuple(journal.settled_promises())),
         )
         link.on_server_time.append(lambda told: clock.learn_server(told.asked_ms, told.answered_ms, told.server_ms))
-        parts = cast(app.Agent, SimpleNamespace(journal=journal, clock=clock, station=station, link=link))
+        parts = cast(
+            app.Agent, SimpleNamespace(journal=journal, directory=directory, clock=clock, station=station, link=link)
+        )
         await app._record_start(parts)
         self.station = station
         self.create_task(cast(Journal, journal).watch(), name="journal-watch")
