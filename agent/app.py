@@ -10,21 +10,20 @@ wired to each other, and what runs at once.
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from random import SystemRandom
 from typing import TYPE_CHECKING
 
-from agent import __version__
+from agent import __version__, upkeep
 from agent.acting import Acting, lock_of
 from agent.clock import Clock, SimulatedTime, SystemTime, boot_id, has_rtc
 from agent.commanding import Commanding, remembered_results
 from agent.config import Config
 from agent.core.types import EventId, OpenPromise
 from agent.describing import described, vitals_of
-from agent.errors import StoreError
 from agent.fitting import door_of, passage_sense
 from agent.identity import Identity, load_identity
 from agent.kiosk.server import Kiosk
@@ -43,22 +42,13 @@ from hardware.base import Hardware
 from hardware.errors import HardwareError
 from hardware.factory import build, out_of_service
 from hardware.profiles import Profile, SimulatedReader, load_profile
-from wire.events import AlarmBody, Stamp, StartedBody
-from wire.messages import Anchor
-from wire.passes import STEPS_AROUND, step_at
-from wire.vocabulary import AlarmCode, ClockQuality, EventKind
+from wire.events import StartedBody
+from wire.vocabulary import AlarmCode, EventKind
 
 if TYPE_CHECKING:
     from agent.simulation import Simulation
 
 log = logging.getLogger(__name__)
-
-OFFLINE_AFTER_S = 10.0
-_FIGURES_EVERY_S = 0.5
-_SCRUB_EVERY_S = 6 * 3600
-_FIRST_SCRUB_S = 60
-_CLOCKS_DIFFER_MS = 60_000
-_DETAIL_CHARS = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,9 +166,13 @@ def _assemble(
     link.on_server_time.append(lambda told: clock.learn_server(told.asked_ms, told.answered_ms, told.server_ms))
     link.on_server_time.append(lambda told: staleness.heard() if told.is_current else None)
     link.on_directory.append(lambda _: staleness.heard())
-    _learn_floor(clock, directory)
-    link.on_directory.append(lambda _: _learn_floor(clock, directory))
-    play = _simulation(profile, hardware, time, gate, lambda: described(hardware, station, journal, directory, link))
+    upkeep.learn_floor(clock, directory)
+    link.on_directory.append(lambda _: upkeep.learn_floor(clock, directory))
+    play = None
+    if all(isinstance(part, SimulatedReader) for part in profile.readers):
+        from agent.simulation import simulate
+
+        play = simulate(hardware, time, gate, lambda: described(hardware, station, journal, directory, link))
     panel, parts = (play.press, play.inputs.roles) if play is not None else (None, ())
     kiosk = Kiosk(
         door=identity.name,
@@ -200,29 +194,6 @@ def _assemble(
     )
 
 
-def _learn_floor(clock: Clock, directory: Directory) -> None:
-    """The moment when central signed the directory has passed, give or take what two right clocks differ by."""
-    if directory.issue is not None:
-        clock.learn_floor(directory.issue.issued_ms - _CLOCKS_DIFFER_MS)
-
-
-def _simulation(
-    profile: Profile, hardware: Hardware, time: SimulatedTime, gate: LinkGate, describe: Callable[[], dict[str, str]]
-) -> "Simulation | None":
-    """Return what works the hardware from outside; None, and nothing imported, where a reader is real."""
-    if not all(isinstance(part, SimulatedReader) for part in profile.readers):
-        return None
-    from agent.simulation import Simulation, simulated_readers
-    from agent.visitors import Visitors
-    from hardware.inputs.simulated import SimInputs
-
-    readers = simulated_readers(hardware.readers)
-    if readers is None:
-        return None
-    visitors, inputs = Visitors(hardware.inputs), SimInputs(hardware.inputs)
-    return Simulation(readers, visitors=visitors, inputs=inputs, time=time, gate=gate, describe=describe)
-
-
 async def _record_start(agent: Agent) -> None:
     """Write that this run began, and how everything ended that a crash cut off. Nothing opens here."""
     at = agent.clock.stamp(agent.clock.now())
@@ -230,10 +201,10 @@ async def _record_start(agent: Agent) -> None:
     drafts = [Draft(EventKind.STARTED, at, StartedBody(agent=__version__, senses=senses))]
     for found in agent.journal.report.found:
         log.warning("journal: %s", found)
-        drafts.append(_alarm(AlarmCode.JOURNAL_DAMAGED, found, at))
+        drafts.append(upkeep.alarm(AlarmCode.JOURNAL_DAMAGED, found, at))
     if agent.directory.found is not None:
         log.warning("directory: %s", agent.directory.found)
-        drafts.append(_alarm(AlarmCode.DIRECTORY_DAMAGED, agent.directory.found, at))
+        drafts.append(upkeep.alarm(AlarmCode.DIRECTORY_DAMAGED, agent.directory.found, at))
     await agent.journal.append_many(drafts)
     open_promises = agent.journal.open_promises()
     await agent.station.recover(tuple(OpenPromise(p.key, EventId(p.run, p.n)) for p in open_promises))
@@ -252,12 +223,13 @@ def _start(agent: Agent, tasks: asyncio.TaskGroup) -> None:
     for reader in agent.hardware.readers:
         tasks.create_task(reader.run(agent.station.present), name=f"reader-{reader.name}")
     tasks.create_task(agent.link.run(tasks), name="link")
-    tasks.create_task(_show_link(agent, notifier), name="link-state")
-    tasks.create_task(_anchor_time(agent), name="anchor")
-    tasks.create_task(_settle_doubt(agent), name="doubt")
-    tasks.create_task(_scrub(agent), name="scrubber")
-    tasks.create_task(_scrub_directory(agent), name="directory-scrubber")
-    tasks.create_task(_keep_ready(agent), name="upkeep")
+    link, journal, clock = agent.link, agent.journal, agent.clock
+    tasks.create_task(upkeep.show_link(link, journal, clock, agent.kiosk, notifier), name="link-state")
+    tasks.create_task(upkeep.anchor_time(link, clock), name="anchor")
+    tasks.create_task(upkeep.settle_doubt(journal, clock), name="doubt")
+    tasks.create_task(upkeep.scrub_journal(journal, clock), name="scrubber")
+    tasks.create_task(upkeep.scrub_directory(agent.directory, journal, link, clock), name="directory-scrubber")
+    tasks.create_task(upkeep.keep_ready(agent.presenter, agent.staleness), name="upkeep")
     tasks.create_task(notifier.feed_watchdog(), name="watchdog")
     if agent.simulation is not None:
         from agent.simulation import serve
@@ -267,89 +239,6 @@ def _start(agent: Agent, tasks: asyncio.TaskGroup) -> None:
         tasks.create_task(agent.kiosk.run(), name="kiosk")
     notifier.ready(f"{agent.identity.name}: reading cards")
     log.info("%s is open: profile %s, run %s", agent.identity.name, agent.config.profile, agent.journal.run)
-
-
-async def _show_link(agent: Agent, notifier: Notifier) -> None:
-    """Keep page and service status true about the link and about what waits for it."""
-    shown = None
-    while True:
-        status, waiting, now = agent.link.status, agent.journal.backlog().events, agent.clock.now()
-        down_s = 0.0 if status.is_up else (now.mono_ms - status.since_ms) / 1000
-        agent.kiosk.set_link(offline=down_s > OFFLINE_AFTER_S, waiting=waiting)
-        if (status.is_up, waiting) != shown:
-            shown = (status.is_up, waiting)
-            notifier.status(f"{'connected' if status.is_up else status.words}; {waiting} events wait")
-        await asyncio.sleep(_FIGURES_EVERY_S)
-
-
-async def _anchor_time(agent: Agent) -> None:
-    """Tell central what time it was when the clock was wrong, once it is known how far the clock can be trusted.
-
-    A battery-backed clock alone says nothing about its error, and an anchor without one would count as exact.
-    """
-    agent.link.anchor(await _sure_time(agent))
-
-
-async def _settle_doubt(agent: Agent) -> None:
-    """Make it durable up to which step nobody knows what was used; by a clock that can be trusted, as it stays so."""
-    if not agent.journal.is_doubtful:
-        return
-    at = await _sure_time(agent)
-    try:
-        await agent.journal.settle_doubt(step_at(at.wall_ms) + STEPS_AROUND)
-    except StoreError as error:
-        log.warning("which codes count as used is not kept (%s); the next start doubts again", error)
-
-
-async def _sure_time(agent: Agent) -> Anchor:
-    """Return the time as soon as it is known how far the clock can be trusted."""
-    while True:
-        stamp = agent.clock.stamp(agent.clock.now())
-        if stamp.q is not ClockQuality.NONE and stamp.err_ms is not None:
-            return Anchor(boot=stamp.boot, mono_ms=stamp.mono_ms, wall_ms=stamp.wall_ms, err_ms=stamp.err_ms)
-        await asyncio.sleep(_FIGURES_EVERY_S)
-
-
-async def _keep_ready(agent: Agent) -> None:
-    """Keep how old the directory is, and work out the hours of these days before somebody waits for them."""
-    while True:
-        agent.presenter.prepare()
-        await agent.staleness.keep()
-        await agent.staleness.due()
-
-
-async def _scrub(agent: Agent) -> None:
-    """Read the whole journal now and then: damage is found while central can still say what it holds."""
-    while True:
-        await asyncio.sleep(_SCRUB_EVERY_S)
-        for found in await agent.journal.verify():
-            log.error("journal: %s; the next start salvages what can be read", found)
-            at = agent.clock.stamp(agent.clock.now())
-            await agent.journal.append(_alarm(AlarmCode.JOURNAL_DAMAGED, found, at))
-
-
-async def _scrub_directory(agent: Agent) -> None:
-    """Read the whole directory soon after the start, now and then, and at once where a row could not be read."""
-    pause_s: float = _FIRST_SCRUB_S
-    while True:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(pause_s):
-                await agent.directory.suspicion.wait()
-        pause_s = _SCRUB_EVERY_S
-        try:
-            found = await agent.directory.scrub()
-            if found is not None:
-                log.error("directory: %s; nobody is known until it was fetched again", found)
-                agent.link.directory_lost(found)
-                at = agent.clock.stamp(agent.clock.now())
-                await agent.journal.append(_alarm(AlarmCode.DIRECTORY_DAMAGED, found, at))
-        except StoreError as error:
-            log.error("directory: %s", error)  # noqa: TRY400 - expected, the message says it all
-            pause_s = _FIRST_SCRUB_S
-
-
-def _alarm(code: AlarmCode, detail: str, at: Stamp) -> Draft:
-    return Draft(EventKind.ALARM, at, AlarmBody(code=code, detail=detail[:_DETAIL_CHARS]))
 
 
 def _ca_of(config: Config, identity: Identity) -> str | None:

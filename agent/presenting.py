@@ -18,8 +18,9 @@ from rules.modes import mode_at
 from rules.passes import Check, Moment, Register, check, row_of
 from wire.credentials import credential_key
 from wire.facts import DoorFacts, PassFacts
-from wire.messages import DirectoryRef, DirectoryRow
 from wire.passes import STEP_MS, STEPS_AROUND, step_at
+from wire.rows import DirectoryRow
+from wire.transfer import DirectoryRef
 from wire.vocabulary import ClockQuality, CredentialKind, Direction, DoorMode, WhenUnsure
 
 log = logging.getLogger(__name__)

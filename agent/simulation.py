@@ -16,7 +16,7 @@ import msgspec
 
 from agent.clock import SimulatedTime
 from agent.visitors import Visitors
-from hardware.base import Reader
+from hardware.base import Hardware, Reader
 from hardware.errors import HardwareError
 from hardware.inputs.simulated import SimInputs
 from hardware.sim import SimReader
@@ -165,6 +165,17 @@ def simulated_readers(readers: tuple[Reader, ...]) -> dict[str, SimReader] | Non
     """Return the readers by name where every one of them is simulated, else None."""
     simulated = {reader.name: reader for reader in readers if isinstance(reader, SimReader)}
     return simulated if len(simulated) == len(readers) else None
+
+
+def simulate(
+    hardware: Hardware, time: SimulatedTime, gate: Gate, describe: Callable[[], dict[str, str]]
+) -> Simulation | None:
+    """Return what works the hardware from outside; None where a reader could not be had."""
+    readers = simulated_readers(hardware.readers)
+    if readers is None:
+        return None
+    visitors, inputs = Visitors(hardware.inputs), SimInputs(hardware.inputs)
+    return Simulation(readers, visitors=visitors, inputs=inputs, time=time, gate=gate, describe=describe)
 
 
 async def serve(simulation: Simulation, folder: Path) -> None:

@@ -13,7 +13,8 @@ from provisioning.keys import private_pem
 from wire.credentials import credential_key
 from wire.directory import Issue, directory_digest, raw_row
 from wire.events import DecisionBody, Receipt, Stamp
-from wire.messages import DirBegin, DirChunk, DirectoryRow, DirEnd
+from wire.rows import DirectoryRow
+from wire.transfer import DirBegin, DirChunk, DirEnd
 from wire.vocabulary import ClockQuality, CredentialKind, Direction, EventKind, Outcome, Reason
 
 DEVICE: Final = "01890a5d-ac96-774b-bcce-b302099a8057"

@@ -20,7 +20,8 @@ from wire.chain import link, unsplice
 from wire.codec import encode, for_central
 from wire.directory import directory_digest
 from wire.limits import Limits, Reconnect
-from wire.messages import Ack, DirectoryRef, Events, Heartbeat, HeartbeatAck, Hello, RunAck, Welcome
+from wire.messages import Ack, Events, Heartbeat, HeartbeatAck, Hello, RunAck, Welcome
+from wire.transfer import DirectoryRef
 from wire.vocabulary import DEVICE_PATH, SUBPROTOCOL, DirectoryMode
 
 REFERENCE_PATH: Final = "/reference"

@@ -43,19 +43,9 @@ from tests.fakes.journal_script import JournalScript, decision, hello
 from wire.codec import encode, encode_events, for_agent
 from wire.directory import read_row
 from wire.limits import HEARTBEAT_S
-from wire.messages import (
-    Ack,
-    DirBegin,
-    DirChunk,
-    DirectoryRef,
-    DirEnd,
-    DirGot,
-    DirState,
-    Heartbeat,
-    HeartbeatAck,
-    Message,
-    Welcome,
-)
+from wire.message import Message
+from wire.messages import Ack, Heartbeat, HeartbeatAck, Welcome
+from wire.transfer import DirBegin, DirChunk, DirectoryRef, DirEnd, DirGot, DirState
 from wire.vocabulary import DEVICE_PATH, SUBPROTOCOL, ClockQuality, EventKind, Outcome
 
 DEVICES: Final = 50

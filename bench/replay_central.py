@@ -46,7 +46,8 @@ from tests.services.central import RunningCentral, running_central
 from wire.codec import encode, encode_events, for_agent
 from wire.events import Stamp
 from wire.limits import Limits
-from wire.messages import Ack, Message, Welcome
+from wire.message import Message
+from wire.messages import Ack, Welcome
 from wire.vocabulary import ClockQuality, Direction, EventKind
 
 EVENTS: Final = 6_000

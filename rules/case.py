@@ -8,7 +8,7 @@ from rules.calendar import Local
 from rules.facts import Facts
 from rules.modes import mode_at, mode_in_force
 from wire.book import ALWAYS, EVERYWHERE, CredentialClass, Door, Group, Plan, Zone
-from wire.messages import DirectoryRow
+from wire.rows import DirectoryRow
 from wire.vocabulary import Assurance, ClockQuality, Direction, DoorMode, Right, WhenOffline, WhenUnsure
 
 DAY_MS: Final = 86_400_000

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from rules.facts import Decision, Facts
 from rules.policy import Answer, answers, decide
 from wire.facts import PresenceFacts
-from wire.messages import DirectoryRow
+from wire.rows import DirectoryRow
 from wire.vocabulary import ClockQuality, Reason
 
 

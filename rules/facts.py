@@ -5,7 +5,8 @@ from msgspec import Struct
 from rules.book import Book
 from wire.events import Receipt
 from wire.facts import DoorFacts, PassFacts, PresenceFacts
-from wire.messages import DirectoryRef, DirectoryRow
+from wire.rows import DirectoryRow
+from wire.transfer import DirectoryRef
 from wire.vocabulary import ClockQuality, CredentialKind, Direction, HolderKind, Notice, Outcome, Reason
 
 

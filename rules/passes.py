@@ -16,7 +16,6 @@ from msgspec import Struct
 
 from wire.book import EVERYWHERE, BookItem, PassKey, PassRevocation, Site
 from wire.facts import PassFacts
-from wire.messages import DirectoryRow
 from wire.passes import (
     MAX_PASS_CHARS,
     PASS_ALGORITHM,
@@ -33,6 +32,7 @@ from wire.passes import (
     rotating_message,
     step_at,
 )
+from wire.rows import DirectoryRow
 from wire.vocabulary import Assurance, CredentialKind, Reason, WhenUnsure
 
 _HEADER: Final = frozenset({"alg", "typ", "kid"})

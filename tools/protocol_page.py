@@ -13,7 +13,8 @@ import msgspec
 from wire import limits, vocabulary
 from wire.book import BookItem
 from wire.events import BODIES, Event
-from wire.messages import FROM_AGENT, FROM_CENTRAL, Message
+from wire.message import Message
+from wire.messages import FROM_AGENT, FROM_CENTRAL
 
 _INTRODUCTION: Final = Path(__file__).with_name("protocol_introduction.md")
 _PLAIN: Final[dict[Any, str]] = {

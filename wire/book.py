@@ -12,7 +12,7 @@ from typing import Annotated, Final
 import msgspec
 
 from wire.limits import Moment, Whole
-from wire.messages import DirectoryRow
+from wire.rows import DirectoryRow
 from wire.vocabulary import (
     AntiPassbackKind,
     Assurance,

@@ -10,7 +10,8 @@ import msgspec
 
 from wire.errors import LocalProtocolError, RemoteProtocolError
 from wire.limits import MAX_FRAME_BYTES
-from wire.messages import FROM_AGENT, FROM_CENTRAL, Events, Message
+from wire.message import Message
+from wire.messages import FROM_AGENT, FROM_CENTRAL, Events
 from wire.vocabulary import CloseCode, ErrorCode
 
 _DETAIL_CHARS: Final = 200

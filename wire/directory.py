@@ -11,8 +11,9 @@ from typing import Final
 import msgspec
 
 from wire.errors import DoorstileError
-from wire.messages import BookEntry, DirBegin, DirDelta, DirectoryRef, DirectoryRow
+from wire.rows import DirectoryRow
 from wire.sethash import SetHash
+from wire.transfer import BookEntry, DirBegin, DirDelta, DirectoryRef
 
 DELTAS: Final = "dir.delta"
 """In `hello.feat`: the device takes changes, not only whole directories."""

@@ -9,35 +9,19 @@ from typing import ClassVar, Final
 
 import msgspec
 
-from wire.limits import Limits, Moment, Number, Reconnect, Whole
+from wire.limits import Limits, Number, Reconnect, Whole
+from wire.message import Message
+from wire.transfer import DirBegin, DirChunk, DirDelta, DirectoryRef, DirEnd, DirGot, DirResync, DirState
 from wire.version import VersionRange
 from wire.vocabulary import (
-    Assurance,
     ClockQuality,
     CommandMode,
     CommandState,
-    CredentialKind,
     DirectoryMode,
-    DirectoryRefusal,
     ErrorCode,
-    HolderKind,
     RejectCode,
     TombReason,
 )
-
-
-class Message(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Base of all messages; `type` is the frame's tag."""
-
-    type: ClassVar[str]
-
-
-class DirectoryRef(msgspec.Struct, frozen=True):
-    """Which directory: versions rise within an epoch, `digest` covers the rows."""
-
-    epoch: str
-    ver: Whole
-    digest: str
 
 
 class RunState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -189,155 +173,6 @@ class Tomb(Message, frozen=True, kw_only=True):
     why: TombReason
     count: Whole
     head: str | None = None
-
-
-class Pack(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A bought number of visits, of which central had counted `used` when it wrote this."""
-
-    id: str
-    visits: Whole
-    used: Whole = 0
-
-
-class DirectoryRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One credential as a device may know it: `key` is its keyed index (32 hex digits), times are wall ms.
-
-    The facts of its holder stand in every row, so that one look-up is enough for a decision. Names of plans, groups,
-    schedules, zones and classes are those of the site's book (`wire.book`); one that the book does not hold denies. A
-    directory that uses a field below `valid_to_ms` needs the feature `rules` (`wire.book.features_of`).
-    """
-
-    key: str
-    kind: CredentialKind
-    member: str
-    is_active: bool = True
-    is_revoked: bool = False
-    valid_from_ms: Moment | None = None
-    valid_to_ms: Moment | None = None
-    is_blocked: bool = False
-    holder: HolderKind = HolderKind.MEMBER
-    cls: str = ""
-    assurance: Assurance = Assurance.LOW
-    plan: str = ""
-    groups: list[str] = []
-    schedules: list[str] = []
-    """Hours beyond those of the plan; without a plan the only ones, where there are any."""
-    zones: list[str] = []
-    """Zones beyond those of the plan; without a plan the only ones, where there are any."""
-    paid_to_ms: Moment | None = None
-    grace_days: Whole = 0
-    """Days of 24 hours after `paid_to_ms` in which staff are told and the holder is let in."""
-    pack: Pack | None = None
-    guardians: list[str] = []
-    """Members, one of whom must be inside: the holder is a minor."""
-    host: str = ""
-    """The member who must be inside before this guest."""
-    clearance: Whole = 0
-    """The highest level of lockdown in which the holder may still come in."""
-    rights: list[str] = []
-    """What the holder may do beyond passing, as `Right` names it."""
-
-
-class BookEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """One item of the site's book (schedules, zones, plans …): its key and its JSON, which stays as it came."""
-
-    key: str
-    item: msgspec.Raw
-
-
-class DirBegin(Message, frozen=True, kw_only=True):
-    """A snapshot of the directory follows in `chunks` chunks.
-
-    `sig` (base64url) is central's signature over device, epoch, version, digest, issue time and `feat`: what a device
-    must understand before it may decide from this directory. It comes first, so that nothing unsigned is stored.
-    """
-
-    type: ClassVar[str] = "dir.begin"
-    snap: str
-    epoch: str
-    ver: Whole
-    rows: Whole
-    chunks: Whole
-    digest: str
-    items: Whole = 0
-    issued_ms: Whole = 0
-    feat: list[str] = []
-    sig: str = ""
-
-
-class DirChunk(Message, frozen=True, kw_only=True):
-    """Part `i` (from 0) of a snapshot: rows (`DirectoryRow`) and items of the book."""
-
-    type: ClassVar[str] = "dir.chunk"
-    snap: str
-    i: Whole
-    rows: list[msgspec.Raw] = []
-    book: list[BookEntry] = []
-
-
-class DirEnd(Message, frozen=True, kw_only=True):
-    """The snapshot is complete."""
-
-    type: ClassVar[str] = "dir.end"
-    snap: str
-
-
-class DirDelta(Message, frozen=True, kw_only=True):
-    """What version `to` has other than version `from`: rows and items to put, keys to delete. One transaction.
-
-    `digest` is that of the whole directory afterwards, `sig` as in `dir.begin`. From a version to itself it carries
-    nothing and says that the device's directory was still current at `issued_ms`.
-    """
-
-    type: ClassVar[str] = "dir.delta"
-    epoch: str
-    first: Whole = msgspec.field(name="from")
-    to: Whole
-    digest: str
-    issued_ms: Whole
-    sig: str
-    put: list[msgspec.Raw] = []
-    gone: list[str] = msgspec.field(name="del", default_factory=list)
-    book_put: list[BookEntry] = []
-    book_gone: list[str] = msgspec.field(name="book_del", default_factory=list)
-    feat: list[str] = []
-
-
-class DirGot(Message, frozen=True, kw_only=True):
-    """The device staged chunk `i`: credit for the next."""
-
-    type: ClassVar[str] = "dir.got"
-    snap: str
-    i: Whole
-
-
-class DirResync(Message, frozen=True, kw_only=True):
-    """The device asks for a whole snapshot."""
-
-    type: ClassVar[str] = "dir.resync"
-    why: str
-
-
-class DirRefusal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A directory that the device did not take, and why."""
-
-    epoch: str
-    ver: Whole
-    code: DirectoryRefusal
-    detail: str = ""
-
-
-class DirState(Message, frozen=True, kw_only=True):
-    """The directory that the device decides from, after it was swapped in, or after another was `refused`.
-
-    Without any directory, `epoch` is empty.
-    """
-
-    type: ClassVar[str] = "dir.state"
-    epoch: str
-    ver: Whole
-    digest: str
-    refused: DirRefusal | None = None
 
 
 class Command(Message, frozen=True, kw_only=True):

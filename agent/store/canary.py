@@ -20,7 +20,7 @@ from rules.policy import decide
 from wire.book import read_item
 from wire.directory import DirectoryTextError
 from wire.errors import DoorstileError
-from wire.messages import DirectoryRow
+from wire.rows import DirectoryRow
 from wire.vocabulary import ClockQuality, CredentialKind, Direction, DirectoryRefusal, Reason
 
 log = logging.getLogger(__name__)

@@ -16,8 +16,8 @@ import msgspec
 from agent.store import db, migrations
 from agent.store.edition import ISSUE, TOTAL, Edition, issue_text, read_issue
 from wire.directory import Issue
-from wire.messages import DirectoryRef
 from wire.sethash import SetHash
+from wire.transfer import DirectoryRef
 
 CHANGES_NAME: Final = "directory-changes.db"
 MAX_CHANGED: Final = 20_000

@@ -25,8 +25,9 @@ from agent.store.edition import Edition, edition_of
 from agent.store.kept import Kept
 from rules.book import Book
 from wire.directory import DirectoryTextError, Issue, directory_hash, item_element, key_in
-from wire.messages import DirBegin, DirChunk, DirDelta, DirectoryRef, DirectoryRow, DirEnd
+from wire.rows import DirectoryRow
 from wire.sethash import SetHash
+from wire.transfer import DirBegin, DirChunk, DirDelta, DirectoryRef, DirEnd
 from wire.vocabulary import DirectoryRefusal
 
 log = logging.getLogger(__name__)

@@ -12,8 +12,9 @@ from typing import Final
 import msgspec
 
 from wire.directory import Issue, read_row
-from wire.messages import DirectoryRef, DirectoryRow
+from wire.rows import DirectoryRow
 from wire.sethash import SetHash
+from wire.transfer import DirectoryRef
 
 FIND: Final = "SELECT row FROM credentials WHERE key = ?"
 ISSUE: Final = "directory"

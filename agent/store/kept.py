@@ -12,7 +12,7 @@ from typing import Final
 import msgspec
 
 from agent.store.db import flush_folder
-from wire.messages import DirectoryRef
+from wire.transfer import DirectoryRef
 
 log = logging.getLogger(__name__)
 

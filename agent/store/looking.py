@@ -14,7 +14,8 @@ from agent.store.directory import DIRECTORY_NAME
 from agent.store.edition import Edition, edition_of
 from agent.store.kept import Kept
 from wire.directory import DirectoryTextError, read_row
-from wire.messages import DirectoryRef, DirectoryRow
+from wire.rows import DirectoryRow
+from wire.transfer import DirectoryRef
 
 
 class Look:

@@ -19,8 +19,8 @@ from agent.store.edition import ISSUE, TOTAL, Edition, edition_of, issue_text, r
 from agent.store.errors import SchemaError
 from rules.book import Book
 from wire.directory import DirectoryTextError, Issue, item_element, key_in
-from wire.messages import DirBegin, DirChunk
 from wire.sethash import SetHash
+from wire.transfer import DirBegin, DirChunk
 from wire.vocabulary import DirectoryRefusal
 
 _PAGE_BYTES: Final = 4096

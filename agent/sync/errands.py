@@ -12,7 +12,8 @@ from msgspec import Struct
 from agent.errors import DirectoryRefusedError, StoreError
 from agent.sync import exchange as ex
 from agent.sync.ports import CommandPort, DirectoryPort, LossFacts, OutboxPort, RunFacts
-from wire.messages import DirectoryRef, RunAck, RunState, Tomb
+from wire.messages import RunAck, RunState, Tomb
+from wire.transfer import DirectoryRef
 
 log = logging.getLogger(__name__)
 

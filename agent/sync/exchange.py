@@ -8,22 +8,9 @@ from msgspec import Struct
 
 from wire.directory import Issue
 from wire.limits import Reconnect
-from wire.messages import (
-    Anchor,
-    Backlog,
-    ClockReading,
-    Command,
-    CommandResult,
-    DirBegin,
-    DirChunk,
-    DirDelta,
-    DirectoryRef,
-    DirEnd,
-    Message,
-    RunAck,
-    RunState,
-    Tomb,
-)
+from wire.message import Message
+from wire.messages import Anchor, Backlog, ClockReading, Command, CommandResult, RunAck, RunState, Tomb
+from wire.transfer import DirBegin, DirChunk, DirDelta, DirectoryRef, DirEnd
 from wire.vocabulary import CommandState, DirectoryRefusal, ErrorCode
 
 

@@ -8,7 +8,8 @@ from msgspec import Struct
 from agent.sync.exchange import Spliced
 from wire.directory import Issue
 from wire.events import Stamp
-from wire.messages import Command, CommandResult, DirBegin, DirChunk, DirDelta, DirectoryRef, DirEnd
+from wire.messages import Command, CommandResult
+from wire.transfer import DirBegin, DirChunk, DirDelta, DirectoryRef, DirEnd
 from wire.vocabulary import ClockQuality, TombReason
 
 

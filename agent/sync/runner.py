@@ -28,7 +28,9 @@ from agent.sync.tokens import mint, warm
 from agent.sync.vitals import backlog_of, heartbeat_of
 from wire.codec import encode
 from wire.limits import Reconnect
-from wire.messages import Anchor, AuthRefresh, ClockReading, Command, CommandResult, DirectoryRef, Message
+from wire.message import Message
+from wire.messages import Anchor, AuthRefresh, ClockReading, Command, CommandResult
+from wire.transfer import DirectoryRef
 from wire.vocabulary import ClockQuality, CommandState
 
 log = logging.getLogger(__name__)

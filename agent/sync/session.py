@@ -47,6 +47,7 @@ from agent.sync.staging import DirMessage
 from agent.sync.state import Phase, State, remembering
 from wire.errors import RemoteProtocolError
 from wire.limits import ACK_TIMEOUT_S
+from wire.message import Message
 from wire.messages import (
     Ack,
     Anchor,
@@ -55,16 +56,12 @@ from wire.messages import (
     Command,
     CommandDone,
     CommandResult,
-    DirBegin,
-    DirChunk,
-    DirDelta,
-    DirEnd,
     Error,
     HeartbeatAck,
-    Message,
     Nack,
     Welcome,
 )
+from wire.transfer import DirBegin, DirChunk, DirDelta, DirEnd
 from wire.version import SPOKEN, VersionRange, negotiate
 from wire.vocabulary import CloseCode, ErrorCode
 

@@ -30,18 +30,8 @@ from agent.sync.exchange import (
 from agent.sync.signature import is_signed, read_key
 from wire.book import FEATURES
 from wire.directory import Issue, issue_of
-from wire.messages import (
-    DirBegin,
-    DirChunk,
-    DirDelta,
-    DirectoryRef,
-    DirEnd,
-    DirGot,
-    DirRefusal,
-    DirResync,
-    DirState,
-    Welcome,
-)
+from wire.messages import Welcome
+from wire.transfer import DirBegin, DirChunk, DirDelta, DirectoryRef, DirEnd, DirGot, DirRefusal, DirResync, DirState
 from wire.vocabulary import DirectoryMode, DirectoryRefusal
 
 STALL_MS: Final = 60_000

@@ -1,4 +1,4 @@
-"""What the doors of a site are told of each credential: the row of `wire.messages`, with the facts of its holder."""
+"""What the doors of a site are told of each credential: the row of `wire.rows`, with the facts of its holder."""
 
 from collections.abc import Collection, Iterator
 from datetime import datetime
@@ -8,7 +8,7 @@ from uuid import UUID
 from django.db.models import QuerySet
 
 from central.directory.models import Credential, Member, Membership, VisitPack
-from wire.messages import DirectoryRow, Pack
+from wire.rows import DirectoryRow, Pack
 from wire.vocabulary import Assurance, CredentialKind, HolderKind
 
 NOBODY: Final = str(UUID(int=0))

@@ -24,8 +24,8 @@ from wire.credentials import credential_key, partial_key
 from wire.directory import DELTA_BYTES, DELTA_ROWS, Issue, directory_hash, item_element
 from wire.errors import DoorstileError
 from wire.forms import form_of
-from wire.messages import BookEntry, DirDelta, DirectoryRef
 from wire.sethash import SetHash
+from wire.transfer import BookEntry, DirDelta, DirectoryRef
 from wire.vocabulary import CredentialKind
 
 _READ_TRIES: Final = 5

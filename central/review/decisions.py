@@ -11,7 +11,8 @@ from rules.passes import row_of
 from rules.policy import RULES, VERSION, decide
 from wire.events import DecisionBody, Event
 from wire.facts import DoorFacts, PresenceFacts
-from wire.messages import DirectoryRef, DirectoryRow
+from wire.rows import DirectoryRow
+from wire.transfer import DirectoryRef
 from wire.vocabulary import Outcome, Reason
 
 _BY_RULES: Final = {rule.reason for rule in RULES} | {Reason.MEMBER_VALID}

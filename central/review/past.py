@@ -14,7 +14,8 @@ from central.editions.publishing import published
 from central.review.decisions import Edition
 from rules.book import load
 from wire.book import read_item
-from wire.messages import DirectoryRef, DirectoryRow
+from wire.rows import DirectoryRow
+from wire.transfer import DirectoryRef
 
 _INDICES_IN_MEMORY = 4
 _FETCHED = 2_000

@@ -14,7 +14,8 @@ import msgspec
 
 from central.sync.exchange import DirectoryLoaded, Effect, Effects, LoadDirectory, Report, Send, Whole
 from wire.directory import DELTA_BYTES, DELTA_ROWS, DELTAS
-from wire.messages import BookEntry, DirBegin, DirChunk, DirDelta, DirectoryRef, DirEnd, DirGot, DirState, Hello
+from wire.messages import Hello
+from wire.transfer import BookEntry, DirBegin, DirChunk, DirDelta, DirectoryRef, DirEnd, DirGot, DirState
 
 CREDIT: Final = 4
 CHUNK_ROWS: Final = DELTA_ROWS

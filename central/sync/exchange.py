@@ -5,19 +5,9 @@ from dataclasses import dataclass, field
 
 from wire.directory import DELTA_ROWS, Issue
 from wire.limits import ACK_TIMEOUT_S, HEARTBEAT_S, LEASE_S, Limits, Reconnect
-from wire.messages import (
-    Anchor,
-    BookEntry,
-    DirDelta,
-    DirectoryRef,
-    DirState,
-    Heartbeat,
-    Hello,
-    Message,
-    Rejection,
-    RunAck,
-    Tomb,
-)
+from wire.message import Message
+from wire.messages import Anchor, Heartbeat, Hello, Rejection, RunAck, Tomb
+from wire.transfer import BookEntry, DirDelta, DirectoryRef, DirState
 from wire.vocabulary import CloseCode, CommandMode, CommandState, ErrorCode
 
 

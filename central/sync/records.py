@@ -19,7 +19,8 @@ from central.devices.models import Command, Device
 from central.devices.tokens import Admitted, admit
 from central.editions import offering
 from central.sync.exchange import Due, Offer
-from wire.messages import Anchor, DirectoryRef, DirState, Heartbeat, Hello, RunAck, Tomb
+from wire.messages import Anchor, Heartbeat, Hello, RunAck, Tomb
+from wire.transfer import DirectoryRef, DirState
 from wire.vocabulary import CloseCode, CommandMode, CommandState
 
 _TEXT_CHARS: Final = 64

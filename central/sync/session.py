@@ -47,6 +47,7 @@ from central.sync.greeting import fault_of, is_id, welcome_of
 from central.sync.intake import Intake
 from central.sync.orders import ordered, sent
 from wire.errors import RemoteProtocolError
+from wire.message import Message
 from wire.messages import (
     Anchor,
     AuthOk,
@@ -55,17 +56,14 @@ from wire.messages import (
     CommandAck,
     CommandDone,
     CommandResult,
-    DirGot,
-    DirResync,
-    DirState,
     Error,
     Events,
     Heartbeat,
     HeartbeatAck,
     Hello,
-    Message,
     Tomb,
 )
+from wire.transfer import DirGot, DirResync, DirState
 from wire.version import SPOKEN, negotiate
 from wire.vocabulary import CloseCode, CommandState, ErrorCode
 

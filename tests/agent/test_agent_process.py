@@ -20,7 +20,8 @@ from provisioning.keys import private_pem
 from tests.fakes.issuing import begin_of, chunk_of, issued
 from wire.book import Site, item_text
 from wire.credentials import credential_key
-from wire.messages import BookEntry, DirectoryRow, DirEnd
+from wire.rows import DirectoryRow
+from wire.transfer import BookEntry, DirEnd
 from wire.vocabulary import CredentialKind
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(90)]

@@ -4,8 +4,9 @@ from typing import cast
 
 import pytest
 
-from agent import app
+from agent import upkeep
 from agent.clock import Clock, KernelTime
+from agent.sync.runner import Link
 from wire.messages import Anchor
 
 pytestmark = pytest.mark.unit
@@ -21,12 +22,12 @@ class Battery:
 
 
 async def test_a_battery_clock_gives_no_anchor_until_its_error_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(app, "_FIGURES_EVERY_S", 0.0)
+    monkeypatch.setattr(upkeep, "_FIGURES_EVERY_S", 0.0)
     clock = Clock(Battery(), boot=BOOT, has_rtc=True)
     told: list[Anchor] = []
-    parts = cast(app.Agent, SimpleNamespace(clock=clock, link=SimpleNamespace(anchor=told.append)))
+    link = cast(Link, SimpleNamespace(anchor=told.append))
     async with asyncio.TaskGroup() as tasks:
-        anchoring = tasks.create_task(app._anchor_time(parts))
+        anchoring = tasks.create_task(upkeep.anchor_time(link, clock))
         for _ in range(5):
             await asyncio.sleep(0)
         assert told == []

@@ -3,11 +3,11 @@ from pathlib import Path
 
 import pytest
 
-from agent.app import _learn_floor
 from agent.clock import RELEASED_MS, Clock, KernelTime, SimulatedTime, SystemTime, boot_id, has_rtc
 from agent.store.directory import Directory
+from agent.upkeep import learn_floor
 from tests.fakes.issuing import begin_of, chunk_of, issued
-from wire.messages import DirEnd
+from wire.transfer import DirEnd
 from wire.vocabulary import ClockQuality
 
 pytestmark = pytest.mark.unit
@@ -64,13 +64,13 @@ def test_centrals_time_stands_in_and_its_error_grows() -> None:
 
 async def test_the_signature_of_the_directory_has_passed(tmp_path: Path) -> None:
     directory, device = Directory.open(tmp_path), clock(FixedTime(wall_ms=LATER_MS))
-    _learn_floor(device, directory)
+    learn_floor(device, directory)
     assert device.now().wall_ms == LATER_MS
     begin = begin_of(issued_ms=LATER_MS + 3_600_000)
     await directory.stage_begin(begin, issued(begin))
     await directory.stage_chunk(chunk_of())
     await directory.stage_end(DirEnd(snap=begin.snap))
-    _learn_floor(device, directory)
+    learn_floor(device, directory)
     assert device.now().wall_ms == LATER_MS + 3_600_000 - 60_000
     await directory.close()
 

@@ -6,9 +6,12 @@ from typing import cast
 
 import pytest
 
-from agent import app
+from agent import upkeep
 from agent.clock import Clock, SystemTime
 from agent.errors import StoreError
+from agent.store.directory import Directory
+from agent.store.journal import Journal
+from agent.sync.runner import Link
 from tests.fakes.memory_journal import MemoryJournal
 from wire.events import AlarmBody
 from wire.vocabulary import AlarmCode
@@ -36,14 +39,10 @@ class ScriptedDirectory:
 async def test_damage_is_reported_and_asked_for_again_whatever_else_fails() -> None:
     directory = ScriptedDirectory(None, StoreError("cannot be set aside"), "its rows do not match their seal")
     journal, asked = MemoryJournal(), list[str]()
-    parts = SimpleNamespace(
-        directory=directory,
-        journal=journal,
-        clock=Clock(SystemTime(), boot="b00t"),
-        link=SimpleNamespace(directory_lost=asked.append),
-    )
+    link, clock = SimpleNamespace(directory_lost=asked.append), Clock(SystemTime(), boot="b00t")
+    scrubbing = upkeep.scrub_directory(cast(Directory, directory), cast(Journal, journal), cast(Link, link), clock)
     async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
-        running = tasks.create_task(app._scrub_directory(cast(app.Agent, parts)))
+        running = tasks.create_task(scrubbing)
         while not journal.drafts:
             await asyncio.sleep(0)
         running.cancel()

@@ -4,12 +4,11 @@ import asyncio
 import logging
 from contextlib import suppress
 from pathlib import Path
-from types import SimpleNamespace
 from typing import cast
 
 import pytest
 
-from agent import app
+from agent import upkeep
 from agent.clock import Clock
 from agent.errors import StoreError
 from agent.store.journal import Journal
@@ -23,14 +22,10 @@ pytestmark = pytest.mark.unit
 SURE_MS = 1_800_000_000_050
 
 
-def _parts(journal: object, clock: Clock) -> app.Agent:
-    return cast(app.Agent, SimpleNamespace(journal=journal, clock=clock))
-
-
 async def test_doubt_waits_for_a_sure_clock_over_restarts_and_then_stays(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(app, "_FIGURES_EVERY_S", 0.0)
+    monkeypatch.setattr(upkeep, "_FIGURES_EVERY_S", 0.0)
     journal = Journal.open(tmp_path, device=DEVICE, limits=QUICK)
     await journal.append(alarm())
     await journal.close()
@@ -41,13 +36,13 @@ async def test_doubt_waits_for_a_sure_clock_over_restarts_and_then_stays(
             clock.learn_server(4_900, 5_000, 1_800_000_000_000)
         journal = Journal.open(tmp_path, device=DEVICE, limits=QUICK)
         with suppress(TimeoutError):
-            await asyncio.wait_for(app._settle_doubt(_parts(journal, clock)), 5.0 if is_sure else 0.05)
+            await asyncio.wait_for(upkeep.settle_doubt(journal, clock), 5.0 if is_sure else 0.05)
         assert journal.is_doubtful is not is_sure
         await journal.close()
     for _ in range(2):
         journal = Journal.open(tmp_path, device=DEVICE, limits=QUICK)
         assert (journal.is_doubtful, journal.last_step(DOUBTED)) == (False, step_at(SURE_MS) + STEPS_AROUND)
-        await app._settle_doubt(_parts(journal, Clock(Battery(), boot=BOOT, has_rtc=True)))
+        await upkeep.settle_doubt(journal, Clock(Battery(), boot=BOOT, has_rtc=True))
         await journal.close()
 
 
@@ -64,5 +59,5 @@ async def test_doubt_that_cannot_be_written_stops_nothing(caplog: pytest.LogCapt
     clock = Clock(Battery(), boot=BOOT, has_rtc=True)
     clock.learn_server(4_900, 5_000, 1_800_000_000_000)
     with caplog.at_level(logging.WARNING):
-        await app._settle_doubt(_parts(FullJournal(), clock))
+        await upkeep.settle_doubt(cast(Journal, FullJournal()), clock)
     assert "the next start doubts again" in caplog.text

@@ -8,7 +8,7 @@ from rules.policy import decide
 from tests.rules.builders import BOOK, HARD, NOON, book, facts, row
 from wire.book import CredentialClass, Zone
 from wire.facts import PresenceFacts
-from wire.messages import DirectoryRow
+from wire.rows import DirectoryRow
 from wire.vocabulary import ClockQuality, Reason, WhenUnsure
 
 pytestmark = pytest.mark.unit

@@ -13,7 +13,7 @@ from tests.fakes.memory_journal import MemoryJournal
 from tests.rules.builders import NOON, at, book, row
 from wire.book import Door, Here
 from wire.credentials import credential_key
-from wire.messages import DirectoryRef
+from wire.transfer import DirectoryRef
 from wire.vocabulary import CredentialKind, Direction, DoorMode, Reason
 
 pytestmark = pytest.mark.unit

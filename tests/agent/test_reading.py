@@ -16,7 +16,7 @@ from tests.fakes.memory_journal import MemoryJournal
 from tests.passes.making import PassClock, items
 from wire.credentials import credential_key, partial_key
 from wire.forms import FORMS, forms
-from wire.messages import DirectoryRow
+from wire.rows import DirectoryRow
 from wire.vocabulary import CredentialKind, Direction
 
 pytestmark = pytest.mark.unit

@@ -27,7 +27,7 @@ from tests.fakes.memory_directory import MemoryDirectory
 from tests.fakes.memory_journal import MemoryJournal
 from wire.credentials import credential_key
 from wire.events import DecisionBody, PassageBody, ReadFaultBody
-from wire.messages import DirectoryRow
+from wire.rows import DirectoryRow
 from wire.vocabulary import CommandState, CredentialKind, Direction, PassageOutcome
 
 pytestmark = pytest.mark.unit

@@ -16,7 +16,8 @@ from rules.book import Book
 from tests.fakes.link_parts import identity_for
 from tests.rules.builders import BOOK, NOON, row
 from wire.credentials import credential_key
-from wire.messages import DirectoryRef, DirectoryRow
+from wire.rows import DirectoryRow
+from wire.transfer import DirectoryRef
 from wire.vocabulary import CredentialKind
 
 pytestmark = pytest.mark.unit

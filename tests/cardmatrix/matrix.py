@@ -15,7 +15,7 @@ from tests.core.builders import now
 from tests.passes.making import KEY, PassDoor
 from wire.credentials import CredentialError, check_canonical, credential_key, hid_canonical, partial_key
 from wire.forms import forms, is_partial, read_form
-from wire.messages import DirectoryRow
+from wire.rows import DirectoryRow
 from wire.vocabulary import CredentialKind, Direction
 
 PLACE: Final = ReaderPlace("in", Direction.IN)

@@ -22,7 +22,7 @@ from tests.central_ledger.conftest import make_device, make_member, make_visit
 from tests.central_ledger.told import rows_for, whole_for
 from wire.credentials import CredentialError, credential_key
 from wire.directory import directory_digest
-from wire.messages import DirectoryRow
+from wire.rows import DirectoryRow
 from wire.vocabulary import CredentialKind
 
 pytestmark = [pytest.mark.unit, pytest.mark.django_db]

@@ -27,7 +27,7 @@ from central.editions.publishing import published
 from central.sync.exchange import Whole
 from tests.central_ledger.conftest import make_device, make_member
 from wire.directory import Issue, directory_digest, issue_of, key_in, read_row
-from wire.messages import BookEntry, DirDelta, DirectoryRef
+from wire.transfer import BookEntry, DirDelta, DirectoryRef
 from wire.vocabulary import CredentialKind
 
 pytestmark = [pytest.mark.unit, pytest.mark.django_db(transaction=False)]

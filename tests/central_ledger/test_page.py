@@ -20,7 +20,8 @@ from tests.services.central import RunningCentral, running_central
 from tests.services.chromium import need_chromium, open_page
 from wire.directory import read_row
 from wire.enrolment import ENROL_PATH
-from wire.messages import Command, CommandAck, CommandResult, DirChunk
+from wire.messages import Command, CommandAck, CommandResult
+from wire.transfer import DirChunk
 from wire.vocabulary import CommandState, Direction
 
 pytestmark = [pytest.mark.service, pytest.mark.slow]

@@ -4,7 +4,7 @@ from central.devices.models import Device
 from central.editions import offering
 from central.sync.exchange import Whole
 from wire.directory import read_row
-from wire.messages import DirectoryRow
+from wire.rows import DirectoryRow
 
 
 def whole_for(device: Device) -> Whole:

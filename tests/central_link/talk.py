@@ -8,7 +8,9 @@ from central.sync.exchange import Connected, Effect, Effects, Input, Now, Opened
 from central.sync.session import State, step
 from wire import chain
 from wire.events import AlarmBody, Stamp, number, write_tail
-from wire.messages import Backlog, ClockReading, DirectoryRef, Events, Hello, Message, RunAck, RunState
+from wire.message import Message
+from wire.messages import Backlog, ClockReading, Events, Hello, RunAck, RunState
+from wire.transfer import DirectoryRef
 from wire.version import VersionRange
 from wire.vocabulary import ClockQuality, EventKind
 

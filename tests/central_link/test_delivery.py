@@ -21,13 +21,13 @@ from central.sync.exchange import DirectoryLoaded, KeepDirState, LoadDirectory, 
 from tests.central_link.talk import REF, at, live, sent
 from wire.codec import encode
 from wire.directory import DELTAS, Issue, row_text
-from wire.messages import (
+from wire.rows import DirectoryRow
+from wire.transfer import (
     BookEntry,
     DirBegin,
     DirChunk,
     DirDelta,
     DirectoryRef,
-    DirectoryRow,
     DirEnd,
     DirGot,
     DirRefusal,

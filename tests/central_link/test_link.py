@@ -17,19 +17,8 @@ from tests.fakes.scripted_device import ScriptedDevice, connected, join, journal
 from tests.services.central import RunningCentral, running_central
 from wire.codec import encode, encode_events
 from wire.limits import MAX_FRAME_BYTES
-from wire.messages import (
-    Ack,
-    AuthOk,
-    AuthRefresh,
-    Bye,
-    DirBegin,
-    DirEnd,
-    DirState,
-    Error,
-    Heartbeat,
-    HeartbeatAck,
-    Nack,
-)
+from wire.messages import Ack, AuthOk, AuthRefresh, Bye, Error, Heartbeat, HeartbeatAck, Nack
+from wire.transfer import DirBegin, DirEnd, DirState
 from wire.vocabulary import ClockQuality, CloseCode, ErrorCode
 
 pytestmark = pytest.mark.service

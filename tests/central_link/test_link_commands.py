@@ -9,17 +9,8 @@ from websockets.exceptions import ConnectionClosed
 from tests.central_link.test_link import handshake, now, with_events
 from tests.fakes.scripted_device import ScriptedDevice, connected, join
 from tests.services.central import RunningCentral, running_central
-from wire.messages import (
-    Command,
-    CommandAck,
-    CommandDone,
-    CommandResult,
-    DirBegin,
-    DirEnd,
-    DirState,
-    Heartbeat,
-    HeartbeatAck,
-)
+from wire.messages import Command, CommandAck, CommandDone, CommandResult, Heartbeat, HeartbeatAck
+from wire.transfer import DirBegin, DirEnd, DirState
 from wire.vocabulary import ClockQuality, CloseCode, CommandMode, CommandState
 
 pytestmark = pytest.mark.service

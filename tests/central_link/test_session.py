@@ -36,6 +36,7 @@ from central.sync.exchange import (
 from central.sync.session import HELLO_WITHIN_MS, MAX_COMPLAINTS, Phase
 from tests.central_link.talk import HEAD, REF, RUN, Talk, at, batch, hello, live, sent
 from wire.limits import HEARTBEAT_S, LEASE_S
+from wire.message import Message
 from wire.messages import (
     Ack,
     Anchor,
@@ -46,11 +47,9 @@ from wire.messages import (
     CommandAck,
     CommandDone,
     CommandResult,
-    DirectoryRef,
     Error,
     Heartbeat,
     HeartbeatAck,
-    Message,
     Nack,
     Rejection,
     RunAck,
@@ -58,6 +57,7 @@ from wire.messages import (
     Tomb,
     Welcome,
 )
+from wire.transfer import DirectoryRef
 from wire.version import VersionRange
 from wire.vocabulary import (
     ClockQuality,

@@ -8,6 +8,7 @@ from central.sync.exchange import Close, Ended, Ingest, Ingested, IngestTomb, In
 from central.sync.session import Phase
 from tests.central_link.talk import HEAD, RUN, Talk, at, batch, hello, live, sent
 from wire.limits import MAX_INTEGER
+from wire.message import Message
 from wire.messages import (
     Ack,
     Anchor,
@@ -15,17 +16,14 @@ from wire.messages import (
     Bye,
     CommandAck,
     CommandResult,
-    DirGot,
-    DirResync,
-    DirState,
     Error,
     Events,
     Heartbeat,
-    Message,
     Nack,
     RunAck,
     Tomb,
 )
+from wire.transfer import DirGot, DirResync, DirState
 from wire.vocabulary import ClockQuality, CloseCode, CommandState, ErrorCode, TombReason
 from wire.window import Gap, ReceiveWindow
 

@@ -34,7 +34,7 @@ from tests.central_ledger.told import rows_for
 from tests.rules.builders import facts, row
 from wire import book as items
 from wire.facts import DoorFacts
-from wire.messages import DirectoryRow, Pack
+from wire.rows import DirectoryRow, Pack
 from wire.vocabulary import (
     AntiPassbackKind,
     Assurance,

@@ -19,7 +19,7 @@ from central.parts.models import CardPart, DoorForm
 from tests.central_ledger.told import rows_for, whole_for
 from wire.credentials import credential_key, partial_key
 from wire.forms import forms
-from wire.messages import DirDelta
+from wire.transfer import DirDelta
 from wire.vocabulary import CredentialKind
 
 pytestmark = [pytest.mark.unit, pytest.mark.django_db]

@@ -16,8 +16,8 @@ from tests.passes.making import KEY, PassDoor
 from tests.services.central import RunningCentral, running_central
 from tests.services.chromium import QUIET, need_chromium
 from wire.credentials import credential_key
-from wire.messages import DirectoryRow
 from wire.passes import STEP_MS, read_rotating, step_at
+from wire.rows import DirectoryRow
 from wire.vocabulary import CredentialKind, Reason
 
 pytestmark = [pytest.mark.service, pytest.mark.slow]

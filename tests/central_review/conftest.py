@@ -16,7 +16,7 @@ from tests.central_ledger.delivery import greet, send
 from tests.fakes.journal_script import START_MS, JournalScript
 from wire.credentials import credential_key
 from wire.events import DecisionBody
-from wire.messages import DirectoryRef
+from wire.transfer import DirectoryRef
 from wire.vocabulary import ClockQuality, CredentialKind, Direction, EventKind
 
 

@@ -2,7 +2,8 @@
 
 from agent.core.station import Door, Station, start
 from agent.core.types import Credential, Facts, Now, Read
-from wire.messages import DirectoryRef, DirectoryRow
+from wire.rows import DirectoryRow
+from wire.transfer import DirectoryRef
 from wire.vocabulary import ClockQuality, CredentialKind, Direction
 
 KEY = "0" * 32

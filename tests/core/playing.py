@@ -40,7 +40,7 @@ from rules.book import Book
 from tests.core.builders import KEY, facts, now, row
 from wire.events import AlarmBody, Body, CommandResultBody, DoorBody, ModeBody, PassageBody
 from wire.facts import DoorFacts, PassFacts
-from wire.messages import DirectoryRow
+from wire.rows import DirectoryRow
 from wire.vocabulary import AlarmCode, CredentialKind, Direction, DoorMode, EventKind, PassageOutcome
 
 RUN = "00000000000000aa"

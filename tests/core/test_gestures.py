@@ -12,7 +12,7 @@ from tests.core.orders import order
 from tests.core.playing import Play
 from wire.book import Door, Here, Site, Zone
 from wire.events import ModeBody
-from wire.messages import DirectoryRow
+from wire.rows import DirectoryRow
 from wire.vocabulary import AlarmCode, CommandName, CredentialKind, Direction, DoorMode, ModeCause, Right
 
 pytestmark = pytest.mark.unit

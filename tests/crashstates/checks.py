@@ -24,7 +24,7 @@ from tests.crashstates.claims import Claims
 from tests.crashstates.workloads import BUSY, changed_rows_of, event_key, identity_of, rows_of
 from tests.store.samples import DEVICE, alarm
 from wire.directory import directory_digest
-from wire.messages import DirectoryRow
+from wire.rows import DirectoryRow
 
 
 @dataclass(slots=True)

@@ -16,7 +16,7 @@ from agent.store.changes import Changes, Delta
 from agent.store.edition import ISSUE, TOTAL, Edition, edition_of, issue_text
 from agent.store.reading import run_lines
 from agent.store.writer import Writer
-from wire.messages import DirectoryRef
+from wire.transfer import DirectoryRef
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,8 @@ from tests.fakes.issuing import begin_of, chunk_of, delta_of, issued
 from tests.fakes.link_parts import identity_for
 from tests.store.samples import AT, DEVICE, Chain
 from wire.events import AlarmBody, CommandBegunBody
-from wire.messages import DirectoryRow, DirEnd
+from wire.rows import DirectoryRow
+from wire.transfer import DirEnd
 from wire.vocabulary import CommandName, CredentialKind, EventKind
 
 BUSY: Final = JournalLimits(

@@ -8,7 +8,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from tests.fakes.memory_outbox import DEVICE
 from wire.directory import Issue, directory_digest, issue_of, raw_row
-from wire.messages import BookEntry, DirBegin, DirChunk, DirDelta, DirectoryRow
+from wire.rows import DirectoryRow
+from wire.transfer import BookEntry, DirBegin, DirChunk, DirDelta
 
 KEY: Final = Ed25519PrivateKey.from_private_bytes(b"\x07" * 32)
 PUBLIC: Final = KEY.public_key().public_bytes_raw()

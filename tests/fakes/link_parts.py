@@ -10,7 +10,9 @@ from provisioning.keys import private_pem
 from tests.fakes.issuing import PUBLIC
 from tests.fakes.memory_outbox import DEVICE
 from wire.directory import Issue, directory_digest, read_row
-from wire.messages import Command, CommandResult, DirBegin, DirChunk, DirDelta, DirectoryRef, DirectoryRow, DirEnd
+from wire.messages import Command, CommandResult
+from wire.rows import DirectoryRow
+from wire.transfer import DirBegin, DirChunk, DirDelta, DirectoryRef, DirEnd
 from wire.vocabulary import ClockQuality, CommandState, DirectoryRefusal
 
 

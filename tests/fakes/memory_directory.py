@@ -1,6 +1,7 @@
 """A directory that a test fills by hand."""
 
-from wire.messages import DirectoryRef, DirectoryRow
+from wire.rows import DirectoryRow
+from wire.transfer import DirectoryRef
 
 
 class MemoryDirectory:

@@ -6,6 +6,7 @@ from tests.fakes.issuing import begin_of, chunk_of
 from wire.chain import digest, genesis, link, unsplice
 from wire.directory import directory_digest
 from wire.limits import Limits, Reconnect
+from wire.message import Message
 from wire.messages import (
     Ack,
     AuthOk,
@@ -14,23 +15,18 @@ from wire.messages import (
     CommandAck,
     CommandDone,
     CommandResult,
-    DirectoryRef,
-    DirectoryRow,
-    DirEnd,
-    DirGot,
-    DirResync,
-    DirState,
     Events,
     Heartbeat,
     HeartbeatAck,
     Hello,
-    Message,
     Nack,
     RunAck,
     RunState,
     Tomb,
     Welcome,
 )
+from wire.rows import DirectoryRow
+from wire.transfer import DirectoryRef, DirEnd, DirGot, DirResync, DirState
 from wire.vocabulary import DirectoryMode
 from wire.window import Gap, ReceiveWindow
 

@@ -13,7 +13,8 @@ from websockets.http11 import Request, Response
 
 from tests.fakes.model_central import ModelCentral
 from wire.codec import encode, for_central
-from wire.messages import Hello, Message
+from wire.message import Message
+from wire.messages import Hello
 from wire.vocabulary import SUBPROTOCOL
 
 Talk = Callable[[ServerConnection], Awaitable[None]]

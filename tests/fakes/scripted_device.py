@@ -15,7 +15,8 @@ from tests.fakes.journal_script import JournalScript, hello
 from tests.services.central import RunningCentral
 from wire.codec import Decoder, encode, encode_events
 from wire.enrolment import ENROL_PATH
-from wire.messages import FROM_CENTRAL, Ack, Message, Welcome
+from wire.message import Message
+from wire.messages import FROM_CENTRAL, Ack, Welcome
 from wire.vocabulary import SUBPROTOCOL
 
 WAIT_S = 10.0

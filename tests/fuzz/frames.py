@@ -12,7 +12,8 @@ from wire.codec import Decoder, encode, for_agent, for_central
 from wire.errors import LocalProtocolError, RemoteProtocolError
 from wire.events import number, read_body, read_event, read_stub, stub
 from wire.limits import MAX_FRAME_BYTES
-from wire.messages import FROM_AGENT, FROM_CENTRAL, Message
+from wire.message import Message
+from wire.messages import FROM_AGENT, FROM_CENTRAL
 from wire.vocabulary import ShedReason
 
 _MAX_DETAIL = 300

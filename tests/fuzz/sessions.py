@@ -15,21 +15,9 @@ from tests.sync.talk import Talk, unlock
 from wire.codec import encode, for_agent, for_central
 from wire.errors import RemoteProtocolError
 from wire.limits import Limits, Reconnect
-from wire.messages import (
-    Ack,
-    Bye,
-    CommandDone,
-    DirChunk,
-    DirEnd,
-    Error,
-    Heartbeat,
-    HeartbeatAck,
-    Message,
-    Nack,
-    RunAck,
-    Tomb,
-    Welcome,
-)
+from wire.message import Message
+from wire.messages import Ack, Bye, CommandDone, Error, Heartbeat, HeartbeatAck, Nack, RunAck, Tomb, Welcome
+from wire.transfer import DirChunk, DirEnd
 from wire.vocabulary import ClockQuality, DirectoryMode, ErrorCode, TombReason
 
 _MAX_LINES = 200

@@ -20,8 +20,8 @@ from tests.fakes.memory_directory import MemoryDirectory
 from tests.fakes.memory_journal import MemoryJournal
 from wire.book import BookItem, Door, Here, PassKey, PassRevocation, Site, Zone
 from wire.credentials import credential_key
-from wire.messages import DirectoryRow
 from wire.passes import PASS_TYPE, SIGNED_PREFIX, Rotating, rotating_message, step_at, write_rotating
+from wire.rows import DirectoryRow
 from wire.vocabulary import Assurance, ClockQuality, CredentialKind, Direction
 
 KEY: Final = bytes(range(32))

@@ -23,7 +23,8 @@ from tests.planted.registry import PlantedBug
 from tests.sync.directory_pair import BrokenPromiseError, play
 from tests.sync.talk import Talk, of
 from wire.directory import Issue, issue_of
-from wire.messages import DirectoryRef, DirectoryRow, DirEnd
+from wire.rows import DirectoryRow
+from wire.transfer import DirectoryRef, DirEnd
 from wire.vocabulary import CredentialKind, DirectoryRefusal
 
 _SEEDS: Final = 40

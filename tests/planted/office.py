@@ -29,7 +29,8 @@ from rules.facts import Decision, Facts, Now, Read
 from rules.policy import decide
 from tests.planted.registry import PlantedBug
 from wire.events import DecisionBody, Event
-from wire.messages import DirectoryRef, DirectoryRow
+from wire.rows import DirectoryRow
+from wire.transfer import DirectoryRef
 from wire.vocabulary import ClockQuality, CredentialKind, Direction, Outcome, Reason
 
 _CARD, _OTHER = bytes.fromhex("04A15BC2D3E4E6"), bytes.fromhex("04A15BC2D3E4E7")

@@ -20,7 +20,7 @@ from tests.processes.doors import central_alone, new_door, point_at
 from tests.processes.evidence import Record, open_commands
 from tests.processes.lab import RED, Lab, Place, Table, need
 from tests.processes.proxy import FINE, Weather
-from wire.messages import DirChunk, DirEnd
+from wire.transfer import DirChunk, DirEnd
 
 TABLE: Final = Table()
 

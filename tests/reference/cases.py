@@ -27,7 +27,7 @@ from wire.book import (
     Zone,
 )
 from wire.facts import DoorFacts, PresenceFacts
-from wire.messages import DirectoryRow, Pack
+from wire.rows import DirectoryRow, Pack
 from wire.vocabulary import (
     AntiPassbackKind,
     Assurance,

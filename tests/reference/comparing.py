@@ -9,7 +9,7 @@ from rules.policy import decide
 from tests.reference.cases import cases, site
 from tests.reference.judging import Presented, judge
 from wire.facts import PassFacts
-from wire.messages import DirectoryRef
+from wire.transfer import DirectoryRef
 from wire.vocabulary import ClockQuality, CredentialKind, Direction, Reason
 
 _KEPT = 5

@@ -25,7 +25,7 @@ from wire.book import (
     Zone,
 )
 from wire.facts import DoorFacts, PresenceFacts
-from wire.messages import DirectoryRow
+from wire.rows import DirectoryRow
 
 T = TypeVar("T")
 DAY = timedelta(days=1)

@@ -28,7 +28,8 @@ from wire.book import (
     key_of,
 )
 from wire.facts import DoorFacts, PresenceFacts
-from wire.messages import DirectoryRef, DirectoryRow
+from wire.rows import DirectoryRow
+from wire.transfer import DirectoryRef
 from wire.vocabulary import (
     AntiPassbackKind,
     ClockQuality,

@@ -9,8 +9,8 @@ from rules.policy import RULES, answers, decide
 from tests.rules.builders import DAY_MS, HARD, NOON, at, book, facts, row
 from wire.book import AntiPassback, Door, Site, Zone
 from wire.facts import DoorFacts, PassFacts, PresenceFacts
-from wire.messages import Pack
 from wire.passes import PassClaims
+from wire.rows import Pack
 from wire.vocabulary import (
     AntiPassbackKind,
     Assurance,

@@ -10,7 +10,8 @@ from msgspec.structs import replace
 
 from agent.sync.outflow import Outflow
 from tests.simulation.truth import Truth
-from wire.messages import Ack, CommandDone, Error, HeartbeatAck, Message, Nack
+from wire.message import Message
+from wire.messages import Ack, CommandDone, Error, HeartbeatAck, Nack
 from wire.vocabulary import ErrorCode
 
 STRANGER: Final = "f" * 16

@@ -27,11 +27,12 @@ from central.sync.records import Opening, Session
 from tests.fakes.issuing import delta_of, sign
 from tests.simulation.tables import OPEN, Held, Order, Tables
 from tests.simulation.truth import Truth
-from wire import chain, messages
+from wire import chain, messages, transfer
 from wire.directory import Issue, row_text
 from wire.events import Event
-from wire.messages import DirectoryRef, Heartbeat, Hello, Rejection, RunAck, RunState, Tomb
+from wire.messages import Heartbeat, Hello, Rejection, RunAck, RunState, Tomb
 from wire.token import TokenClaims
+from wire.transfer import DirectoryRef
 from wire.vocabulary import CloseCode, CommandMode, CommandState, RejectCode
 from wire.window import Gap, ReceiveWindow
 
@@ -240,7 +241,7 @@ class Ledger:
         device = self._enter(session)
         return self._truth.site.refs[device], self.load_commands(session)
 
-    def keep_dir_state(self, session: Session, _state: messages.DirState) -> None:
+    def keep_dir_state(self, session: Session, _state: transfer.DirState) -> None:
         """Record which directory the device decides from."""
         self._enter(session)
 

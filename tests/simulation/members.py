@@ -7,7 +7,8 @@ from typing import Final
 from agent.errors import DirectoryRefusedError, StoreError
 from tests.simulation.truth import Truth
 from wire.directory import Issue, directory_digest, read_row
-from wire.messages import DirBegin, DirChunk, DirDelta, DirectoryRef, DirectoryRow, DirEnd
+from wire.rows import DirectoryRow
+from wire.transfer import DirBegin, DirChunk, DirDelta, DirectoryRef, DirEnd
 from wire.vocabulary import DirectoryRefusal
 
 STAGE_S: Final = 0.003

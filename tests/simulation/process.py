@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 import msgspec
 
-from agent import app
+from agent import app, upkeep
 from agent.acting import Acting, Lock, lock_of
 from agent.clock import Clock
 from agent.commanding import Commanding, remembered_results
@@ -186,7 +186,7 @@ class Process:
         self.create_task(station.run(), name="station")
         device.side.report()
         self.create_task(link.run(cast(asyncio.TaskGroup, self)), name="link")
-        self.create_task(app._anchor_time(parts), name="anchor")
+        self.create_task(upkeep.anchor_time(cast(Link, link), clock), name="anchor")
 
     def token(self, nonce: str | None) -> str:
         """Return a token as the product mints them, unsigned."""

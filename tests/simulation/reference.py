@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 
 from wire.directory import directory_digest
 from wire.events import DecisionBody, Stamp
-from wire.messages import DirectoryRef, DirectoryRow
+from wire.rows import DirectoryRow
+from wire.transfer import DirectoryRef
 from wire.vocabulary import ClockQuality, Direction, Outcome, Reason
 
 Verdict = tuple[Outcome, Reason]

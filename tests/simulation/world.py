@@ -30,7 +30,7 @@ from tests.simulation.truth import Truth
 from wire.codec import for_agent
 from wire.credentials import credential_key
 from wire.limits import Limits
-from wire.messages import DirectoryRow
+from wire.rows import DirectoryRow
 from wire.vocabulary import CredentialKind
 
 START_MS: Final = 1_800_000_000_000

@@ -16,7 +16,8 @@ from agent.store import directory as module
 from agent.store.directory import Directory
 from tests.fakes.issuing import begin_of, chunk_of, issued
 from wire.directory import directory_digest, row_text
-from wire.messages import DirChunk, DirectoryRef, DirectoryRow, DirEnd
+from wire.rows import DirectoryRow
+from wire.transfer import DirChunk, DirectoryRef, DirEnd
 from wire.vocabulary import CredentialKind
 
 pytestmark = pytest.mark.unit

@@ -24,7 +24,8 @@ from agent.store.kept import Kept
 from tests.crashstates.recording import working_folder
 from tests.fakes.issuing import begin_of, chunk_of, delta_of, issued
 from wire.directory import directory_digest
-from wire.messages import BookEntry, DirDelta, DirectoryRef, DirectoryRow, DirEnd
+from wire.rows import DirectoryRow
+from wire.transfer import BookEntry, DirDelta, DirectoryRef, DirEnd
 from wire.vocabulary import CredentialKind, DirectoryRefusal
 
 pytestmark = pytest.mark.unit

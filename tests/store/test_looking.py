@@ -11,7 +11,8 @@ from agent.store.changes import CHANGES_NAME
 from agent.store.directory import DIRECTORY_NAME, Directory
 from agent.store.looking import look
 from tests.fakes.issuing import begin_of, chunk_of, delta_of, issued
-from wire.messages import BookEntry, DirectoryRow, DirEnd
+from wire.rows import DirectoryRow
+from wire.transfer import BookEntry, DirEnd
 from wire.vocabulary import CredentialKind
 
 pytestmark = pytest.mark.unit

@@ -27,21 +27,10 @@ from tests.fakes.memory_outbox import DEVICE
 from wire.codec import encode, for_agent, for_central
 from wire.directory import DELTAS, Issue, directory_digest, row_text
 from wire.limits import HEARTBEAT_S
-from wire.messages import (
-    Backlog,
-    ClockReading,
-    DirBegin,
-    DirChunk,
-    DirDelta,
-    DirectoryRef,
-    DirectoryRow,
-    DirEnd,
-    DirGot,
-    DirResync,
-    DirState,
-    Hello,
-    Message,
-)
+from wire.message import Message
+from wire.messages import Backlog, ClockReading, Hello
+from wire.rows import DirectoryRow
+from wire.transfer import DirBegin, DirChunk, DirDelta, DirectoryRef, DirEnd, DirGot, DirResync, DirState
 from wire.version import SPOKEN
 from wire.vocabulary import ClockQuality, CredentialKind
 

@@ -10,7 +10,8 @@ from agent.sync.session import Phase, State, step
 from tests.fakes.memory_outbox import DEVICE, MemoryOutbox
 from tests.fakes.model_central import ModelCentral
 from wire.codec import encode, encode_events, for_agent, for_central
-from wire.messages import Backlog, ClockReading, CommandResult, Heartbeat, Message, RunAck
+from wire.message import Message
+from wire.messages import Backlog, ClockReading, CommandResult, Heartbeat, RunAck
 from wire.vocabulary import ClockQuality, CommandState
 
 _to_agent = for_agent()

@@ -10,16 +10,9 @@ from tests.fakes.issuing import PUBLIC
 from tests.fakes.memory_outbox import DEVICE, MemoryOutbox
 from tests.fakes.model_central import NO_DIRECTORY, SERVER_MS
 from wire.limits import Limits, Reconnect
-from wire.messages import (
-    Ack,
-    Backlog,
-    ClockReading,
-    Command,
-    DirectoryRef,
-    Message,
-    RunAck,
-    Welcome,
-)
+from wire.message import Message
+from wire.messages import Ack, Backlog, ClockReading, Command, RunAck, Welcome
+from wire.transfer import DirectoryRef
 from wire.vocabulary import ClockQuality, CommandMode, DirectoryMode
 
 START_MS = 1_000_000

@@ -14,7 +14,9 @@ from tests.fakes.issuing import ISSUED_MS, PUBLIC, begin_of, chunk_of, delta_of,
 from tests.fakes.link_parts import MemoryDirectoryStore, RecordingCommands
 from tests.fakes.memory_outbox import Lost, MemoryOutbox
 from wire.limits import Reconnect
-from wire.messages import DirectoryRow, DirEnd, RunAck
+from wire.messages import RunAck
+from wire.rows import DirectoryRow
+from wire.transfer import DirEnd
 from wire.vocabulary import CredentialKind, DirectoryRefusal, TombReason
 
 pytestmark = pytest.mark.unit

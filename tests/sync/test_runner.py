@@ -19,20 +19,10 @@ from tests.sync.talk import unlock
 from wire.codec import encode, for_central
 from wire.directory import directory_digest
 from wire.limits import Limits
-from wire.messages import (
-    Ack,
-    Anchor,
-    AuthRefresh,
-    Bye,
-    CommandAck,
-    CommandResult,
-    DirectoryRef,
-    DirectoryRow,
-    DirState,
-    Error,
-    Heartbeat,
-    Message,
-)
+from wire.message import Message
+from wire.messages import Ack, Anchor, AuthRefresh, Bye, CommandAck, CommandResult, Error, Heartbeat
+from wire.rows import DirectoryRow
+from wire.transfer import DirectoryRef, DirState
 from wire.vocabulary import ClockQuality, CloseCode, CommandState, CredentialKind, ErrorCode
 
 pytestmark = pytest.mark.service

@@ -7,21 +7,8 @@ from agent.sync.session import Phase, remembering
 from tests.fakes.model_central import NO_DIRECTORY, SERVER_MS
 from tests.sync.talk import START_MS, Talk, of, said, unlock
 from wire.limits import MAX_RUNS_IN_HELLO, Limits, Reconnect
-from wire.messages import (
-    Ack,
-    Anchor,
-    AuthOk,
-    Bye,
-    CommandDone,
-    CommandResult,
-    DirectoryRef,
-    DirResync,
-    DirState,
-    Error,
-    HeartbeatAck,
-    Hello,
-    RunAck,
-)
+from wire.messages import Ack, Anchor, AuthOk, Bye, CommandDone, CommandResult, Error, HeartbeatAck, Hello, RunAck
+from wire.transfer import DirectoryRef, DirResync, DirState
 from wire.vocabulary import CloseCode, CommandState, DirectoryMode, ErrorCode
 
 pytestmark = pytest.mark.unit

@@ -13,7 +13,8 @@ from agent.sync.staging import FROZEN_MS
 from tests.fakes.issuing import ISSUED_MS, PUBLIC, begin_of, delta_of, issued
 from tests.fakes.model_central import SERVER_MS
 from tests.sync.talk import START_MS, Talk, of, said
-from wire.messages import DirBegin, DirChunk, DirDelta, DirectoryRef, DirEnd, DirGot, DirResync, DirState, HeartbeatAck
+from wire.messages import HeartbeatAck
+from wire.transfer import DirBegin, DirChunk, DirDelta, DirectoryRef, DirEnd, DirGot, DirResync, DirState
 from wire.vocabulary import DirectoryMode, DirectoryRefusal
 
 pytestmark = pytest.mark.unit

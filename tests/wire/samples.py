@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 
 from wire import chain, events
 from wire.events import BODIES, Stamp
-from wire.messages import FROM_AGENT, FROM_CENTRAL, DirectoryRow, Events, Message
+from wire.message import Message
+from wire.messages import FROM_AGENT, FROM_CENTRAL, Events
+from wire.rows import DirectoryRow
 from wire.vocabulary import EventKind
 
 _LETTERS = 'aZ09 "\\/<>&{}[],:\x00\x1f\x7f\u2028é漢\U0001f6aa\u202e'

@@ -23,7 +23,7 @@ from wire.book import (
     key_of,
     read_item,
 )
-from wire.messages import DirectoryRow
+from wire.rows import DirectoryRow
 from wire.vocabulary import CredentialKind, HolderKind, Weekday
 
 pytestmark = pytest.mark.unit

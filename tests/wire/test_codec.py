@@ -11,7 +11,9 @@ from tests.wire import samples
 from wire import codec
 from wire.errors import LocalProtocolError, RemoteProtocolError
 from wire.limits import MAX_FRAME_BYTES, MAX_INTEGER
-from wire.messages import FROM_AGENT, FROM_CENTRAL, Ack, Bye, DirGot, Error, Events, Heartbeat, Message
+from wire.message import Message
+from wire.messages import FROM_AGENT, FROM_CENTRAL, Ack, Bye, Error, Events, Heartbeat
+from wire.transfer import DirGot
 from wire.vocabulary import ClockQuality, CloseCode, ErrorCode
 
 pytestmark = pytest.mark.unit

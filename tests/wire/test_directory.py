@@ -20,8 +20,9 @@ from wire.directory import (
     read_row,
     row_text,
 )
-from wire.messages import BookEntry, DirectoryRow
+from wire.rows import DirectoryRow
 from wire.sethash import STATE_BYTES, SetHash
+from wire.transfer import BookEntry
 from wire.vocabulary import CredentialKind
 
 pytestmark = pytest.mark.unit

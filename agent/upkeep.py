@@ -1,0 +1,118 @@
+"""The small loops beside the door's work: showing the link, telling the time, looking for damage."""
+
+import asyncio
+import logging
+from contextlib import suppress
+from typing import Final
+
+from agent.clock import Clock
+from agent.errors import StoreError
+from agent.kiosk.server import Kiosk
+from agent.presenting import Presenter
+from agent.staleness import Staleness
+from agent.store.directory import Directory
+from agent.store.journal import Journal
+from agent.store.types import Draft
+from agent.supervise import Notifier
+from agent.sync.runner import Link
+from wire.events import AlarmBody, Stamp
+from wire.messages import Anchor
+from wire.passes import STEPS_AROUND, step_at
+from wire.vocabulary import AlarmCode, ClockQuality, EventKind
+
+log = logging.getLogger(__name__)
+
+OFFLINE_AFTER_S: Final = 10.0
+_FIGURES_EVERY_S: Final = 0.5
+_SCRUB_EVERY_S: Final = 6 * 3600
+_FIRST_SCRUB_S: Final = 60
+_CLOCKS_DIFFER_MS: Final = 60_000
+_DETAIL_CHARS: Final = 200
+
+
+async def show_link(link: Link, journal: Journal, clock: Clock, kiosk: Kiosk, notifier: Notifier) -> None:
+    """Keep page and service status true about the link and about what waits for it."""
+    shown = None
+    while True:
+        status, waiting, now = link.status, journal.backlog().events, clock.now()
+        down_s = 0.0 if status.is_up else (now.mono_ms - status.since_ms) / 1000
+        kiosk.set_link(offline=down_s > OFFLINE_AFTER_S, waiting=waiting)
+        if (status.is_up, waiting) != shown:
+            shown = (status.is_up, waiting)
+            notifier.status(f"{'connected' if status.is_up else status.words}; {waiting} events wait")
+        await asyncio.sleep(_FIGURES_EVERY_S)
+
+
+async def anchor_time(link: Link, clock: Clock) -> None:
+    """Tell central what time it was when the clock was wrong, once it is known how far the clock can be trusted.
+
+    A battery-backed clock alone says nothing about its error, and an anchor without one would count as exact.
+    """
+    link.anchor(await _sure_time(clock))
+
+
+async def settle_doubt(journal: Journal, clock: Clock) -> None:
+    """Make it durable up to which step nobody knows what was used; by a clock that can be trusted, as it stays so."""
+    if not journal.is_doubtful:
+        return
+    at = await _sure_time(clock)
+    try:
+        await journal.settle_doubt(step_at(at.wall_ms) + STEPS_AROUND)
+    except StoreError as error:
+        log.warning("which codes count as used is not kept (%s); the next start doubts again", error)
+
+
+async def _sure_time(clock: Clock) -> Anchor:
+    """Return the time as soon as it is known how far the clock can be trusted."""
+    while True:
+        stamp = clock.stamp(clock.now())
+        if stamp.q is not ClockQuality.NONE and stamp.err_ms is not None:
+            return Anchor(boot=stamp.boot, mono_ms=stamp.mono_ms, wall_ms=stamp.wall_ms, err_ms=stamp.err_ms)
+        await asyncio.sleep(_FIGURES_EVERY_S)
+
+
+def learn_floor(clock: Clock, directory: Directory) -> None:
+    """The moment when central signed the directory has passed, give or take what two right clocks differ by."""
+    if directory.issue is not None:
+        clock.learn_floor(directory.issue.issued_ms - _CLOCKS_DIFFER_MS)
+
+
+async def keep_ready(presenter: Presenter, staleness: Staleness) -> None:
+    """Keep how old the directory is, and work out the hours of these days before somebody waits for them."""
+    while True:
+        presenter.prepare()
+        await staleness.keep()
+        await staleness.due()
+
+
+async def scrub_journal(journal: Journal, clock: Clock) -> None:
+    """Read the whole journal now and then: damage is found while central can still say what it holds."""
+    while True:
+        await asyncio.sleep(_SCRUB_EVERY_S)
+        for found in await journal.verify():
+            log.error("journal: %s; the next start salvages what can be read", found)
+            await journal.append(alarm(AlarmCode.JOURNAL_DAMAGED, found, clock.stamp(clock.now())))
+
+
+async def scrub_directory(directory: Directory, journal: Journal, link: Link, clock: Clock) -> None:
+    """Read the whole directory soon after the start, now and then, and at once where a row could not be read."""
+    pause_s: float = _FIRST_SCRUB_S
+    while True:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(pause_s):
+                await directory.suspicion.wait()
+        pause_s = _SCRUB_EVERY_S
+        try:
+            found = await directory.scrub()
+            if found is not None:
+                log.error("directory: %s; nobody is known until it was fetched again", found)
+                link.directory_lost(found)
+                await journal.append(alarm(AlarmCode.DIRECTORY_DAMAGED, found, clock.stamp(clock.now())))
+        except StoreError as error:
+            log.error("directory: %s", error)  # noqa: TRY400 - expected, the message says it all
+            pause_s = _FIRST_SCRUB_S
+
+
+def alarm(code: AlarmCode, detail: str, at: Stamp) -> Draft:
+    """Return the event that tells central of damage; a longer detail is cut."""
+    return Draft(EventKind.ALARM, at, AlarmBody(code=code, detail=detail[:_DETAIL_CHARS]))
