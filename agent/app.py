@@ -30,6 +30,7 @@ from agent.kiosk.server import Kiosk
 from agent.kiosk.words import words_of
 from agent.presenting import Presenter
 from agent.reading import places_of
+from agent.revocation import Revocation
 from agent.staleness import Staleness
 from agent.station import Station
 from agent.store.directory import Directory
@@ -64,6 +65,7 @@ class Agent:
     directory: Directory
     presenter: Presenter
     staleness: Staleness
+    revocation: Revocation
     station: Station
     link: Link
     kiosk: Kiosk
@@ -126,6 +128,7 @@ def _assemble(
     clock = Clock(time, boot=boot_id(), has_rtc=has_rtc())
     lock = lock_of(hardware.strike, hardware.turnstile)
     acting = Acting(lock, hardware.light, hardware.buzzer, clock=clock, tasks=tasks, interlock=hardware.interlock)
+    revocation = Revocation(directory)
     staleness = Staleness(directory, clock, None if directory.issue is None else directory.issue.issued_ms)
     presenter = Presenter(
         directory,
@@ -134,6 +137,7 @@ def _assemble(
         identity.credential_key_bytes,
         book=lambda: directory.book,
         age_s=staleness.age_s,
+        is_revoked=lambda: revocation.is_revoked,
         is_doubtful=journal.is_doubtful,
     )
     station = Station(
@@ -166,6 +170,7 @@ def _assemble(
     link.on_server_time.append(lambda told: clock.learn_server(told.asked_ms, told.answered_ms, told.server_ms))
     link.on_server_time.append(lambda told: staleness.heard() if told.is_current else None)
     link.on_directory.append(lambda _: staleness.heard())
+    link.on_revoked.append(lambda is_revoked: revocation.told(is_revoked=is_revoked))
     upkeep.learn_floor(clock, directory)
     link.on_directory.append(lambda _: upkeep.learn_floor(clock, directory))
     play = None
@@ -190,7 +195,20 @@ def _assemble(
         acting.listeners.append(play.visitors.look)
         play.visitors.is_watched = lambda: kiosk.is_watched
     return Agent(
-        config, identity, hardware, time, clock, journal, directory, presenter, staleness, station, link, kiosk, play
+        config=config,
+        identity=identity,
+        hardware=hardware,
+        time=time,
+        clock=clock,
+        journal=journal,
+        directory=directory,
+        presenter=presenter,
+        staleness=staleness,
+        revocation=revocation,
+        station=station,
+        link=link,
+        kiosk=kiosk,
+        simulation=play,
     )
 
 
@@ -229,6 +247,7 @@ def _start(agent: Agent, tasks: asyncio.TaskGroup) -> None:
     tasks.create_task(upkeep.settle_doubt(journal, clock), name="doubt")
     tasks.create_task(upkeep.scrub_journal(journal, clock), name="scrubber")
     tasks.create_task(upkeep.scrub_directory(agent.directory, journal, link, clock), name="directory-scrubber")
+    tasks.create_task(agent.revocation.keep(), name="revocation")
     tasks.create_task(upkeep.keep_ready(agent.presenter, agent.staleness), name="upkeep")
     tasks.create_task(notifier.feed_watchdog(), name="watchdog")
     if agent.simulation is not None:

@@ -46,4 +46,6 @@ def passage_sense(door: Door) -> PassageSense:
 
 def mode_words(standing: Standing) -> str:
     """Return what the door does, in a word or two."""
+    if standing.is_revoked:
+        return "locked, as central has revoked this device"
     return f"lockdown {standing.level}" if standing.level else standing.mode.value

@@ -47,6 +47,8 @@ class StepMemory(Protocol):
 class Presenter:
     """Collects the facts for one door; `age_s` says how long ago central was last heard of.
 
+    `is_revoked` says whether central has told the device that it may not work any more.
+
     `is_doubtful` says that the memory of used steps lost something at a moment that no clock has told. Rotating codes
     of the time before the clock is known, and passes good once that began before it, then count as used, as nobody
     knows better; in later runs the memory tells up to which step that is so.
@@ -61,6 +63,7 @@ class Presenter:
         *,
         book: Callable[[], Book | None] = lambda: None,
         age_s: Callable[[], int] = lambda: 0,
+        is_revoked: Callable[[], bool] = lambda: False,
         is_doubtful: bool = False,
     ) -> None:
         self._directory = directory
@@ -69,6 +72,7 @@ class Presenter:
         self._key = credential_key
         self._book = book
         self._age_s = age_s
+        self.is_revoked = is_revoked
         self._is_doubtful = is_doubtful
         self._doubted_step = 0
 
@@ -82,7 +86,7 @@ class Presenter:
             directory=self._directory.ref,
             row=row,
             book=book,
-            door=DoorFacts("" if book is None else book.here),
+            door=DoorFacts("" if book is None else book.here, is_revoked=self.is_revoked()),
             stale_s=self._age_s(),
             passed=passed,
         )

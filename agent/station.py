@@ -119,16 +119,18 @@ class Station:
         """Take what an input says. Called by inputs, on the event loop; never blocks and never drops."""
         self._queue.put_nowait(change)
 
-    def set_mode(self, mode: DoorMode, after_first: DoorMode = DoorMode.CARD) -> None:
-        """Take what the schedule asks for."""
-        self._queue.put_nowait(ModeChanged(mode, self._clock.now(), after_first))
+    def set_mode(self, mode: DoorMode, after_first: DoorMode = DoorMode.CARD, *, is_revoked: bool = False) -> None:
+        """Take what the schedule asks for, and whether central lets the device work at all."""
+        self._queue.put_nowait(ModeChanged(mode, self._clock.now(), after_first, is_revoked))
 
     async def keep_schedule(self) -> None:
         """Let the door do what its schedule asks for, until cancelled; what could not be recorded is tried again."""
         while True:
-            wanted = self._presenter.mode()
-            if wanted != (self._state.standing.scheduled, self._state.standing.after_first):
-                self.set_mode(*wanted)
+            mode, after_first = self._presenter.mode()
+            wanted = (mode, after_first, self._presenter.is_revoked())
+            now_set = self._state.standing
+            if wanted != (now_set.scheduled, now_set.after_first, now_set.is_revoked):
+                self.set_mode(mode, after_first, is_revoked=wanted[2])
             await asyncio.sleep(SCHEDULE_EVERY_S)
 
     async def execute(self, command: AnyCommand) -> CommandAnswer:

@@ -59,6 +59,10 @@ def _is_against_direction(case: Case) -> bool:
     return bool(allowed) and direction not in allowed
 
 
+def _is_device_revoked(case: Case) -> bool:
+    return case.facts.door.is_revoked
+
+
 def _is_misconfigured(case: Case) -> bool:
     return bool(case.missing)
 
@@ -164,6 +168,7 @@ _ABOUT_THE_ROW: Final[tuple[Rule[Case], ...]] = (
         Reason.WRONG_DIRECTION, _is_against_direction, "the door does not let people through this way",
         is_for_exits=True,
     ),
+    Rule(Reason.DEVICE_REVOKED, _is_device_revoked, "central has revoked the device: it lets nobody in any more"),
     Rule(
         Reason.MISCONFIGURED, _is_misconfigured,
         "the row or the door names what the site's book does not hold, or the book has doors and not this one",
@@ -208,7 +213,7 @@ _ABOUT_THE_ROW: Final[tuple[Rule[Case], ...]] = (
 )  # fmt: skip
 RULES: Final[tuple[Rule[Any], ...]] = (*_BEFORE_THE_ROW, *_ABOUT_THE_ROW)
 """The table."""
-VERSION: Final = 3
+VERSION: Final = 4
 """Version of the rules, part of every receipt; raised with any change of meaning or order."""
 
 

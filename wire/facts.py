@@ -22,6 +22,8 @@ class DoorFacts(Struct, frozen=True, omit_defaults=True):
     lockdown: Whole = 0
     is_first_person_in: bool = False
     """Somebody with the right opened the door since its mode began to wait for that."""
+    is_revoked: bool = False
+    """Central has told the device that it may not work any more."""
 
 
 class PassFacts(Struct, frozen=True, omit_defaults=True):

@@ -13,6 +13,9 @@ MAX_LIFETIME_S: Final = 60
 NONCE_HEADER: Final = "WWW-Authenticate"
 """A refusal says `Doorstile error="REASON"`, and after a clock refusal also `nonce="…"` for the next token."""
 
+REVOKED: Final = "revoked"
+"""The REASON for a device that may not work any more; from central alone, as a door locks itself at it."""
+
 
 class TokenClaims(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """`iss` and `sub` are the device's id, `aud` is the enrolment answer's; times are seconds since 1970.

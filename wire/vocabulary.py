@@ -31,6 +31,7 @@ class Reason(StrEnum):
     CLOCK_UNKNOWN = "clock_unknown"
     NOT_YET_VALID = "not_yet_valid"
     EXPIRED = "expired"
+    DEVICE_REVOKED = "device_revoked"
     MISCONFIGURED = "misconfigured"
     WRONG_DIRECTION = "wrong_direction"
     LOCKDOWN = "lockdown"
@@ -224,6 +225,7 @@ class ModeCause(StrEnum):
     TIME = "time"  # its end came
     RESTART = "restart"
     FIRE = "fire"
+    REVOCATION = "revocation"  # central does not let the device work any more, or does again
 
 
 class AlarmCode(StrEnum):

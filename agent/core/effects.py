@@ -142,6 +142,7 @@ class ModeChanged(Struct, frozen=True):
     mode: DoorMode
     now: Now
     after_first: DoorMode = DoorMode.CARD
+    is_revoked: bool = False
 
 
 class Recorded(Struct, frozen=True):

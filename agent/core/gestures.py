@@ -42,7 +42,7 @@ def _is_in_order(facts: Facts) -> bool:
         return False
     direction = Direction.IN if facts.read.direction is Direction.OUT else facts.read.direction
     entry = replace(facts.read, direction=direction)
-    door = DoorFacts(door=facts.door.door, mode=DoorMode.CARD)
+    door = DoorFacts(door=facts.door.door, mode=DoorMode.CARD, is_revoked=facts.door.is_revoked)
     return not any(
         answer.objects and not answer.is_lifted and answer.rule.reason is not Reason.WRONG_DIRECTION
         for answer in answers(replace(facts, read=entry, door=door))

@@ -73,10 +73,14 @@ class Standing(Struct, frozen=True):
     is_first_person_in: bool = False
     override: Override | None = None
     lockdown: Lockdown | None = None
+    is_revoked: bool = False
+    """Central has told the device that it may not work any more: the door is locked, whatever else was asked for."""
 
     @property
     def mode(self) -> DoorMode:
         """The mode in force, lockdown aside."""
+        if self.is_revoked:
+            return DoorMode.LOCKED
         if self.override is not None:
             return self.override.mode
         if self.scheduled is DoorMode.FIRST_PERSON and self.is_first_person_in:
@@ -121,12 +125,16 @@ class LocksDown(Struct, frozen=True):
 
 
 class Scheduled(Struct, frozen=True):
-    """The schedule asks for another mode. An office's toggle ends with its hours."""
+    """The schedule asks for another mode. An office's toggle ends with its hours.
+
+    What was held open ends where the device is revoked as well, so that nothing opens once it may work again.
+    """
 
     mode: DoorMode
     after_first: DoorMode = DoorMode.CARD
     cause: ModeCause = ModeCause.SCHEDULE
     actor: str = ""
+    is_revoked: bool = False
 
 
 class CameFirst(Struct, frozen=True):
@@ -146,18 +154,26 @@ def changed(standing: Standing, change: Change) -> Standing:
             return replace(standing, override=override)
         case LocksDown(lockdown=lockdown):
             return replace(standing, lockdown=lockdown)
-        case Scheduled(mode=mode, after_first=after):
-            override = standing.override
-            ends_toggle = override is not None and override.cause is ModeCause.HOLDER and mode is not DoorMode.OFFICE
-            return replace(
-                standing,
-                scheduled=mode,
-                after_first=after,
-                is_first_person_in=standing.is_first_person_in and mode is standing.scheduled,
-                override=None if ends_toggle else override,
-            )
+        case Scheduled():
+            return _scheduled(standing, change)
         case CameFirst():
             return replace(standing, is_first_person_in=True)
+
+
+def _scheduled(standing: Standing, change: Scheduled) -> Standing:
+    override = standing.override
+    if override is not None:
+        ends_toggle = override.cause is ModeCause.HOLDER and change.mode is not DoorMode.OFFICE
+        if ends_toggle or (change.is_revoked and override.mode not in _LASTING):
+            override = None
+    return replace(
+        standing,
+        scheduled=change.mode,
+        after_first=change.after_first,
+        is_first_person_in=standing.is_first_person_in and change.mode is standing.scheduled,
+        override=override,
+        is_revoked=change.is_revoked,
+    )
 
 
 def lets_more_in(before: Standing, after: Standing) -> bool:

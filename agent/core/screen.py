@@ -89,6 +89,7 @@ CODES: Final[dict[Reason, PublicCode]] = {
     Reason.NOT_YET_VALID: PublicCode.NOT_VALID_HERE,
     Reason.EXPIRED: PublicCode.NOT_VALID_HERE,
     Reason.CLOCK_UNKNOWN: PublicCode.CLOCK,
+    Reason.DEVICE_REVOKED: PublicCode.NOT_OPEN_NOW,
     Reason.MISCONFIGURED: PublicCode.NOT_VALID_HERE,
     Reason.WRONG_DIRECTION: PublicCode.NOT_VALID_HERE,
     Reason.LOCKDOWN: PublicCode.NOT_OPEN_NOW,

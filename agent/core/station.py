@@ -97,8 +97,10 @@ def _react(state: Station, event: Input) -> Step:
             return orders.command(state, command, now)
         case Sensed():
             return doorway.sensed(state, event)
-        case ModeChanged(mode, now, after_first):
-            return standing.change(state, Scheduled(mode, after_first), now)
+        case ModeChanged(mode, now, after_first, is_revoked):
+            is_news = is_revoked is not state.standing.is_revoked
+            cause = ModeCause.REVOCATION if is_news else ModeCause.SCHEDULE
+            return standing.change(state, Scheduled(mode, after_first, cause, is_revoked=is_revoked), now)
         case Recovered(promises, now):
             return _recovered(state, promises, now)
         case Woke(now):

@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from agent.sync.bounds import HOUR_MS
 from wire.limits import STABLE_S
-from wire.token import NONCE_HEADER
+from wire.token import NONCE_HEADER, REVOKED
 from wire.vocabulary import CloseCode
 
 
@@ -43,6 +43,8 @@ class Parting(Struct, frozen=True):
     spread_s: float = 0.0
     nonce: str | None = None
     code: int | None = None
+    is_revoked: bool = False
+    """Central itself says that this device may not work any more."""
     lasted_s: float = 0.0
     """Time since the welcome; 0 where there was none."""
 
@@ -69,7 +71,7 @@ _CODES: Final[dict[int, tuple[Fate, str]]] = {
 }
 
 _NONCE = re.compile(r'nonce="([0-9A-Za-z._~-]{8,128})"')
-_REASON = re.compile(r'error="([a-z_]{1,40})"')
+_REASON = re.compile(r'^Doorstile error="([a-z_]{1,40})"')
 
 
 def of_close(code: int | None, *, retry_after_ms: int = 0, spread_ms: int = 0, lasted_s: float = 0.0) -> Parting:
@@ -78,7 +80,8 @@ def of_close(code: int | None, *, retry_after_ms: int = 0, spread_ms: int = 0, l
         fate, words = Fate.TRANSIENT, "the connection broke off"
     else:
         fate, words = _CODES.get(code, (Fate.TRANSIENT, f"central closed the connection with code {code}"))
-    return Parting(fate, words, retry_after_ms / 1000, spread_ms / 1000, code=code, lasted_s=lasted_s)
+    pauses = (retry_after_ms / 1000, spread_ms / 1000)
+    return Parting(fate, words, *pauses, code=code, is_revoked=code == CloseCode.REVOKED, lasted_s=lasted_s)
 
 
 def of_status(status: int, headers: Mapping[str, str]) -> Parting:
@@ -92,7 +95,8 @@ def of_status(status: int, headers: Mapping[str, str]) -> Parting:
             words = "central does not believe this device's clock" if nonce else f"central refused the token{said}"
             return Parting(Fate.TOKEN, words, nonce=nonce[1] if nonce else None)
         case 403:
-            return Parting(Fate.REFUSED, f"central refuses this device{said}; ask the operator")
+            is_revoked = reason is not None and reason[1] == REVOKED
+            return Parting(Fate.REFUSED, f"central refuses this device{said}; ask the operator", is_revoked=is_revoked)
         case 426:
             return Parting(Fate.REFUSED, "central wants another protocol version; update the agent")
         case 429 | 503:

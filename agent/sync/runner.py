@@ -60,8 +60,9 @@ class LinkStats:
 class Link:
     """Keeps the device connected, for as long as `run` runs.
 
-    `on_status`, `on_directory` and `on_server_time` are lists of callbacks, called on the loop; the last gets a
-    `ServerTime`. `remembered` are results of commands that central has not confirmed.
+    `on_status`, `on_directory`, `on_server_time` and `on_revoked` are lists of callbacks, called on the loop; the
+    third gets a `ServerTime`, the last whether central has revoked the device: at a refusal, and at each welcome.
+    `remembered` are results of commands that central has not confirmed.
     """
 
     def __init__(
@@ -104,6 +105,7 @@ class Link:
         self._tasks: asyncio.TaskGroup | None = None
         self.status = LinkStatus(is_up=False, since_ms=self._now_ms(), words="not connected yet")
         self.stats = LinkStats()
+        self.on_revoked: list[Callable[[bool], None]] = []
         self.on_status: list[Callable[[LinkStatus], None]] = []
         self.on_directory: list[Callable[[DirectoryRef], None]] = []
         self.on_server_time: list[Callable[[ex.ServerTime], None]] = []
@@ -344,9 +346,14 @@ class Link:
         self.stats.welcomes += 1
         down_s = (self._welcomed_ms - self.status.since_ms) / 1000
         log.info("connected to %s (session %d) after %.1f s", self._endpoint.central, session, down_s)
+        for callback in self.on_revoked:
+            callback(False)
         self._show(LinkStatus(is_up=True, since_ms=self._welcomed_ms, session=session))
 
     def _went_down(self, parting: Parting) -> None:
+        if parting.is_revoked:
+            for callback in self.on_revoked:
+                callback(True)
         was_up = self.status.is_up
         is_news = was_up or self.status.words != parting.words
         level = logging.WARNING if is_news else logging.DEBUG

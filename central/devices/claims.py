@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
-from wire.token import MAX_LIFETIME_S, TokenClaims
+from wire.token import MAX_LIFETIME_S, REVOKED, TokenClaims
 
 LEEWAY_S: Final = 5
 """How far a device's clock may be off before a nonce stands in for it."""
@@ -34,7 +34,7 @@ class Refused(StrEnum):
     SUBJECT = "subject"
     AUDIENCE = "audience"
     LIFETIME = "lifetime"
-    REVOKED = "revoked"
+    REVOKED = REVOKED
     REPLAYED = "replayed"
     CLOCK = "clock"
     SUBPROTOCOL = "subprotocol"

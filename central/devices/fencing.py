@@ -17,11 +17,17 @@ class FencedError(DoorstileError):
 
 
 class RevokedError(DoorstileError):
-    """The device lost its right to write."""
+    """The device lost its right to write: its door locks itself once it is told."""
+
+
+class MissingDeviceError(DoorstileError):
+    """This database does not know the device, perhaps as it was restored: no reason to lock its door."""
 
 
 def assert_current(device_id: UUID, session: int) -> None:
-    """Hold the device's row to the end of the transaction; raise FencedError or RevokedError where it may not write.
+    """Hold the device's row to the end of the transaction; raise where it may not write.
+
+    FencedError, RevokedError or MissingDeviceError says why.
 
     Call it first inside the transaction that writes: the row lock keeps a newer session waiting until the commit.
     SQLite has one writer at a time, which is the same.
@@ -29,7 +35,7 @@ def assert_current(device_id: UUID, session: int) -> None:
     assert transaction.get_connection().in_atomic_block, "fencing outside a transaction guards nothing"
     held = Device.objects.select_for_update().values_list("session", "state").filter(pk=device_id).first()
     if held is None:
-        raise RevokedError(f"device {device_id} does not exist; let it join again")
+        raise MissingDeviceError(f"device {device_id} does not exist; let it join again")
     current, state = held
     if state != Device.State.ACTIVE:
         raise RevokedError(f"device {device_id} is {state}; let it join again, or make it active")

@@ -14,7 +14,7 @@ from django.db import transaction
 
 from central.checkins import ingest, runs
 from central.devices import commands
-from central.devices.fencing import RevokedError, assert_current
+from central.devices.fencing import MissingDeviceError, RevokedError, assert_current
 from central.devices.models import Command, Device
 from central.devices.tokens import Admitted, admit
 from central.editions import offering
@@ -57,9 +57,11 @@ def open_session(device_id: UUID, hello: Hello, wall_ms: int) -> Opening:
     """Give the device a session newer than all others and register its runs."""
     now = moment(wall_ms)
     with transaction.atomic():
-        device = Device.objects.select_for_update().filter(pk=device_id, state=Device.State.ACTIVE).first()
+        device = Device.objects.select_for_update().filter(pk=device_id).first()
         if device is None:
-            raise RevokedError(f"device {device_id} is not active")
+            raise MissingDeviceError(f"device {device_id} does not exist; let it join again")
+        if device.state != Device.State.ACTIVE:
+            raise RevokedError(f"device {device_id} is {device.state}")
         is_clone_suspected = _is_clone(device, hello, now)
         session = Session(device_id, device.session + 1)
         _greet(device, hello, session.number, now)

@@ -7,7 +7,7 @@ import pytest
 from django.db import transaction
 
 from central.devices import commands
-from central.devices.fencing import FencedError, RevokedError, assert_current
+from central.devices.fencing import FencedError, MissingDeviceError, RevokedError, assert_current
 from central.devices.ids import uuid7
 from central.devices.models import Command, Device
 from central.devices.revocation import set_state
@@ -155,5 +155,5 @@ def test_revoked_device_may_not_write(device: Device) -> None:
 
 
 def test_unknown_device_may_not_write() -> None:
-    with pytest.raises(RevokedError, match="does not exist"):
+    with pytest.raises(MissingDeviceError, match="does not exist"):
         check(uuid7(), 1)

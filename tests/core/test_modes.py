@@ -45,6 +45,17 @@ def test_an_offices_toggle_ends_with_its_hours_and_a_hold_does_not() -> None:
     assert modes.changed(held, Scheduled(DoorMode.CARD)).is_free
 
 
+def test_a_revoked_device_keeps_its_door_locked_and_opens_nothing_by_itself_afterwards() -> None:
+    held = modes.changed(Standing(DoorMode.UNLOCKED), Overrides(HELD, ModeCause.COMMAND))
+    revoked = modes.changed(held, Scheduled(DoorMode.CARD, is_revoked=True))
+    assert (revoked.mode, revoked.is_free, revoked.is_closed) == (DoorMode.LOCKED, False, True)
+    again = modes.changed(revoked, Scheduled(DoorMode.CARD))
+    assert (again.mode, again.is_free) == (DoorMode.CARD, False)
+    assert modes.lets_more_in(revoked, again), "working again waits for its record"
+    locked = modes.changed(Standing(override=LOCKED), Scheduled(DoorMode.CARD, is_revoked=True))
+    assert modes.changed(locked, Scheduled(DoorMode.CARD)).mode is DoorMode.LOCKED
+
+
 def test_maintenance_alarms_nobody() -> None:
     assert not Standing(DoorMode.MAINTENANCE).is_watched
     assert Standing(DoorMode.MAINTENANCE, lockdown=LOCKDOWN).is_watched

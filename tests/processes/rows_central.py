@@ -11,7 +11,10 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from websockets.asyncio.server import ServerConnection
 
+from agent.clock import SystemTime, boot_id
+from agent.core.staleness import Mark
 from agent.identity import load_identity, save_identity
+from agent.store.kept import Kept
 from demo.processes import manage, output_of
 from tests.fakes.issuing import KEY, PUBLIC, begin_of
 from tests.fakes.scripted_central import scripted_central
@@ -20,9 +23,10 @@ from tests.processes.doors import central_alone, new_door, point_at
 from tests.processes.evidence import Record, open_commands
 from tests.processes.lab import RED, Lab, Place, Table, need
 from tests.processes.proxy import FINE, Weather
-from wire.transfer import DirChunk, DirEnd
+from wire.transfer import DirChunk, DirectoryRef, DirEnd
 
 TABLE: Final = Table()
+_ALLOWED_H: Final = 1
 
 
 @TABLE.row(
@@ -203,11 +207,50 @@ async def partial_directory(lab: Lab) -> str | None:
     return f"{len(sent)} bad snapshots; members still get in, also after a restart"
 
 
-TABLE.not_run(
+@TABLE.row(
     "F63",
     "a frozen directory stops granting after its staleness limit",
-    "it takes hours; the rules' own tests stand for it",
+    "a site that allows one hour; the link cut and the count of it 20 s before its end",
 )
+async def frozen_directory(lab: Lab) -> str | None:
+    async with central_alone(lab.folder / "frozen") as central, lab.place(central=central) as place:
+        await place.opens()
+        models = "from central.directory.models_rules import SiteRules; from central.devices.models import Site; "
+        limit = f"defaults={{'stale_after_h': {_ALLOWED_H}}}"
+        allow = f"{models}SiteRules.objects.update_or_create(site=Site.objects.get(), {limit})"
+        before = _directory_version(place)
+        await output_of(manage("shell", "-c", allow), env=place.door.central_env)
+        async with asyncio.timeout(20):
+            while _directory_version(place) <= before:
+                await asyncio.sleep(0.2)
+        await place.door.kill_agent()
+        await place.door.clean_up()
+        place.proxy.weather = Weather(refuses=True)
+        _age(place, _ALLOWED_H * 3_600_000 - 20_000)
+        await place.restarted()
+        await place.opens()
+        await asyncio.sleep(21.0)
+        after = len(place.page.seen)
+        await place.tap()
+        await place.page.next_of(RED, after=after)
+        reasons = [event["body"]["reason"] for _, event in Record.of(place.door.state).of_kind("decision")]
+        need(reasons[-1] == "directory_stale", f"denied as {reasons[-1]}")
+        place.proxy.weather = FINE
+        await place.door.until("link", "up", within_s=40)
+        await place.opens()
+    return "let in before, denied after, let in again once central was heard of"
+
+
+def _directory_version(place: Place) -> int:
+    kept = Kept(place.door.state / "kept.json").get("directory")
+    return 0 if kept is None else msgspec.json.decode(kept, type=DirectoryRef).ver
+
+
+def _age(place: Place, age_ms: int) -> None:
+    """Let so much time have passed since central was last heard of, in this boot."""
+    kept = Kept(place.door.state / "kept.json")
+    now = SystemTime().read()
+    kept.put("contact", msgspec.json.encode(Mark(boot_id(), now.mono_ms, age_ms)).decode())
 
 
 @TABLE.row(

@@ -5,6 +5,7 @@ from typing import Final
 from agent.clock import RELEASED_MS
 from tests.processes.evidence import Record
 from tests.processes.lab import Lab, Place, Table, need
+from tests.processes.rows_door import component
 
 TABLE: Final = Table()
 _YEAR_S: Final = 365 * 86_400
@@ -59,6 +60,11 @@ async def wrong_clock_at_start(lab: Lab) -> str | None:
     return "connected again both times"
 
 
-TABLE.not_run(
-    "F25", "windows across daylight saving", "schedules do not exist yet; statistics across it: central's unit tests"
+@TABLE.row(
+    "F25",
+    "hours are those that the site's clock shows",
+    "hours across both changes of the clock; the reference's own reading of them",
+    is_quick=True,
 )
+async def daylight_saving(_lab: Lab) -> str | None:
+    return await component("tests/rules/test_calendar.py", "tests/reference/test_reference.py")

@@ -7,7 +7,9 @@ import sys
 from typing import Final
 
 from demo.processes import DemoError
+from tests.processes.door_process import edges
 from tests.processes.doors import PROFILE
+from tests.processes.evidence import Record
 from tests.processes.lab import OUT_OF_SERVICE, RED, Lab, NotRunError, ShortError, Table, need
 
 TABLE: Final = Table()
@@ -131,22 +133,27 @@ async def floods_and_layouts(_lab: Lab) -> str | None:
     )
 
 
-@TABLE.row("F36-F37", "out of service; stop commanding", "no GPIO chip here; the GPIO and pulse drivers' own tests")
+@TABLE.row(
+    "F36-F37",
+    "out of service and says why; stop commanding",
+    "an agent whose lock needs a GPIO chip that is not there; the GPIO and pulse drivers' own tests",
+)
 async def gpio_missing(lab: Lab) -> str | None:
     profile = PROFILE.replace('driver = "simulated"\npulse_s', f"{_RELAY}pulse_s")
     profile = profile.replace('name = "door"', 'name = "door"\npin_factory = "lgpio"')
     async with lab.place(profile=profile, is_started=False) as place:
-        try:
-            await place.door.start_agent()
-        except DemoError as refused:
-            said = str(refused).strip().splitlines()[-1]
-        else:
-            raise ShortError("the agent started without its lock")
-        need("pin factory" in said or "gpiochip" in said, said)
+        await place.door.launch()
+        view = await place.page.next_of(OUT_OF_SERVICE, after=0, within_s=20)
+        said = next((line for line in place.door.log.splitlines() if "out of service: " in line), "")
+        need("pin factory" in said or "gpiochip" in said, f"the log does not say why: {place.door.log[-300:]}")
+        need(not edges(place.door.line), "something moved at a door that is out of service")
+        await asyncio.sleep(1.0)
+        kinds = [event["kind"] for event in Record.of(place.door.state).events.values()]
+        need("started" in kinds, f"an agent that is out of service records nothing: {kinds}")
     tests = await component(
         "tests/hardware/test_gpio.py", "tests/hardware/test_pulse.py", "tests/hardware/test_guard.py"
     )
-    return f"the agent says: {said[:160]}; {tests}"
+    return f"shown: {view.get('code')}; the agent says: {said.partition('out of service: ')[2][:160]}; {tests}"
 
 
 @TABLE.row(

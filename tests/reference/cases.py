@@ -231,6 +231,7 @@ def _door_facts(random: Random, items: tuple[BookItem, ...]) -> DoorFacts:
         mode=_mode(random) if random.random() < 0.2 else None,
         lockdown=random.choices([0, 1, 2, 3], [94, 2, 2, 2])[0],
         is_first_person_in=random.random() < 0.3,
+        is_revoked=random.random() < 0.02,
     )
 
 

@@ -89,6 +89,8 @@ def about_the_holder(seen: Presented, row: DirectoryRow) -> Iterator[str]:
 
 
 def about_standing(seen: Presented, row: DirectoryRow) -> Iterator[str]:
+    if seen.door.is_revoked:
+        yield "device_revoked"
     is_nowhere = seen.door.door == "" and any(isinstance(item, Door) for item in seen.items)
     if is_nowhere or not all_named_items_exist(seen, row):
         yield "misconfigured"

@@ -89,6 +89,10 @@ TABLE: list[tuple[Facts, Reason]] = [
     (facts(row(), site=None, door=DoorFacts()), Reason.MISCONFIGURED),
     (facts(row(plan=""), site=None, door=DoorFacts()), GRANT),
     (facts(row(plan="", schedules=["day"]), site=None, door=DoorFacts()), Reason.MISCONFIGURED),
+    # a device that central has revoked
+    (facts(row(clearance=9, rights=["override"]), door=DoorFacts("north", is_revoked=True)), Reason.DEVICE_REVOKED),
+    (facts(row(is_revoked=True), door=DoorFacts("north", is_revoked=True)), Reason.CREDENTIAL_REVOKED),
+    (facts(door=DoorFacts("north", is_revoked=True), direction=Direction.OUT), GRANT),
     # lockdown
     (facts(door=DoorFacts("north", lockdown=1)), Reason.LOCKDOWN),
     (facts(row(clearance=1), door=DoorFacts("north", lockdown=1)), GRANT),
@@ -285,6 +289,7 @@ def test_a_right_to_override_lifts_no_rule_about_the_holder_or_the_credential() 
     assert not lifted & {
         Reason.CREDENTIAL_REVOKED, Reason.MEMBER_INACTIVE, Reason.MEMBER_BLOCKED, Reason.LOCKDOWN, Reason.EXPIRED,
         Reason.NOT_YET_VALID, Reason.UNPAID, Reason.DIRECTORY_STALE, Reason.CLOCK_UNKNOWN, Reason.MISCONFIGURED,
+        Reason.DEVICE_REVOKED,
     }  # fmt: skip
 
 

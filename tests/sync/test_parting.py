@@ -52,6 +52,19 @@ def test_clock_refusal_carries_its_nonce() -> None:
 
 def test_refusal_names_the_reason_but_nothing_that_is_no_word() -> None:
     assert "(revoked)" in of_status(403, {"www-authenticate": 'Doorstile error="revoked"'}).words
+
+
+def test_only_centrals_own_words_say_that_a_device_is_revoked() -> None:
+    assert of_status(403, {"www-authenticate": 'Doorstile error="revoked"'}).is_revoked
+    assert of_close(4403).is_revoked
+    portal = {"www-authenticate": 'Basic realm="Doorstile error="revoked""'}
+    others = (
+        of_status(403, {}),
+        of_status(403, portal),
+        of_status(403, {"www-authenticate": 'Doorstile error="busy"'}),
+    )
+    quiet = (of_status(401, {"www-authenticate": 'Doorstile error="revoked"'}), of_close(4401), of_close(None))
+    assert not any(parting.is_revoked for parting in (*others, *quiet))
     assert of_status(401, {"www-authenticate": 'Doorstile error="\x1b[2J"'}).words == "central refused the token"
 
 

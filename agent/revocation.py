@@ -1,0 +1,50 @@
+"""Whether central lets this device work: a revoked one lets nobody in, also after a restart without a link.
+
+Only central itself says so, over a connection whose certificate was checked: by its close code, or by its own words in
+a refused handshake. A bare HTTP 403 may be anybody's, and changes nothing. A welcome ends it.
+"""
+
+import asyncio
+import logging
+from typing import Final
+
+from agent.errors import StoreError
+from agent.staleness import Keeper
+
+log = logging.getLogger(__name__)
+
+_NAME: Final = "revoked"
+_YES, _NO = "yes", "no"
+_AGAIN_S: Final = 60.0
+
+
+class Revocation:
+    """What central said last; it holds at once, and is kept for the next start."""
+
+    def __init__(self, keeper: Keeper) -> None:
+        self._keeper = keeper
+        self.is_revoked = keeper.get(_NAME) == _YES
+        self._told = asyncio.Event()
+
+    def told(self, *, is_revoked: bool) -> None:
+        """Take what central said."""
+        if is_revoked is self.is_revoked:
+            return
+        self.is_revoked = is_revoked
+        if is_revoked:
+            log.critical("central has revoked this device: nobody is let in until the operator makes it active again")
+        else:
+            log.warning("central lets this device work again")
+        self._told.set()
+
+    async def keep(self) -> None:
+        """Make it durable whenever it changed, until cancelled; a disk that cannot take it is tried again."""
+        while True:
+            await self._told.wait()
+            self._told.clear()
+            try:
+                await self._keeper.put(_NAME, _YES if self.is_revoked else _NO)
+            except StoreError as fault:
+                log.warning("whether this device is revoked cannot be kept: %s", fault)
+                await asyncio.sleep(_AGAIN_S)
+                self._told.set()

@@ -1,0 +1,74 @@
+"""A revoked device lets nobody in, also after a restart without a link; a welcome ends that."""
+
+import asyncio
+import logging
+
+import pytest
+
+from agent.errors import StoreError
+from agent.revocation import Revocation
+
+pytestmark = pytest.mark.unit
+
+
+class Values:
+    """Small values; the first `faults` writes fail."""
+
+    def __init__(self, faults: int = 0) -> None:
+        self.values: dict[str, str] = {}
+        self.faults = faults
+
+    def get(self, name: str) -> str | None:
+        return self.values.get(name)
+
+    async def put(self, name: str, value: str) -> None:
+        if self.faults:
+            self.faults -= 1
+            raise StoreError("no room")
+        self.values[name] = value
+
+
+async def _kept(revocation: Revocation, values: Values, value: str) -> None:
+    async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
+        keeping = tasks.create_task(revocation.keep())
+        while values.get("revoked") != value:
+            await asyncio.sleep(0)
+        keeping.cancel()
+
+
+async def test_it_holds_at_once_and_over_a_restart_until_central_says_otherwise() -> None:
+    values = Values()
+    first = Revocation(values)
+    held = [first.is_revoked]
+    first.told(is_revoked=True)
+    held.append(first.is_revoked)
+    await _kept(first, values, "yes")
+    later = Revocation(values)
+    held.append(later.is_revoked)
+    later.told(is_revoked=False)
+    held.append(later.is_revoked)
+    await _kept(later, values, "no")
+    held.append(Revocation(values).is_revoked)
+    assert held == [False, True, True, False, False]
+
+
+async def test_a_disk_that_cannot_take_it_is_tried_again(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("agent.revocation._AGAIN_S", 0.0)
+    values = Values(faults=2)
+    revocation = Revocation(values)
+    with caplog.at_level(logging.WARNING):
+        revocation.told(is_revoked=True)
+        await _kept(revocation, values, "yes")
+    assert "cannot be kept: no room" in caplog.text
+
+
+async def test_what_is_known_already_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
+    revocation = Revocation(Values())
+    with caplog.at_level(logging.WARNING):
+        for _ in range(3):
+            revocation.told(is_revoked=True)
+        revocation.told(is_revoked=False)
+        revocation.told(is_revoked=False)
+    assert len(caplog.records) == 2
