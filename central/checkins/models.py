@@ -245,6 +245,7 @@ class Alert(models.Model):
         LOST_RANGE = "lost_range", "events declared lost"
         DECISION_DIFFERS = "decision_differs", "central decides otherwise"
         PASS_USED_TWICE = "pass_used_twice", "a pass that is good once was used twice"
+        DIRECTORY_REFUSED = "directory_refused", "a device refuses its directory"
 
     device = models.ForeignKey(Device, on_delete=models.PROTECT, related_name="alerts")
     kind = models.CharField(max_length=24, choices=Kind.choices)

@@ -10,7 +10,7 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from central.checkins import feed, stats
+from central.checkins import alerts, feed, stats
 from central.checkins.access import staff_data
 from central.devices.models import Device, Site
 
@@ -49,7 +49,7 @@ def chosen_sites(request: HttpRequest) -> list[Site] | None:
 
 
 def figures_of(sites: list[Site], now: datetime) -> dict[str, Any]:
-    """Return the figures of these sites together, and their doors."""
+    """Return the figures of these sites together, their doors and the alerts that wait."""
     now_ms = int(now.timestamp() * 1000)
     total = sum((stats.of_site(site, now_ms) for site in sites), stats.Figures())
     return {
@@ -58,6 +58,7 @@ def figures_of(sites: list[Site], now: datetime) -> dict[str, Any]:
         "averageStayMinutes": total.average_stay_minutes,
         "timestamp": now.isoformat(),
         "doors": doors_of(sites, now),
+        "alerts": alerts.waiting(sites),
     }
 
 

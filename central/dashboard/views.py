@@ -14,7 +14,6 @@ from django.views.decorators.http import require_POST, require_safe
 
 from central.checkins import feed
 from central.checkins.access import ANY_STAFF, SEE_DESK, UNLOCK, refused, staff_data, staff_page
-from central.checkins.models import Alert
 from central.checkins.views import chosen_sites, figures_of
 from central.devices import commands
 from central.devices.models import Command, Device, Site
@@ -81,7 +80,6 @@ def _context(site: Site | None) -> dict[str, Any]:
         "sites": Site.objects.order_by("name"),
         "figures": found,
         "entries": msgspec.to_builtins(feed.latest([site.pk for site in shown])),
-        "alerts": Alert.objects.filter(device__door__site__in=shown, acknowledged_at=None).count(),
         "reason_chars": _REASON_CHARS,
     }
 

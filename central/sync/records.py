@@ -18,6 +18,7 @@ from central.devices.fencing import MissingDeviceError, RevokedError, assert_cur
 from central.devices.models import Command, Device
 from central.devices.tokens import Admitted, admit
 from central.editions import offering
+from central.sync import refusals
 from central.sync.exchange import Due, Offer
 from wire.messages import Anchor, Heartbeat, Hello, RunAck, Tomb
 from wire.transfer import DirectoryRef, DirState
@@ -154,8 +155,10 @@ def bare(text: str) -> str:
 def keep_dir_state(session: Session, state: DirState) -> None:
     """Record which directory the device decides from, and which it refused."""
     refused = state.refused
-    why = "" if refused is None else f"version {refused.ver}: {refused.code}: {refused.detail}".replace("\0", "")
+    why = "" if refused is None else refusals.told(refused)
     _update(session, dir_epoch=state.epoch, dir_ver=state.ver, dir_refused=why[:_REFUSAL_CHARS])
+    if refused is not None:
+        refusals.alert(session.device_id, refused)
 
 
 def _update(session: Session, **values: Any) -> None:

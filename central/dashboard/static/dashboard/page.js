@@ -107,6 +107,17 @@ function showDoors(doors) {
   }
 }
 
+function showAlerts(alerts) {
+  const section = document.getElementById("alerts");
+  section.hidden = alerts.count === 0;
+  section.querySelector("a").textContent = `${alerts.count} alert${alerts.count === 1 ? "" : "s"} to look at`;
+  section.querySelector("ul").replaceChildren(...alerts.newest.map((alert) => {
+    const row = element("li", `: ${alert.what}. ${alert.detail}`);
+    row.prepend(element("b", alert.door));
+    return row;
+  }));
+}
+
 async function read(path) {
   const answer = await fetch(path, { headers: { Accept: "application/json" }, signal: AbortSignal.timeout(10_000) });
   if (answer.status === 401 || answer.status === 403) location.reload();
@@ -123,6 +134,7 @@ async function refresh() {
     }
     freshAt = Date.now();
     showDoors(found.doors);
+    showAlerts(found.alerts);
   } catch (fault) {
     console.warn(fault.message);
   }
