@@ -15,6 +15,8 @@ ISSUE: Final = "passes.add_pass"
 REVOKE: Final = "passes.change_pass"
 LINK_PHONE: Final = "directory.add_credential"
 UNLOCK: Final = "devices.add_command"
+ASK: Final = "directory.view_credential"
+"""Asking doors what they would say shows who holds what, and where it opens."""
 SEE_PASS: Final = ("passes.view_pass", ISSUE, REVOKE)
 SEE_DESK: Final = (*SEE_PASS, LINK_PHONE)
 

@@ -17,5 +17,6 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("", include("central.checkins.urls")),
     path("", include("central.passes.urls")),
+    path("", include("central.whatif.urls")),
     path("", include("central.dashboard.urls")),
 ]

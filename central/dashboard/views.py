@@ -13,7 +13,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
 from central.checkins import feed
-from central.checkins.access import ANY_STAFF, SEE_DESK, UNLOCK, refused, staff_data, staff_page
+from central.checkins.access import ANY_STAFF, ASK, SEE_DESK, UNLOCK, refused, staff_data, staff_page
 from central.checkins.views import chosen_sites, figures_of
 from central.devices import commands
 from central.devices.models import Command, Device, Site
@@ -37,7 +37,11 @@ def page(request: HttpRequest) -> HttpResponse:
     if sites is None:
         return HttpResponse("There is no such site.", status=404, content_type="text/plain")
     site = sites[0] if sites else None
-    may = {"may_unlock": request.user.has_perm(UNLOCK), "may_see_passes": refused(request, SEE_DESK) is None}
+    may = {
+        "may_unlock": request.user.has_perm(UNLOCK),
+        "may_see_passes": refused(request, SEE_DESK) is None,
+        "may_ask": request.user.has_perm(ASK),
+    }
     return render(request, "dashboard/page.html", _context(site) | may)
 
 

@@ -3,7 +3,9 @@
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.urls import reverse
 from django.utils import timezone
+from django.utils.html import format_html
 
 from central.devices.codes import issue_code
 from central.devices.models import Command, Device, Door, EnrolmentCode, Site
@@ -50,11 +52,17 @@ class DoorAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 class DeviceAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     """Devices; they come by enrolment and are revoked, never deleted, so that their events keep their owner."""
 
-    list_display = ("name", "door", "state", "agent", "last_seen_at", "backlog", "session")
+    list_display = ("name", "door", "state", "agent", "last_seen_at", "backlog", "session", "what_if")
     list_filter = ("state", "door__site")
     fields = ("name", "door", "state", "agent", "session", "connected_at", "last_seen_at", "backlog")
     readonly_fields = ("state", "agent", "session", "connected_at", "last_seen_at", "backlog")
     actions = ("revoke", "reinstate")
+
+    @admin.display(description="What if")
+    def what_if(self, device: Device) -> str:
+        """Lead to what the door would say, and to what opens without its link."""
+        ask, outage = reverse("what_if", args=[device.pk]), reverse("without_link", args=[device.pk])
+        return format_html('<a href="{}">who may pass</a>, <a href="{}">without the link</a>', ask, outage)
 
     def has_add_permission(self, _request: HttpRequest) -> bool:
         """Devices enrol themselves."""

@@ -1,6 +1,6 @@
 """The directory of a device as it was at an earlier version, from the lines as they are and what changed since."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from uuid import UUID
 
@@ -14,9 +14,13 @@ from central.editions.publishing import published
 from central.review.decisions import Edition
 from rules.book import load
 from wire.book import read_item
+from wire.credentials import credential_key
+from wire.directory import read_row
 from wire.rows import DirectoryRow
 from wire.transfer import DirectoryRef
+from wire.vocabulary import CredentialKind
 
+_ROW = "row/"
 _INDICES_IN_MEMORY = 4
 _FETCHED = 2_000
 
@@ -28,6 +32,37 @@ class Past:
         self._who = offering.recipient(device_id)
         self._now = published(self._who.site_id)
         self._editions: dict[int, Edition] = {}
+
+    @property
+    def site_id(self) -> UUID:
+        """The site of the device."""
+        return self._who.site_id
+
+    @property
+    def newest(self) -> tuple[str, int]:
+        """Epoch and version of the newest directory."""
+        return self._now.epoch, self._now.ver
+
+    def index(self, kind: str, sealed: bytes) -> str:
+        """Return the index of a credential under the device's key."""
+        return self._who.index(kind, sealed)
+
+    def index_of(self, kind: CredentialKind, canonical: bytes) -> str:
+        """Return the index of a credential from its canonical bytes."""
+        return credential_key(self._who.key, kind, canonical)
+
+    def rows(self, ver: int) -> Iterator[DirectoryRow]:
+        """Yield each credential's row at a version that is known, without the index; forms in part are left out."""
+        first: dict[str, bytes | None] = {}
+        changes = Change.objects.filter(site_id=self._who.site_id, ver__gt=ver, ver__lte=self._now.ver)
+        for change in changes.filter(name__startswith=_ROW).order_by("ver", "id").iterator(chunk_size=_FETCHED):
+            first.setdefault(change.name, None if change.was is None else bytes(change.was))
+        lines = Line.objects.filter(site_id=self._who.site_id, name__startswith=_ROW)
+        for name, text in lines.values_list("name", "text").iterator(chunk_size=_FETCHED):
+            was = first.pop(name, bytes(text))
+            if was is not None:
+                yield read_row(with_key("", was))
+        yield from (read_row(with_key("", was)) for was in first.values() if was is not None)
 
     def edition(self, epoch: str, ver: int) -> Edition | None:
         """Return a version; None where it is of another epoch, not known any more, or not yet."""

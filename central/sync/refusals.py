@@ -30,6 +30,6 @@ def told(refusal: DirRefusal) -> str:
 def alert(device_id: UUID, refusal: DirRefusal) -> None:
     """Raise the alert: one for each device, version and code, however often the device refuses it."""
     key = f"{refusal.epoch}/{refusal.ver}: {refusal.code}"
-    said = f"version {refusal.ver} is {refusal.code.replace('_', ' ')}; {REMEDIES[refusal.code]}"
+    said = f"Version {refusal.ver} is {refusal.code.replace('_', ' ')}; {REMEDIES[refusal.code]}"
     detail = f"{said}. The device keeps the one that it has, and says: {refusal.detail or 'nothing more'}"
     raise_alert(device_id, Alert.Kind.DIRECTORY_REFUSED, key.replace("\0", ""), detail.replace("\0", ""))

@@ -36,7 +36,7 @@ def test_refusal_is_an_alert_that_says_what_to_do(device: Device, code: Director
     [alert] = Alert.objects.all()
     assert (alert.device, alert.kind) == (device, Alert.Kind.DIRECTORY_REFUSED)
     assert REMEDIES[code] in alert.detail
-    assert "version 7" in alert.detail
+    assert "Version 7" in alert.detail
     assert "row 4 is odd" in alert.detail
 
 
