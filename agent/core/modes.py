@@ -20,7 +20,8 @@ OVERRIDE_MS: Final = (60_000, 8 * 3_600_000, 24 * 3_600_000)
 """The same for what somebody set instead of the schedule."""
 LOCKDOWN_PROMISE: Final = "stands-lockdown"
 MODE_PROMISE: Final = "stands-mode"
-_STANDS: Final = "stands-"
+STANDS: Final = "stands-"
+"""With this begins every promise that keeps people out."""
 _ACTOR_CHARS: Final = 80
 _MARK: Final = "\x1f"
 """Before the moment at the end of a key, which tells two keys apart that are alike otherwise."""
@@ -248,7 +249,7 @@ def doubted(promise: str) -> str | None:
     on, and what cannot be read any more was a lockdown.
     """
     kind, _, rest = promise.partition(":")
-    if not kind.startswith(_STANDS):
+    if not kind.startswith(STANDS):
         return None
     what, _, _, actor = (*rest.split(":", 3), "", "", "", "")[:4]
     if kind == MODE_PROMISE and what in set(DoorMode):

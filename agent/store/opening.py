@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from agent.errors import StoreError
-from agent.store import db, migrations, reading, salvage, steps
+from agent.store import db, migrations, reading, salvage, standing, steps
 from agent.store.lock import FolderLock
 from agent.store.orders import Position
 from agent.store.reserve import Reserve
@@ -86,11 +86,15 @@ def _begin(
         steps.doubt(connection)
         connection.execute("COMMIT")
     store = _identify(connection, device)
+    stands = standing.stored(connection)
+    connection.execute("BEGIN IMMEDIATE")
+    standing.write(connection, stands)
+    connection.execute("COMMIT")
     lines = reading.run_lines(connection)
     lines.append(_begin_run(connection, lines, device, store))
     write_roll(roll_path(path), store, device, lines)
     db.flush_folder(path.parent)
-    return _witness(path, store, device, lines[-1]), store, lines
+    return _witness(path, store, device, lines[-1], stands), store, lines
 
 
 def _is_full(fault: sqlite3.Error | OSError) -> bool:
@@ -171,8 +175,8 @@ def _begin_run(
     return line
 
 
-def _witness(path: Path, store: str, device: str, line: reading.RunLine) -> Witness:
+def _witness(path: Path, store: str, device: str, line: reading.RunLine, stands: tuple[str, ...]) -> Witness:
     witness = Witness(witness_path(path))
-    witness.write(store, line.ord, line.run, 0, reading.genesis_of(device, store, line))
+    witness.write(store, line.ord, line.run, 0, reading.genesis_of(device, store, line), standing.brief(stands))
     witness.flush()
     return witness

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from agent.core import modes
 from agent.core.surroundings import FIRE_PROMISE
-from agent.store import db, migrations, outbox, pages, reading, steps
+from agent.store import db, migrations, outbox, pages, reading, standing, steps
 from agent.store.reserve import Reserve
 from agent.store.roll import Roll
 from agent.store.types import JournalLimits, Loss, OpenReport
@@ -46,6 +46,8 @@ class _Old:
     device: str | None = None
     runs: list[tuple[Any, ...]] = field(default_factory=list)
     promises: list[tuple[Any, ...]] = field(default_factory=list)
+    stands: tuple[str, ...] | None = None
+    is_listed: bool = False
     losses: list[Loss] = field(default_factory=list)
     steps: list[tuple[Any, ...]] = field(default_factory=list)
 
@@ -90,6 +92,8 @@ def _build(
         is_ours = old.device in (None, device)
         if not is_ours:
             old = _Old()
+        else:
+            _remember(old, mark)
         if roll is not None:
             _correct(old, roll)
         store = old.store or (mark.store if mark else None)
@@ -118,6 +122,7 @@ def _small_tables(path: Path) -> _Old:
     try:
         meta = dict(_readable(connection, "SELECT name, value FROM meta"))
         old.store, old.device = meta.get("store"), meta.get("device")
+        old.stands, old.is_listed = standing.read(meta.get(standing.LIST)), standing.LIST in meta
         found = _readable(connection, f"SELECT {_RUN_COLUMNS} FROM runs ORDER BY ord")  # noqa: S608
         old.runs = [run for run in found if tuple(map(type, run)) == _RUN_TYPES]
         old.promises = _promises(connection)
@@ -147,14 +152,17 @@ def _promises(connection: sqlite3.Connection) -> list[tuple[Any, ...]]:
             whole.append((key, *fields, sealed))
         elif isinstance(key, str) and (kept := key if key == FIRE_PROMISE else modes.doubted(key)):
             run, n = fields[0] if isinstance(fields[0], str) else "", fields[1] if isinstance(fields[1], int) else 0
-            doubted[_kind(kept)] = (kept, run, n, None, db.seal(kept, run, n, None))
+            doubted[standing.kind_of(kept)] = (kept, run, n, None, db.seal(kept, run, n, None))
     connection.text_factory = str
-    kinds = {_kind(row[0]) for row in whole}
+    kinds = {standing.kind_of(row[0]) for row in whole}
     return whole + [row for kind, row in doubted.items() if kind not in kinds]
 
 
-def _kind(key: str) -> str:
-    return key.partition(":")[0]
+def _remember(old: _Old, mark: Mark | None) -> None:
+    """Put back what keeps people out and is gone, by its lists; an older agent's witness says not to heed them."""
+    told = None if mark is None else mark.stands
+    if told is not None or (mark is None and old.is_listed):
+        old.promises += standing.remembered(old.promises, old.stands, told)
 
 
 def _readable(connection: sqlite3.Connection, query: str) -> Iterator[tuple[Any, ...]]:
@@ -192,6 +200,7 @@ def _copy_small(connection: sqlite3.Connection, old: _Old, device: str, store: s
         "INSERT OR IGNORE INTO promises (key, run, n, outcome, seal) VALUES (?, ?, ?, ?, ?)", old.promises
     )
     connection.executemany("INSERT OR IGNORE INTO steps (name, step, seal) VALUES (?, ?, ?)", old.steps)
+    standing.write(connection, standing.among(row[0] for row in old.promises if row[3] is None))
     steps.doubt(connection)
     for loss in old.losses:
         outbox.declare(connection, loss)

@@ -6,7 +6,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
-from agent.store import db, migrations, reading
+from agent.store import db, migrations, reading, standing
 from agent.store.errors import SchemaError
 from agent.store.roll import Roll
 from agent.store.witness import Mark
@@ -68,6 +68,8 @@ def findings(connection: sqlite3.Connection, mark: Mark | None, roll: Roll | Non
     lines = reading.run_lines(connection)
     if mark is not None:
         yield from _against(connection, device, store, lines, mark)
+    if standing.LIST in meta if mark is None else mark.stands is not None:
+        yield from standing.findings(connection, meta.get(standing.LIST))
     if roll is not None:
         yield from _against_roll(store, device, lines, roll)
     yield from _succession(connection, device, store, lines)

@@ -30,6 +30,8 @@ class Mark(msgspec.Struct, frozen=True):
     n: int
     head: str
     seq: int = 0
+    stands: list[str] | None = None
+    """What keeps people out (`standing.brief`); None where an older agent wrote this."""
 
 
 _encode = msgspec.json.Encoder().encode
@@ -61,10 +63,10 @@ class Witness:
             self._map = mmap.mmap(file.fileno(), _FILE_BYTES)
         self._is_flushed = True
 
-    def write(self, store: str, ord_: int, run: str, n: int, head: bytes) -> None:
+    def write(self, store: str, ord_: int, run: str, n: int, head: bytes, stands: list[str]) -> None:
         """Note a mark; it survives the process at once and the power only after `flush`."""
         self._seq += 1
-        text = _encode(Mark(store, ord_, run, n, head.hex(), self._seq))
+        text = _encode(Mark(store, ord_, run, n, head.hex(), self._seq, stands))
         slot = b"%08x%s" % (crc32(text), text)
         at = _SLOTS_AT[self._seq & 1]
         self._map[at : at + _SLOT_BYTES] = slot.ljust(_SLOT_BYTES, b" ")

@@ -19,7 +19,7 @@ from queue import Empty, SimpleQueue
 from typing import Any, Final, NoReturn
 
 from agent.errors import CommitUnknownError, StoreBusyError, StoreError, StoreFullError
-from agent.store import room, steps
+from agent.store import room, standing, steps
 from agent.store.batch import Batch
 from agent.store.db import Fault, classify, flush_folder, seal, wal_of
 from agent.store.orders import Append, Change, Errand, Position, Report, Stop
@@ -56,6 +56,7 @@ class Writer:
         self._limits = limits
         self._at = position
         self._promises = promises
+        self._stands = standing.among(key for key, promise in promises.items() if promise.outcome is None)
         self._used = used
         self._publish = publish
         self._queue: SimpleQueue[Append | Change | Errand | Stop] = SimpleQueue()
@@ -165,6 +166,7 @@ class Writer:
 
     def _transact(self, batch: Batch) -> Fault | None:
         moved = self._used.moved(batch.uses) if batch.uses else None
+        stands = self._stands_after(batch)
         try:
             self._connection.execute("BEGIN IMMEDIATE")
             for change in self._changes.values():
@@ -172,6 +174,8 @@ class Writer:
             self._connection.executemany(_INSERT, batch.rows)
             for key, promise in batch.promises.items():
                 self._store_promise(key, promise)
+            if stands != self._stands:
+                standing.write(self._connection, stands)
             if moved is not None:
                 steps.write(self._connection, moved)
             self._connection.execute("COMMIT")
@@ -179,7 +183,14 @@ class Writer:
             return self._failed(fault)
         if moved is not None:
             self._used.apply(moved)
+        self._stands = stands
         return None
+
+    def _stands_after(self, batch: Batch) -> tuple[str, ...]:
+        """Return what keeps people out once a batch is durable."""
+        changed = batch.promises
+        began = [key for key, promise in changed.items() if promise is not None and promise.outcome is None]
+        return standing.among([*(key for key in self._stands if key not in changed), *began])
 
     def _store_promise(self, key: str, promise: Promise | None) -> None:
         if promise is None:
@@ -206,7 +217,8 @@ class Writer:
 
     def _mark(self) -> None:
         at = self._at
-        self._guard(lambda: self._witness.write(at.store, at.ord, at.run, at.n, at.head))
+        stands = standing.brief(self._stands)
+        self._guard(lambda: self._witness.write(at.store, at.ord, at.run, at.n, at.head, stands))
 
     def _failed(self, fault: sqlite3.Error) -> Fault:
         kind = classify(fault)
