@@ -35,6 +35,8 @@ from agent.staleness import Staleness
 from agent.station import Station
 from agent.store.directory import Directory
 from agent.store.journal import Journal
+from agent.store.kept import mark_of
+from agent.store.notes import DIRECTORY
 from agent.store.types import Draft, JournalLimits
 from agent.supervise import Notifier, start_anew
 from agent.sync.connect import Endpoint, LinkGate
@@ -105,7 +107,7 @@ async def _stores(config: Config, identity: Identity) -> AsyncIterator[tuple[Jou
     limits = JournalLimits(max_bytes=config.journal.max_mib << 20, keep_events=config.journal.keep_acknowledged)
     journal = Journal.open(config.state_folder, device=identity.device, limits=limits)
     try:
-        directory = Directory.open(config.state_folder)
+        directory = Directory.open(config.state_folder, journal.noted(DIRECTORY))
         try:
             yield journal, directory
         finally:
@@ -173,6 +175,7 @@ def _assemble(
     link.on_revoked.append(lambda is_revoked: revocation.told(is_revoked=is_revoked))
     upkeep.learn_floor(clock, directory)
     link.on_directory.append(lambda _: upkeep.learn_floor(clock, directory))
+    link.on_directory.append(lambda ref: journal.note(DIRECTORY, mark_of(ref)))
     play = None
     if all(isinstance(part, SimulatedReader) for part in profile.readers):
         from agent.simulation import simulate
@@ -223,6 +226,8 @@ async def _record_start(agent: Agent) -> None:
     if agent.directory.found is not None:
         log.warning("directory: %s", agent.directory.found)
         drafts.append(upkeep.alarm(AlarmCode.DIRECTORY_DAMAGED, agent.directory.found, at))
+    if agent.directory.ref is not None:
+        agent.journal.note(DIRECTORY, mark_of(agent.directory.ref))
     await agent.journal.append_many(drafts)
     open_promises = agent.journal.open_promises()
     await agent.station.recover(tuple(OpenPromise(p.key, EventId(p.run, p.n)) for p in open_promises))

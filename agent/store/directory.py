@@ -22,7 +22,7 @@ from agent.errors import DirectoryRefusedError, StoreError
 from agent.store import canary, changes, db, snapshot
 from agent.store.changes import CHANGES_NAME, MAX_CHANGED, Changes, ChangesDamagedError, Delta
 from agent.store.edition import Edition, edition_of
-from agent.store.kept import Kept
+from agent.store.kept import Kept, is_behind
 from rules.book import Book
 from wire.directory import DirectoryTextError, Issue, directory_hash, item_element, key_in
 from wire.rows import DirectoryRow
@@ -62,9 +62,11 @@ class Directory:
         self.suspicion = asyncio.Event()
 
     @classmethod
-    def open(cls, folder: Path) -> Self:
+    def open(cls, folder: Path, mark: str | None = None) -> Self:
         """Open or create the directory of a state folder; an unreadable one is set aside and starts empty. Blocks.
 
+        `mark` (`kept.mark_of`) is what somebody else remembers of the version that was declared good last: where it is
+        newer than what is here, what is here is not used. Files beside the directory may be lost together.
         Raise SchemaError for a file of a newer agent, StoreError where the folder cannot be used.
         """
         folder.mkdir(parents=True, exist_ok=True)
@@ -74,7 +76,7 @@ class Directory:
         found = snapshot.damage(path, _ROWS_CHECKED_AT_OPEN) if path.exists() else None
         try:
             kept = Kept(path.with_name("kept.json"))
-            edition, changed, book, found = _opened(path, kept, found)
+            edition, changed, book, found = _opened(path, kept, found, mark)
             if edition.ref is not None:
                 kept.mark(edition.ref)
             return cls(path, kept, edition, changed, book, found)
@@ -266,7 +268,9 @@ class Directory:
             raise StoreError(f"{self._path} cannot be written ({fault}): the directory in use stays") from fault
 
 
-def _opened(path: Path, kept: Kept, found: str | None) -> tuple[Edition, Changes | None, Book | None, str | None]:
+def _opened(
+    path: Path, kept: Kept, found: str | None, mark: str | None
+) -> tuple[Edition, Changes | None, Book | None, str | None]:
     """Return what the files hold; what cannot be trusted is set aside, and decisions begin with nothing."""
     beside = path.with_name(CHANGES_NAME)
     if found is not None:
@@ -277,7 +281,7 @@ def _opened(path: Path, kept: Kept, found: str | None) -> tuple[Edition, Changes
     try:
         changed = Changes.open(beside) if beside.exists() else None
         edition = None if changed is None else changed.over(base)
-        _check_mark(kept, edition or base)
+        _check_mark(kept, edition or base, mark)
         if edition is None and changed is not None:
             changed.close()
             changed = None
@@ -289,11 +293,11 @@ def _opened(path: Path, kept: Kept, found: str | None) -> tuple[Edition, Changes
         if changed is not None:
             changed.close()
         base.base.close()
-        return _opened(path, kept, f"its changes or its book: {fault}")
+        return _opened(path, kept, f"its changes or its book: {fault}", mark)
 
 
-def _check_mark(kept: Kept, edition: Edition) -> None:
-    if kept.is_behind(edition.ref):
+def _check_mark(kept: Kept, edition: Edition, mark: str | None) -> None:
+    if kept.is_behind(edition.ref) or is_behind(edition.ref, mark):
         raise ChangesDamagedError("a newer version was in use, and is lost")
 
 

@@ -17,7 +17,7 @@ from typing import Final, NoReturn, Self, TypeVar
 
 from agent.core.types import EventId
 from agent.errors import StoreError
-from agent.store import outbox, reading
+from agent.store import notes, outbox, reading
 from agent.store.errors import (
     AckBeyondError,
     AckHeadError,
@@ -58,6 +58,7 @@ class Journal:
         self._promises = {promise.key: promise for promise in reading.promises(opened.connection)}
         self._losses = reading.losses(opened.connection)
         self._used = Steps(stored(opened.connection))
+        self._notes = notes.stored(opened.connection)
         self._queued = 0
         self._oldest: Stamp | None = None
         self._newest: Stamp | None = None
@@ -141,6 +142,17 @@ class Journal:
         """Drop a promise that central confirmed. Not flushed by itself: after a crash it may be there again."""
         if self._promises.pop(key, None) is not None:
             self._writer.put(Change(("promise", key), "DELETE FROM promises WHERE key = ?", (key,), forgets=key))
+
+    def noted(self, name: str) -> str | None:
+        """Return a small value that `note` kept, or None."""
+        return self._notes.get(name)
+
+    def note(self, name: str, value: str) -> None:
+        """Keep a small value beside the events. Not flushed by itself: after a power cut the one before may be back."""
+        if self._notes.get(name) != value:
+            self._here()
+            self._notes[name] = value
+            self._writer.put(Change(("note", name), notes.PUT, (name, notes.sealed(value))))
 
     def last_step(self, name: str) -> int:
         """Return the highest step of a pass that counts as used, 0 where none does; `name` is `KIND:INDEX`."""

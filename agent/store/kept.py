@@ -52,7 +52,7 @@ class Kept:
 
     def mark(self, ref: DirectoryRef) -> None:
         """Remember that this version is good and on the medium; one that cannot be written is tried with the next."""
-        text = msgspec.json.encode(ref).decode()
+        text = mark_of(ref)
         if self.get(_MARK) == text:
             return
         try:
@@ -62,10 +62,19 @@ class Kept:
 
     def is_behind(self, ref: DirectoryRef | None) -> bool:
         """Say whether a newer version of the same epoch than `ref` was declared good before."""
-        text = self.get(_MARK)
-        try:
-            marked = None if text is None else _decode_mark(text)
-        except msgspec.DecodeError as fault:
-            log.warning("which directory was in use was kept as no such thing (%s)", fault)
-            return False
-        return marked is not None and ref is not None and ref.epoch == marked.epoch and ref.ver < marked.ver
+        return is_behind(ref, self.get(_MARK))
+
+
+def mark_of(ref: DirectoryRef) -> str:
+    """Return a version as it is remembered."""
+    return msgspec.json.encode(ref).decode()
+
+
+def is_behind(ref: DirectoryRef | None, mark: str | None) -> bool:
+    """Say whether `mark` tells of a newer version of the same epoch than `ref`."""
+    try:
+        marked = None if mark is None else _decode_mark(mark)
+    except msgspec.DecodeError as fault:
+        log.warning("which directory was in use was kept as no such thing (%s)", fault)
+        return False
+    return marked is not None and ref is not None and ref.epoch == marked.epoch and ref.ver < marked.ver

@@ -3,7 +3,7 @@
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from agent.store.db import MAX_N, place, seal
 from agent.store.errors import RowDamagedError
@@ -171,6 +171,14 @@ def unsealed(connection: sqlite3.Connection) -> Iterator[str]:
     for *fields, sealed in connection.execute("SELECT name, step, seal FROM steps"):
         if seal(*fields) != sealed:
             yield f"used step of {fields[0]!r} does not match its seal"
+
+
+def readable(connection: sqlite3.Connection, query: str) -> Iterator[tuple[Any, ...]]:
+    """Yield the rows of a query up to the first that cannot be read."""
+    try:
+        yield from connection.execute(query)
+    except (sqlite3.Error, UnicodeDecodeError):  # a damaged name stands in SQLite's own message
+        return
 
 
 def losses(connection: sqlite3.Connection) -> list[Loss]:

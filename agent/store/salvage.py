@@ -12,9 +12,7 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any, Final
 
-from agent.core import modes
-from agent.core.surroundings import FIRE_PROMISE
-from agent.store import db, migrations, outbox, pages, reading, standing, steps
+from agent.store import db, migrations, notes, outbox, pages, reading, standing, steps
 from agent.store.reserve import Reserve
 from agent.store.roll import Roll
 from agent.store.types import JournalLimits, Loss, OpenReport
@@ -48,6 +46,7 @@ class _Old:
     promises: list[tuple[Any, ...]] = field(default_factory=list)
     stands: tuple[str, ...] | None = None
     is_listed: bool = False
+    notes: dict[str, str] = field(default_factory=dict)
     losses: list[Loss] = field(default_factory=list)
     steps: list[tuple[Any, ...]] = field(default_factory=list)
 
@@ -120,15 +119,16 @@ def _small_tables(path: Path) -> _Old:
     except sqlite3.Error:
         return old
     try:
-        meta = dict(_readable(connection, "SELECT name, value FROM meta"))
+        meta: dict[str, Any] = dict(reading.readable(connection, "SELECT name, value FROM meta"))
         old.store, old.device = meta.get("store"), meta.get("device")
         old.stands, old.is_listed = standing.read(meta.get(standing.LIST)), standing.LIST in meta
-        found = _readable(connection, f"SELECT {_RUN_COLUMNS} FROM runs ORDER BY ord")  # noqa: S608
+        old.notes = notes.among(meta)
+        found = reading.readable(connection, f"SELECT {_RUN_COLUMNS} FROM runs ORDER BY ord")  # noqa: S608
         old.runs = [run for run in found if tuple(map(type, run)) == _RUN_TYPES]
-        old.promises = _promises(connection)
-        used = _readable(connection, "SELECT name, step, seal FROM steps")
+        old.promises = standing.trusted(connection)
+        used = reading.readable(connection, "SELECT name, step, seal FROM steps")
         old.steps = [row for row in used if db.seal(*row[:-1]) == row[-1]]
-        for *fields, sealed in _readable(connection, "SELECT run, first, last, why, head, seal FROM losses"):
+        for *fields, sealed in reading.readable(connection, "SELECT run, first, last, why, head, seal FROM losses"):
             if db.seal(*fields) == sealed:
                 run, first, last, why, head = fields
                 old.losses.append(Loss(run, first, last, TombReason(why), head))
@@ -139,38 +139,11 @@ def _small_tables(path: Path) -> _Old:
     return old
 
 
-def _promises(connection: sqlite3.Connection) -> list[tuple[Any, ...]]:
-    """Return the promises as they can be trusted: of a damaged one only that people may have been kept out.
-
-    What stands is one of its kind, so a damaged one beside a whole one tells nothing more.
-    """
-    whole: list[tuple[Any, ...]] = []
-    doubted: dict[str, tuple[Any, ...]] = {}
-    connection.text_factory = lambda raw: raw.decode(errors="replace")
-    for key, *fields, sealed in _readable(connection, "SELECT key, run, n, outcome, seal FROM promises"):
-        if db.seal(key, *fields) == sealed:
-            whole.append((key, *fields, sealed))
-        elif isinstance(key, str) and (kept := key if key == FIRE_PROMISE else modes.doubted(key)):
-            run, n = fields[0] if isinstance(fields[0], str) else "", fields[1] if isinstance(fields[1], int) else 0
-            doubted[standing.kind_of(kept)] = (kept, run, n, None, db.seal(kept, run, n, None))
-    connection.text_factory = str
-    kinds = {standing.kind_of(row[0]) for row in whole}
-    return whole + [row for kind, row in doubted.items() if kind not in kinds]
-
-
 def _remember(old: _Old, mark: Mark | None) -> None:
     """Put back what keeps people out and is gone, by its lists; an older agent's witness says not to heed them."""
     told = None if mark is None else mark.stands
     if told is not None or (mark is None and old.is_listed):
         old.promises += standing.remembered(old.promises, old.stands, told)
-
-
-def _readable(connection: sqlite3.Connection, query: str) -> Iterator[tuple[Any, ...]]:
-    """Yield the rows of a query up to the first that cannot be read."""
-    try:
-        yield from connection.execute(query)
-    except (sqlite3.Error, UnicodeDecodeError):  # a damaged name stands in SQLite's own message
-        return
 
 
 def _correct(old: _Old, roll: Roll) -> None:
@@ -201,6 +174,7 @@ def _copy_small(connection: sqlite3.Connection, old: _Old, device: str, store: s
     )
     connection.executemany("INSERT OR IGNORE INTO steps (name, step, seal) VALUES (?, ?, ?)", old.steps)
     standing.write(connection, standing.among(row[0] for row in old.promises if row[3] is None))
+    connection.executemany(notes.PUT, [(name, notes.sealed(value)) for name, value in old.notes.items()])
     steps.doubt(connection)
     for loss in old.losses:
         outbox.declare(connection, loss)

@@ -13,11 +13,11 @@ import msgspec
 
 from agent.core import modes
 from agent.core.surroundings import FIRE_PROMISE
+from agent.store import notes, reading
 from agent.store.db import seal
 
 LIST: Final = "stands"
 """Under which name the list stands in `meta`."""
-PUT: Final = "INSERT OR REPLACE INTO meta (name, value) VALUES (?, ?)"
 _FIND: Final = "SELECT key FROM promises WHERE outcome IS NULL"
 _PARTS: Final = 2
 """What a shortened key keeps: the kind, and the level or mode."""
@@ -38,7 +38,7 @@ def stored(connection: sqlite3.Connection) -> tuple[str, ...]:
 
 def write(connection: sqlite3.Connection, keys: tuple[str, ...]) -> None:
     """Write the list; inside the caller's transaction."""
-    connection.execute(PUT, (LIST, msgspec.json.encode((seal(*keys), keys)).decode()))
+    connection.execute(notes.PUT, (LIST, msgspec.json.encode((seal(*keys), keys)).decode()))
 
 
 def read(text: object) -> tuple[str, ...] | None:
@@ -63,6 +63,25 @@ def findings(connection: sqlite3.Connection, told: object) -> Iterator[str]:
     elif keys != found:
         for key in sorted(set(keys) ^ set(found)):
             yield f"promise {key[:48]!r} is {'missing' if key in keys else 'not listed'}"
+
+
+def trusted(connection: sqlite3.Connection) -> list[Row]:
+    """Return the promises as they can be trusted: of a damaged one only that people may have been kept out.
+
+    What stands is one of its kind, so a damaged one beside a whole one tells nothing more.
+    """
+    whole: list[Row] = []
+    doubted: dict[str, Row] = {}
+    connection.text_factory = lambda raw: raw.decode(errors="replace")
+    for key, *fields, sealed in reading.readable(connection, "SELECT key, run, n, outcome, seal FROM promises"):
+        if seal(key, *fields) == sealed:
+            whole.append((key, *fields, sealed))
+        elif isinstance(key, str) and (kept := key if key == FIRE_PROMISE else modes.doubted(key)):
+            run, n = fields[0] if isinstance(fields[0], str) else "", fields[1] if isinstance(fields[1], int) else 0
+            doubted[kind_of(kept)] = (kept, run, n, None, seal(kept, run, n, None))
+    connection.text_factory = str
+    kinds = {kind_of(row[0]) for row in whole}
+    return whole + [row for kind, row in doubted.items() if kind not in kinds]
 
 
 def remembered(promises: Iterable[Row], *lists: Iterable[str] | None) -> list[Row]:

@@ -17,7 +17,7 @@ from agent.store.inspect import inspect
 from demo.processes import DemoError, doorstile, output_of, running, stop
 from demo.world import free_port
 from provisioning.keys import private_pem
-from tests.fakes.issuing import begin_of, chunk_of, issued
+from tests.fakes.issuing import begin_of, chunk_of, delta_of, issued
 from wire.book import Site, item_text
 from wire.credentials import credential_key
 from wire.rows import DirectoryRow
@@ -145,6 +145,31 @@ async def test_door_asks_the_rules_with_the_book_of_its_directory(tmp_path: Path
             while "reason=" not in (said := await recorded(tmp_path)):
                 await asyncio.sleep(0.05)
     assert "reason=no_plan" in said
+
+
+async def test_older_directory_is_not_decided_from_though_all_that_tells_of_a_newer_beside_it_is_lost(
+    tmp_path: Path,
+) -> None:
+    key = credential_key(bytes(32), CredentialKind.HF_UID, bytes.fromhex(CARD))
+    rows = [DirectoryRow(key=key, kind=CredentialKind.HF_UID, member="m1")]
+    begin, delta = begin_of(rows, ver=1), delta_of(rows, [replace(rows[0], is_revoked=True)], first=1, to=2)
+    directory = Directory.open(tmp_path)
+    await directory.stage_begin(begin, issued(begin))
+    await directory.stage_chunk(chunk_of(rows))
+    await directory.stage_end(DirEnd(snap=begin.snap))
+    await directory.apply(delta, issued(delta))
+    await directory.close()
+    async with running_agent(tmp_path):
+        await sim(tmp_path, "status")
+    for lost in ("kept.json", "directory-changes.db", "directory-changes.db-wal", "directory-changes.db-shm"):
+        tmp_path.joinpath(lost).unlink(missing_ok=True)
+    async with running_agent(tmp_path):
+        await sim(tmp_path, "tap", CARD)
+        async with asyncio.timeout(20):
+            while "reason=" not in (said := await recorded(tmp_path)):
+                await asyncio.sleep(0.05)
+    assert "reason=no_directory" in said
+    assert "directory_damaged" in said
 
 
 NO_BOARD = """

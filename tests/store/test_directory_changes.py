@@ -20,7 +20,7 @@ from agent.store import canary, changes
 from agent.store import directory as module
 from agent.store.changes import CHANGES_NAME, Changes, Delta
 from agent.store.directory import Directory
-from agent.store.kept import Kept
+from agent.store.kept import Kept, mark_of
 from tests.crashstates.recording import working_folder
 from tests.fakes.issuing import begin_of, chunk_of, delta_of, issued
 from wire.directory import directory_digest
@@ -394,3 +394,36 @@ def test_changes_are_of_their_snapshot_alone(tmp_path: Path) -> None:
     assert path.exists()
     changes.remove(path)
     assert list(tmp_path.iterdir()) == []
+
+
+def _lose_what_stands_beside(folder: Path) -> None:
+    for path in (*folder.glob(f"{CHANGES_NAME}*"), folder / "kept.json"):
+        path.unlink()
+
+
+async def test_loss_of_the_changes_and_of_their_mark_shows_by_what_the_journal_remembers(tmp_path: Path) -> None:
+    directory = Directory.open(tmp_path)
+    await _snapshot(directory, OLD)
+    ref = await _apply(directory, delta_of(OLD, [replace(OLD[0], is_revoked=True), *OLD[1:]], first=1, to=2))
+    await directory.close()
+    _lose_what_stands_beside(tmp_path)
+    again = Directory.open(tmp_path, mark_of(ref))
+    assert "a newer version was in use" in (again.found or "")
+    assert (again.ref, again.find(OLD[0].key)) == (None, None)
+    await _snapshot(again, OLD, ver=3)
+    await again.close()
+    again = Directory.open(tmp_path, mark_of(ref))
+    assert (again.found, again.count()) == (None, len(OLD))
+    await again.close()
+
+
+@pytest.mark.parametrize(
+    "mark", [None, "[]", mark_of(DirectoryRef("other", 9, "d")), mark_of(DirectoryRef("epoch", 1, ""))]
+)
+async def test_what_the_journal_remembers_of_no_newer_version_changes_nothing(tmp_path: Path, mark: str | None) -> None:
+    directory = Directory.open(tmp_path)
+    await _snapshot(directory, OLD)
+    await directory.close()
+    again = Directory.open(tmp_path, mark)
+    assert (again.found, again.count()) == (None, len(OLD))
+    await again.close()

@@ -1,0 +1,28 @@
+"""Small values in the journal's `meta`, each under a seal: what has to outlast the loss of the file it is about."""
+
+import sqlite3
+from collections.abc import Mapping
+from typing import Final
+
+from agent.store.db import seal
+
+PUT: Final = "INSERT OR REPLACE INTO meta (name, value) VALUES (?, ?)"
+DIRECTORY: Final = "directory"
+"""Which directory was declared good last, as `wire.transfer.DirectoryRef` in JSON."""
+
+
+def sealed(value: str) -> str:
+    """Return a value as it is stored."""
+    return f"{seal(value):08x} {value}"
+
+
+def among(meta: Mapping[str, object]) -> dict[str, str]:
+    """Return the values among the rows of `meta`; damaged ones are left out."""
+    text = meta.get(DIRECTORY)
+    said, _, value = text.partition(" ") if isinstance(text, str) else ("", "", "")
+    return {DIRECTORY: value} if said == f"{seal(value):08x}" else {}
+
+
+def stored(connection: sqlite3.Connection) -> dict[str, str]:
+    """Return the values of a journal file."""
+    return among(dict(connection.execute("SELECT name, value FROM meta")))
