@@ -126,13 +126,11 @@ class Clock:
     def now(self) -> Now:
         """Return both clocks and the quality of the wall time."""
         reading = self._source.read()
-        wall_ms, q, _ = self._judge(reading)
-        return Now(reading.mono_ms, wall_ms, q)
+        return Now(reading.mono_ms, *self._judge(reading))
 
     def stamp(self, now: Now) -> Stamp:
-        """Return the time of an event that happened at `now`."""
-        _, _, err_ms = self._judge(self._source.read())
-        return Stamp(boot=self._boot, mono_ms=now.mono_ms, wall_ms=now.wall_ms, q=now.q, err_ms=err_ms)
+        """Return the time of an event that happened at `now`, as it was known then."""
+        return Stamp(boot=self._boot, mono_ms=now.mono_ms, wall_ms=now.wall_ms, q=now.q, err_ms=now.err_ms)
 
     def learn_floor(self, wall_ms: int) -> None:
         """This moment has passed: the wall clock never reads earlier again."""

@@ -10,6 +10,8 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Final, Protocol, assert_never
 
+from msgspec.structs import replace
+
 from agent.acting import Acting
 from agent.clock import Clock
 from agent.core import station as core
@@ -41,7 +43,7 @@ from agent.core.effects import (
     WakeAt,
     Woke,
 )
-from agent.core.types import EventId, Now, OpenPromise, Role
+from agent.core.types import EventId, OpenPromise, Role
 from agent.errors import CommitUnknownError, StoreError
 from agent.presenting import Presenter
 from agent.reading import ReaderPlace, fault_of, is_presentation, plain_of
@@ -186,7 +188,7 @@ class Station:
         """Date an input's change to when it began: a contact is believed a moment later than it moved."""
         now = self._clock.now()
         ago_ms = max(0, now.mono_ms - change.at_mono_ms)
-        began = Now(now.mono_ms - ago_ms, now.wall_ms - ago_ms, now.q)
+        began = replace(now, mono_ms=now.mono_ms - ago_ms, wall_ms=now.wall_ms - ago_ms)
         return Sensed(Role(change.role.value), change.input, change.is_active, began)
 
     async def _feed(self, event: Input) -> None:

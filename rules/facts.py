@@ -27,11 +27,12 @@ class Read(Struct, frozen=True):
 
 
 class Now(Struct, frozen=True):
-    """Both clocks at one moment, and how far the wall clock can be trusted."""
+    """Both clocks at one moment, and how far the wall clock can be trusted; `err_ms` is None where nobody can say."""
 
     mono_ms: int
     wall_ms: int
     q: ClockQuality
+    err_ms: int | None = None
 
 
 class Facts(Struct, frozen=True):

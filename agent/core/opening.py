@@ -92,8 +92,13 @@ def held(state: Station, now: Now) -> Step:
     if state.holding is not Holding.ASKED:
         return state, []
     order = state.hold_order
-    shown, effects = rest(replace(state, holding=Holding.ON, hold_order=None, lock_failed=False), now)
-    return shown, effects if order is None else [*effects, results.done(order, "held", now)]
+    state = replace(state, holding=Holding.ON, hold_order=None, lock_failed=False)
+    through: list[Effect] = []
+    if state.arms is not None:
+        arms, said = turnstile.opened_to_all(state.arms)
+        state, through = voice(replace(state, arms=arms), said, now)
+    shown, effects = rest(state, now)
+    return shown, [*through, *effects, *([] if order is None else [results.done(order, "held", now)])]
 
 
 def hold_ended(state: Station, event: HoldEnded) -> Step:

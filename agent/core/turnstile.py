@@ -137,6 +137,16 @@ def emptied(arms: Arms) -> Step:
     return replace(arms, waiting=()), ended
 
 
+def opened_to_all(arms: Arms) -> Step:
+    """The way stands open: whoever waited may go through now, and needs no pulse, which would close it behind them."""
+    ended = tuple(
+        Ended(turn.opening, PassageOutcome.PASSED, PassageSense.FREE)
+        for turn in arms.waiting
+        if isinstance(turn.opening, Grant)
+    )
+    return replace(arms, waiting=()), ended
+
+
 def woke(arms: Arms, now_ms: int) -> Step:
     """Time went by."""
     arms, gone = _without_gone(arms, now_ms)

@@ -52,16 +52,17 @@ class _Old:
 
 
 def finish(path: Path) -> None:
-    """Complete or undo a rebuild that was cut short."""
+    """Complete a rebuild that was cut short, where the new file has its name; else begin anew.
+
+    A new file that has its name is whole. Of the old ones the log may be gone and the database not, as a file system may
+    keep the later of two renames alone: what is left of them is no journal any more.
+    """
     _remove(path.with_suffix(".rebuild"))
-    complete = path.with_suffix(".new")
-    if not complete.exists():
+    if not path.with_suffix(".new").exists():
         return
-    if path.exists():
-        _remove(complete)
-    else:
+    if any(old.exists() for old in _trio(path)):
         _set_aside(path, _quarantine(path))
-        _adopt(path)
+    _adopt(path)
 
 
 def rebuild(

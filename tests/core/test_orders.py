@@ -114,6 +114,17 @@ def test_a_door_that_stands_open_alarms_nobody_until_it_is_closed_again() -> Non
     assert play.alarms == [AlarmCode.HELD_OPEN]
 
 
+def test_whoever_waits_at_a_turnstile_that_is_held_open_does_not_close_it_by_their_turn() -> None:
+    play = Play(TURNSTILE)
+    play.tap()
+    play.tap(row(member="m2"), out=True)
+    play.command(HOLD)
+    play.advance(20_000)
+    assert (play.is_held, len(play.pulses), play.shows) == (True, 1, State.HELD_OPEN)
+    senses = [body.sense for body in play.bodies(PassageBody) if isinstance(body, PassageBody)]
+    assert PassageSense.FREE in senses
+
+
 def test_a_hold_ends_by_itself_with_a_record() -> None:
     play = Play()
     play.command(order(CommandName.HOLD, for_ms=HOUR))

@@ -174,3 +174,14 @@ def test_fire_turns_away_who_waits_and_lets_through_who_goes() -> None:
     assert ends(said) == [(3, UNUSED, None)]
     assert not any(isinstance(one, Ended) and one.grant == grant(1) for one in said)
     assert ends(passed(arms, IN, 2_000)[1]) == [(1, PASSED, PassageSense.SENSOR)]
+
+
+def test_whoever_waits_while_the_way_is_opened_for_all_goes_through_without_a_pulse() -> None:
+    arms, said = arms_.took(REST, grant(1), 1_000)
+    assert freed(said) == [grant(1)]
+    arms, _ = arms_.took(arms_.unlocked(arms, grant(1)), LEAVES, 1_100)
+    arms, said = arms_.opened_to_all(arms)
+    assert ends(said) == [(2, PASSED, PassageSense.FREE)]
+    arms, said = arms_.locked(arms, grant(1), PASSED, 1_500)
+    arms, said = passed(arms, IN, 2_000)
+    assert (ends(said), freed(said)) == ([(1, PASSED, PassageSense.SENSOR)], [])

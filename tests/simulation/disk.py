@@ -41,6 +41,7 @@ class CardJournal:
         self._lines = {run: replace(line) for run, line in card.image.lines.items()}
         self._promises = dict(card.image.promises)
         self._losses = list(card.image.losses)
+        self._notes: dict[str, str] = {}
         self._used = Steps(card.image.steps.items())
         line = self._current
         self._at = Position(card.image.store, line.ord, line.run, 0, line.acked_head)
@@ -180,6 +181,14 @@ class CardJournal:
         raise self._fault
 
     # Promises
+
+    def note(self, name: str, value: str) -> None:
+        """Keep a small value for this process: what it is good for after a loss of files is not modelled."""
+        self._notes[name] = value
+
+    def noted(self, name: str) -> str | None:
+        """Return a small value, or None."""
+        return self._notes.get(name)
 
     def last_step(self, name: str) -> int:
         """Return the highest step of a pass that was used."""

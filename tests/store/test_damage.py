@@ -298,7 +298,9 @@ async def test_marked_journal_is_copied_to_a_new_file_and_kept_aside(written: Wr
     await journal.close()
 
 
-@pytest.mark.parametrize("moved", [(), ("journal.db",), ("journal.db", "journal.db-wal", "journal.db-shm")])
+@pytest.mark.parametrize(
+    "moved", [(), ("journal.db",), ("journal.db-wal",), ("journal.db", "journal.db-wal", "journal.db-shm")]
+)
 async def test_rebuild_cut_while_files_change_places_is_completed(written: Written, moved: tuple[str, ...]) -> None:
     finished = copied(written.folder, written.folder.with_name("finished"))
     leave_mark(finished / "journal.db", "EIO")
