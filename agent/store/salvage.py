@@ -54,8 +54,8 @@ class _Old:
 def finish(path: Path) -> None:
     """Complete a rebuild that was cut short, where the new file has its name; else begin anew.
 
-    A new file that has its name is whole. Of the old ones the log may be gone and the database not, as a file system may
-    keep the later of two renames alone: what is left of them is no journal any more.
+    A new file that has its name is whole. Of the old ones the log may be gone and the database not, as a file system
+    may keep the later of two renames alone: what is left of them is no journal any more.
     """
     _remove(path.with_suffix(".rebuild"))
     if not path.with_suffix(".new").exists():

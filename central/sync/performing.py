@@ -46,6 +46,8 @@ from wire.errors import DoorstileError, RemoteProtocolError
 from wire.vocabulary import CloseCode, ErrorCode
 
 RETRY_AFTER_MS: Final = 2_000
+_IDLE_BEATS: Final = 3
+"""After so many heartbeats that say that nothing waits, what is missing is missing for good."""
 """When a device should come back after the database failed."""
 
 _log = logging.getLogger(__name__)
@@ -64,6 +66,7 @@ class Performer:
         self._database = database
         self._switchboard = switchboard
         self._session: records.Session | None = None
+        self._idle_beats = 0
         self._performers: dict[type[Effect], Callable[[Any], Awaitable[Input | None]]] = {
             OpenSession: self._open_session,
             Ingest: self._ingest,
@@ -152,6 +155,10 @@ class Performer:
         directory, commands = await self._database.run(
             records.keep_heartbeat, self._current, beat, effect.offset_ms, now().wall_ms
         )
+        self._idle_beats += beat.backlog == 0
+        if self._idle_beats == _IDLE_BEATS:
+            await self._database.run(records.report_gaps, self._current)
+            self._idle_beats += 1
         return HeartbeatKept(now(), beat.mono_ms, beat.dir_ver, directory, commands)
 
     async def _keep_dir_state(self, effect: KeepDirState) -> None:

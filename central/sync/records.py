@@ -12,7 +12,7 @@ import msgspec
 from django.conf import settings
 from django.db import transaction
 
-from central.checkins import ingest, runs
+from central.checkins import gaps, ingest, runs
 from central.devices import commands
 from central.devices.fencing import MissingDeviceError, RevokedError, assert_current
 from central.devices.models import Command, Device
@@ -140,6 +140,11 @@ def keep_heartbeat(
         health=_health(heartbeat),
     )
     return offering.newest(session.device_id), load_commands(session)
+
+
+def report_gaps(session: Session) -> None:
+    """Tell staff what neither side has any more, once a device says that nothing waits."""
+    gaps.report_gaps(session.device_id)
 
 
 def _health(heartbeat: Heartbeat) -> dict[str, Any]:

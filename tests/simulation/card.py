@@ -161,7 +161,7 @@ class Card:
         self.rows[run] = []
         self.flushed()
         if self.truth is not None:
-            self.truth.began(self.device, run, line.acked_head)
+            self.truth.began(self.device, run, ord_, line.acked_head)
         return line
 
     def _declare_hole(self, line: RunLine, after: RunLine | None) -> None:

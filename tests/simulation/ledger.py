@@ -16,6 +16,7 @@ from central.checkins import visits
 from central.checkins.admission import Admitted as Taken
 from central.checkins.admission import admit, claimed_digest
 from central.checkins.clock import Anchor, best, corrected_ms
+from central.checkins.gaps import HeldRun, gaps
 from central.checkins.ingest import GapError, Ingested, UnknownRunError
 from central.checkins.movements import _Known, fact_of
 from central.checkins.visits import ClosingRule, EventKey, Grant, Movement, Passage, Visit
@@ -240,6 +241,13 @@ class Ledger:
         """Record the device's health."""
         device = self._enter(session)
         return self._truth.site.refs[device], self.load_commands(session)
+
+    def report_gaps(self, session: Session) -> None:
+        """Note what neither side has any more."""
+        device = str(session.device_id)
+        mine = [held for held in self.tables.runs.values() if held.device == device]
+        for gap in gaps(HeldRun(held.ord, held.run, held.prev_n, held.upto) for held in mine):
+            self.tables.gaps.add((device, gap))
 
     def keep_dir_state(self, session: Session, _state: transfer.DirState) -> None:
         """Record which directory the device decides from."""

@@ -5,6 +5,7 @@ from typing import Final
 
 from central.checkins.admission import Admitted as Taken
 from central.checkins.clock import Anchor
+from central.checkins.gaps import Gap
 from central.checkins.movements import _Known
 from central.checkins.visits import EventKey
 from wire.events import Event
@@ -59,6 +60,7 @@ class Tables:
     sessions: dict[str, int] = field(default_factory=dict)
     orders: dict[str, Order] = field(default_factory=dict)
     alerts: list[tuple[str, str]] = field(default_factory=list)
+    gaps: set[tuple[str, Gap]] = field(default_factory=set)
 
     def copy(self) -> "Tables":
         """Return a backup."""
@@ -70,4 +72,5 @@ class Tables:
             dict(self.sessions),
             {key: replace(order) for key, order in self.orders.items()},
             list(self.alerts),
+            set(self.gaps),
         )

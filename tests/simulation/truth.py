@@ -60,6 +60,7 @@ class Truth:
     counts: Counter[str] = field(default_factory=Counter)
     facts: dict[Key, Fact] = field(default_factory=dict)
     heads: dict[tuple[str, str], list[bytes]] = field(default_factory=dict)
+    ords: dict[tuple[str, str], int] = field(default_factory=dict)
     lost: set[Key] = field(default_factory=set)
     contested: set[Key] = field(default_factory=set)
     ends: Counter[Key] = field(default_factory=Counter)
@@ -97,10 +98,11 @@ class Truth:
 
     # What the device did
 
-    def began(self, device: str, run: str, head: bytes) -> None:
+    def began(self, device: str, run: str, ord_: int, head: bytes) -> None:
         """A run began; its chain stands at `head`."""
         self.require((device, run) not in self.heads, f"run {run} of {device} began twice")
         self.heads[device, run] = [head]
+        self.ords[device, run] = ord_
 
     def durable(self, card: str, device: str, run: str, n: int, digest: bytes, draft: Draft) -> None:
         """An event is on the disk."""

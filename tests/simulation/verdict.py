@@ -115,9 +115,15 @@ def _same_events(world: "World") -> None:
 
 
 def _is_declared(world: "World", device: str, run: str, n: int) -> bool:
-    """True where central was told that the event is gone: it went by retention before central was restored."""
-    held = world.central.ledger.tables.runs.get((device, run))
-    return held is not None and n <= held.upto and world.truth.counts["fault central_restored"] > 0
+    """True where central was told that the event is gone, or named it: it went by retention before a restore."""
+    tables = world.central.ledger.tables
+    held = tables.runs.get((device, run))
+    if world.truth.counts["fault central_restored"] == 0:
+        return False
+    if held is not None and n <= held.upto:
+        return True
+    ord_ = world.truth.ords[device, run]
+    return any(of == device and gap.first <= ord_ <= gap.last for of, gap in tables.gaps)
 
 
 def _ended_grants(world: "World") -> None:
