@@ -89,11 +89,13 @@ class Play:
         kind: CredentialKind = CredentialKind.HF_UID,
         book: Book | None = None,
         passed: PassFacts | None = None,
+        is_revoked: bool = False,
     ) -> None:
         """Somebody presents a card, or what `kind` says; a member unless said otherwise."""
         at = Read("in", Direction.OUT if out else Direction.IN, Credential(kind, key), self.ms)
         shown = facts(at, known=known or row(), at_now=self.now)
-        self.put(Presented(replace(shown, book=book, door=DoorFacts("" if book is None else book.here), passed=passed)))
+        door = DoorFacts("" if book is None else book.here, is_revoked=is_revoked)
+        self.put(Presented(replace(shown, book=book, door=door, passed=passed)))
 
     def sense(self, role: Role, *, is_active: bool = True) -> None:
         """An input changes."""

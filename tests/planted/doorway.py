@@ -13,7 +13,7 @@ from agent.core import station as core
 from agent.core.effects import Hold, RecordFault, Recovered
 from agent.core.passing import Ended
 from agent.core.screen import State
-from agent.core.types import EventId, OpenPromise, Role
+from agent.core.types import EventId, Facts, OpenPromise, Role
 from tests.core.builders import row
 from tests.core.orders import order
 from tests.core.playing import TURNSTILE, Play
@@ -208,6 +208,29 @@ def _opens_late() -> str | None:
     return "a hold began after its time" if play.is_held else None
 
 
+def _closes_behind_a_turn() -> str | None:
+    play = Play(TURNSTILE)
+    play.tap()
+    play.tap(row(member="m2"), out=True)
+    play.command(order(CommandName.HOLD, for_ms=_HOUR_MS))
+    play.advance(20_000)
+    return None if play.is_held else "the way closed though it is shown as open to all"
+
+
+_real_door = core._with_door
+
+
+def _revocation_unasked(at: state.Station, facts: Facts) -> Facts:
+    seen = _real_door(at, facts)
+    return replace(seen, door=replace(seen.door, is_revoked=False))
+
+
+def _revoked_admits() -> str | None:
+    play = Play()
+    play.tap(is_revoked=True)
+    return "a revoked device let somebody in" if play.pulses else None
+
+
 PLANTED: Final = (
     PlantedBug(
         "unused-grant-charged", "a door that nobody opened counts as a passage",
@@ -277,6 +300,16 @@ PLANTED: Final = (
     PlantedBug(
         "hold-begins-late", "a hold that came too late begins all the same",
         "no command that lets people in begins after its time", "tests.planted.doorway", _late_hold, _opens_late,
+    ),
+    PlantedBug(
+        "waiting-turn-ends-hold", "whoever waited at arms that are opened for all still gets a pulse of their own",
+        "nothing says that the way is free while it is closed", "tests.planted.doorway",
+        patched(turnstile, "opened_to_all", lambda arms: (arms, ())), _closes_behind_a_turn,
+    ),
+    PlantedBug(
+        "revocation-unasked", "that central has revoked the device is kept and not asked for",
+        "a revoked device lets nobody in", "tests.planted.doorway",
+        patched(core, "_with_door", _revocation_unasked), _revoked_admits,
     ),
 )  # fmt: skip
 """The layer of the doorway."""
