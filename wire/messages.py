@@ -11,6 +11,7 @@ import msgspec
 
 from wire.limits import Limits, Number, Reconnect, Whole
 from wire.message import Message
+from wire.presence import PresDelta, PresenceRef, PresState
 from wire.transfer import DirBegin, DirChunk, DirDelta, DirectoryRef, DirEnd, DirGot, DirResync, DirState
 from wire.version import VersionRange
 from wire.vocabulary import (
@@ -85,6 +86,7 @@ class Hello(Message, frozen=True, kw_only=True):
     feat: list[str] = []
     more: bool = False
     dir: DirectoryRef | None = None
+    pres: PresenceRef | None = None
     cmds: list[CommandRef] = []
     reason: str = "start"
 
@@ -111,6 +113,7 @@ class Welcome(Message, frozen=True, kw_only=True):
     feat: list[str] = []
     last_run: RunAck | None = None
     dir_key: str = ""
+    pres: PresenceRef | None = None
 
 
 class Events(Message, frozen=True, kw_only=True):
@@ -227,6 +230,7 @@ class Heartbeat(Message, frozen=True, kw_only=True):
     disk_free_bytes: Whole = 0
     drops: Whole = 0
     dir_ver: Whole = 0
+    pres_ver: Whole = 0
     readers: list[str] = []
     door: str = ""
     reconnects: Whole = 0
@@ -242,6 +246,7 @@ class HeartbeatAck(Message, frozen=True, kw_only=True):
     server_ms: Whole
     dir_ver: Whole
     cmds_pending: Whole = 0
+    pres_ver: Whole = 0
 
 
 class AuthRefresh(Message, frozen=True, kw_only=True):
@@ -279,9 +284,10 @@ class Bye(Message, frozen=True, kw_only=True):
 
 
 FROM_AGENT: Final[tuple[type[Message], ...]] = (
-    Hello, Events, Anchor, Tomb, DirGot, DirResync, DirState, CommandAck, CommandResult, Heartbeat, AuthRefresh,
-    Error, Bye,
+    Hello, Events, Anchor, Tomb, DirGot, DirResync, DirState, PresState, CommandAck, CommandResult, Heartbeat,
+    AuthRefresh, Error, Bye,
 )  # fmt: skip
 FROM_CENTRAL: Final[tuple[type[Message], ...]] = (
-    Welcome, Ack, Nack, DirBegin, DirChunk, DirEnd, DirDelta, Command, CommandDone, HeartbeatAck, AuthOk, Error, Bye,
+    Welcome, Ack, Nack, DirBegin, DirChunk, DirEnd, DirDelta, PresDelta, Command, CommandDone, HeartbeatAck, AuthOk,
+    Error, Bye,
 )  # fmt: skip

@@ -26,7 +26,7 @@ MAX_WAITING: Final = 64
 
 Errand = (
     ex.Load | ex.MoveCursor | ex.Rewind | ex.Reconcile | ex.StageBegin | ex.StageChunk | ex.StageEnd | ex.ApplyDelta
-    | ex.ForgetCommand | ex.KeepReconnect | ex.KeepDirectoryKey
+    | ex.ForgetCommand | ex.KeepReconnect | ex.KeepDirectoryKey | ex.TakePresence
 )  # fmt: skip
 
 
@@ -106,7 +106,7 @@ class Errands:
                 return await self._reconcile(errand.last_run, errand.told)
             case ex.StageBegin() | ex.StageChunk() | ex.StageEnd() | ex.ApplyDelta():
                 return await self._stage(errand)
-            case ex.ForgetCommand() | ex.KeepReconnect() | ex.KeepDirectoryKey():
+            case ex.ForgetCommand() | ex.KeepReconnect() | ex.KeepDirectoryKey() | ex.TakePresence():
                 await self._keep(errand)
                 return None
             case _:
@@ -191,7 +191,7 @@ class Errands:
         issue = self._directory.issue
         return ex.DirectoryStaged(self._now_ms(), ref, 0 if issue is None else issue.issued_ms)
 
-    async def _keep(self, errand: ex.ForgetCommand | ex.KeepReconnect | ex.KeepDirectoryKey) -> None:
+    async def _keep(self, errand: ex.ForgetCommand | ex.KeepReconnect | ex.KeepDirectoryKey | ex.TakePresence) -> None:
         try:
             match errand:
                 case ex.ForgetCommand(id_):
@@ -200,6 +200,8 @@ class Errands:
                     await self._directory.put(RECONNECT_KEY, msgspec.json.encode(values).decode())
                 case ex.KeepDirectoryKey(key):
                     await self._directory.put(DIRECTORY_KEY, key.hex())
+                case ex.TakePresence(message):
+                    await self._outbox.learn_steps({f"{used.kind}:{used.key}": used.step for used in message.steps})
         except StoreError as fault:
             log.warning("not kept, and harmless (it comes again): %s", fault)
 

@@ -10,6 +10,7 @@ from wire.directory import Issue
 from wire.limits import Reconnect
 from wire.message import Message
 from wire.messages import Anchor, Backlog, ClockReading, Command, CommandResult, RunAck, RunState, Tomb
+from wire.presence import PresDelta
 from wire.transfer import DirBegin, DirChunk, DirDelta, DirectoryRef, DirEnd
 from wire.vocabulary import CommandState, DirectoryRefusal, ErrorCode
 
@@ -343,6 +344,19 @@ class ServerTime(Struct, frozen=True):
     is_current: bool = False
 
 
+class TakePresence(Struct, frozen=True):
+    """Take in what central says of who is where, and of codes used at other doors."""
+
+    message: PresDelta
+
+
+class PresenceTold(Struct, frozen=True):
+    """Central named its version of the presence at `asked_ms` or later; `is_current` where this device has that."""
+
+    asked_ms: int
+    is_current: bool
+
+
 class Parted(Struct, frozen=True):
     """Central announced that it closes, and how to come back."""
 
@@ -374,7 +388,7 @@ class Report(Struct, frozen=True):
 Effect = (
     Send | SendEvents | SendHeartbeat | RenewLease | Load | MoveCursor | Rewind | Reconcile | RunCommand | ForgetCommand
     | StageBegin | StageChunk | StageEnd | ApplyDelta | KeepDirectoryKey | KeepReconnect | Welcomed | ServerTime
-    | Parted | Close | WakeAt | Report
+    | TakePresence | PresenceTold | Parted | Close | WakeAt | Report
 )  # fmt: skip
 
 Effects = tuple[Effect, ...]

@@ -5,6 +5,7 @@ from wire.book import FEATURES
 from wire.directory import DELTAS
 from wire.limits import MAX_RUNS_IN_HELLO
 from wire.messages import CommandRef, Hello, RunState
+from wire.presence import PRESENCE, PresenceRef
 from wire.version import SPOKEN
 
 
@@ -18,7 +19,14 @@ def chosen_runs(runs: tuple[RunState, ...], resting: frozenset[str]) -> tuple[tu
     return tuple(sorted((*kept, current), key=lambda s: s.ord)), any(s.run not in resting for s in left)
 
 
-def hello_of(greeting: Greeting, runs: tuple[RunState, ...], commands: list[CommandRef], *, has_more: bool) -> Hello:
+def hello_of(
+    greeting: Greeting,
+    runs: tuple[RunState, ...],
+    commands: list[CommandRef],
+    *,
+    has_more: bool,
+    presence: PresenceRef | None = None,
+) -> Hello:
     """Return the greeting as a message."""
     return Hello(
         device=greeting.device,
@@ -29,9 +37,10 @@ def hello_of(greeting: Greeting, runs: tuple[RunState, ...], commands: list[Comm
         runs=list(runs),
         clock=greeting.clock,
         backlog=greeting.backlog,
-        feat=[DELTAS, *sorted(FEATURES)],
+        feat=[DELTAS, PRESENCE, *sorted(FEATURES)],
         more=has_more,
         dir=greeting.directory,
+        pres=presence,
         cmds=commands,
         reason=greeting.reason,
     )

@@ -1,6 +1,6 @@
 """What the link needs from the rest of the agent; the store, the clock and the app satisfy these by their shape."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from msgspec import Struct
@@ -9,6 +9,7 @@ from agent.sync.exchange import Spliced
 from wire.directory import Issue
 from wire.events import Stamp
 from wire.messages import Command, CommandResult
+from wire.presence import PresDelta
 from wire.transfer import DirBegin, DirChunk, DirDelta, DirectoryRef, DirEnd
 from wire.vocabulary import ClockQuality, TombReason
 
@@ -88,6 +89,9 @@ class OutboxPort(Protocol):
     async def rewind(self, run: str, upto: int) -> LossFacts | None:
         """Move the cursor back; return what is no longer retained after `upto`."""
 
+    async def learn_steps(self, uses: Mapping[str, int]) -> None:
+        """Remember codes that were used at other doors, `KIND:INDEX` with the step."""
+
     async def loss_acknowledged(self, run: str, to: int) -> None:
         """Central knows of the losses of a run up to `to`."""
 
@@ -117,6 +121,19 @@ class DirectoryPort(Protocol):
 
     async def apply(self, message: DirDelta, issue: Issue) -> DirectoryRef:
         """Take a change that central signed, whole or not at all; DirectoryRefusedError where it is wrong."""
+
+
+class PresencePort(Protocol):
+    """Who is where, as the link hears it."""
+
+    def take(self, delta: PresDelta) -> None:
+        """Take in what central says of the site."""
+
+    def told(self, asked_ms: int, *, is_current: bool) -> None:
+        """Central named its version at `asked_ms` or later; it is the one that is here, or is not."""
+
+    def cut(self) -> None:
+        """The link is down."""
 
 
 class CommandPort(Protocol):

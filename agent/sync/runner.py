@@ -21,7 +21,7 @@ from agent.sync.connect import Endpoint, LinkError, LinkGate, dial, reconnecting
 from agent.sync.conversation import Conversation
 from agent.sync.errands import DIRECTORY_KEY, RECONNECT_KEY, Errand, Errands, tomb_of, waiting_runs
 from agent.sync.parting import Parting, of_close
-from agent.sync.ports import ClockPort, CommandPort, DirectoryPort, OutboxPort, Vitals
+from agent.sync.ports import ClockPort, CommandPort, DirectoryPort, OutboxPort, PresencePort, Vitals
 from agent.sync.session import remembering, step
 from agent.sync.signature import read_key
 from agent.sync.tokens import mint, warm
@@ -78,6 +78,7 @@ class Link:
         agent: str,
         vitals: Callable[[], Vitals] = Vitals,
         gate: LinkGate | None = None,
+        presence: PresencePort | None = None,
         remembered: Sequence[CommandResult] = (),
     ) -> None:
         self._endpoint = endpoint
@@ -88,6 +89,7 @@ class Link:
         self._clock = clock
         self._agent = agent
         self._vitals = vitals
+        self._presence = presence
         self.gate = gate or LinkGate()
         self._state = remembering(tuple(remembered))
         self._wait = ReconnectWait(random, self._kept_reconnect())
@@ -169,6 +171,8 @@ class Link:
         finally:
             self.gate.closed(connection)
             self._conversation = None
+            if self._presence is not None:
+                self._presence.cut()
             assert number == self._number
             self._number += 1
             self._feed(ex.Disconnected(self._now_ms(), conversation.code))
@@ -261,6 +265,8 @@ class Link:
                 self._deferred = effect
             case ex.Welcomed() | ex.ServerTime() | ex.Parted() | ex.Report():
                 self._note(effect)
+            case ex.TakePresence() | ex.PresenceTold():
+                self._tell_presence(effect)
             case ex.Close() | ex.WakeAt():
                 self._steer(effect)
             case _:
@@ -272,6 +278,15 @@ class Link:
                 return
             self._wait.values = errand.values
         self._errands.put(self._number, errand)
+
+    def _tell_presence(self, effect: ex.TakePresence | ex.PresenceTold) -> None:
+        if isinstance(effect, ex.TakePresence):
+            if effect.message.steps:
+                self._errands.put(self._number, effect)
+            if self._presence is not None:
+                self._presence.take(effect.message)
+        elif self._presence is not None:
+            self._presence.told(effect.asked_ms, is_current=effect.is_current)
 
     def _steer(self, effect: ex.Close | ex.WakeAt) -> None:
         if self._conversation is None:
@@ -304,6 +319,7 @@ class Link:
             now=now,
             backlog=backlog_of(self._outbox.backlog(), now, self._clock.boot),
             dir_ver=0 if self._directory.ref is None else self._directory.ref.ver,
+            pres_ver=self._state.mirror.ver,
             reconnects=max(0, self.stats.welcomes - 1),
             rtt_ms=self.stats.rtt_ms,
         )

@@ -61,6 +61,7 @@ from wire.messages import (
     Nack,
     Welcome,
 )
+from wire.presence import PresDelta
 from wire.transfer import DirBegin, DirChunk, DirDelta, DirEnd
 from wire.version import SPOKEN, VersionRange, negotiate
 from wire.vocabulary import CloseCode, ErrorCode
@@ -163,7 +164,7 @@ def _opened(state: State, event: Opened) -> tuple[State, Effects]:
         has_more=has_more,
         wake_ms=None,
     )
-    hello = hello_of(greeting, runs, state.orders.refs, has_more=has_more)
+    hello = hello_of(greeting, runs, state.orders.refs, has_more=has_more, presence=state.mirror.ref)
     return state, (Send(hello),)
 
 
@@ -202,8 +203,9 @@ def _welcomed(state: State, welcome: Welcome, now_ms: int) -> tuple[State, Effec
         lease_s=welcome.lease_s,
     )
     staging, resync = state.staging.greeted(welcome, now_ms)
+    mirror, told = state.mirror.greeted(welcome, state.opened_ms)
     pulse, first_beat = pulse.ticked(now_ms)
-    state = replace(state, phase=Phase.LIVE, flow=flow, pulse=pulse, staging=staging)
+    state = replace(state, phase=Phase.LIVE, flow=flow, pulse=pulse, staging=staging, mirror=mirror)
     return state, (
         Welcomed(welcome.session),
         ServerTime(state.opened_ms, now_ms, welcome.server_ms, staging.current == welcome.dir),
@@ -213,6 +215,7 @@ def _welcomed(state: State, welcome: Welcome, now_ms: int) -> tuple[State, Effec
         *state.orders.repeated(),
         *effects,
         *resync,
+        *told,
     )
 
 
@@ -233,8 +236,11 @@ def _on_heartbeat_ack(state: State, message: HeartbeatAck, now_ms: int) -> tuple
     pulse, reports = state.pulse.echoed(message)
     staging, resync = state.staging.compared(message.dir_ver, now_ms)
     is_current = staging.is_current(message.dir_ver)
-    learned = () if reports else (ServerTime(message.echo_mono_ms, now_ms, message.server_ms, is_current),)
-    return replace(state, pulse=pulse, staging=staging), (*reports, *learned, *resync)
+    if reports:
+        return replace(state, pulse=pulse, staging=staging), (*reports, *resync)
+    mirror, told = state.mirror.compared(message.pres_ver, message.echo_mono_ms, now_ms)
+    learned = ServerTime(message.echo_mono_ms, now_ms, message.server_ms, is_current)
+    return replace(state, pulse=pulse, staging=staging, mirror=mirror), (learned, *resync, *told)
 
 
 def _on_command(state: State, message: Command, now_ms: int) -> tuple[State, Effects]:
@@ -250,6 +256,11 @@ def _on_command_done(state: State, message: CommandDone, now_ms: int) -> tuple[S
 def _on_directory(state: State, message: DirMessage, now_ms: int) -> tuple[State, Effects]:
     staging, effects = state.staging.received(message, now_ms)
     return replace(state, staging=staging), effects
+
+
+def _on_presence(state: State, message: PresDelta, now_ms: int) -> tuple[State, Effects]:
+    mirror, effects = state.mirror.received(message)
+    return replace(state, mirror=mirror), effects
 
 
 def _on_auth_ok(state: State, message: AuthOk, now_ms: int) -> tuple[State, Effects]:
@@ -281,6 +292,7 @@ _HANDLERS: Final[dict[type[Message], Callable[[State, Any, int], tuple[State, Ef
     DirChunk: _on_directory,
     DirEnd: _on_directory,
     DirDelta: _on_directory,
+    PresDelta: _on_presence,
     AuthOk: _on_auth_ok,
     Error: _on_error,
     Bye: _on_bye,

@@ -5,6 +5,7 @@ from enum import StrEnum
 from msgspec import Struct, field
 
 from agent.sync.lanes import Throttle
+from agent.sync.mirror import Mirror
 from agent.sync.orders import Orders
 from agent.sync.outflow import Outflow
 from agent.sync.pulse import Pulse
@@ -30,6 +31,7 @@ class State(Struct, frozen=True):
     pulse: Pulse = field(default_factory=Pulse)
     orders: Orders = field(default_factory=Orders)
     staging: Staging = field(default_factory=Staging)
+    mirror: Mirror = field(default_factory=Mirror)
     throttle: Throttle = field(default_factory=Throttle)
     anchors: tuple[Anchor, ...] = ()
     resting: frozenset[str] = frozenset()

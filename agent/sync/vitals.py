@@ -17,7 +17,15 @@ def backlog_of(waiting: WaitingFacts, now: Moment, boot: str) -> Backlog:
 
 
 def heartbeat_of(
-    vitals: Vitals, *, mono_ms: int, now: Moment, backlog: Backlog, dir_ver: int, reconnects: int, rtt_ms: int
+    vitals: Vitals,
+    *,
+    mono_ms: int,
+    now: Moment,
+    backlog: Backlog,
+    dir_ver: int,
+    reconnects: int,
+    rtt_ms: int,
+    pres_ver: int = 0,
 ) -> Heartbeat:
     """Return a heartbeat; central echoes `mono_ms`."""
     return Heartbeat(
@@ -31,6 +39,7 @@ def heartbeat_of(
         disk_free_bytes=vitals.disk_free_bytes,
         drops=vitals.drops,
         dir_ver=dir_ver,
+        pres_ver=pres_ver,
         readers=list(vitals.readers),
         door=vitals.door,
         reconnects=reconnects,

@@ -1,7 +1,7 @@
 """The journal as the link sees it, in memory: real chain, real checks, no disk."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from agent.errors import StoreError
@@ -73,6 +73,7 @@ class MemoryOutbox:
         self.store = store
         self.on_grown: list[Callable[[str, int], None]] = []
         self.lost: list[Lost] = []
+        self.steps: dict[str, int] = {}
         self.memory: list[MemoryRun] = []
         self.faults: list[StoreError] = []
         self.gate = asyncio.Event()
@@ -170,6 +171,9 @@ class MemoryOutbox:
     async def rewind(self, run: str, upto: int) -> Lost | None:
         await self._turn()
         return self.rewind_now(run, upto)
+
+    async def learn_steps(self, uses: Mapping[str, int]) -> None:
+        self.steps |= uses
 
     async def loss_acknowledged(self, run: str, to: int) -> None:
         self.lost = [lost for lost in self.lost if lost.run != run or lost.to > to]

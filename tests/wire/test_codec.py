@@ -74,9 +74,9 @@ def test_two_types_in_one_frame_are_refused() -> None:
 
 @pytest.mark.parametrize("decoder", [FOR_CENTRAL, FOR_AGENT])
 def test_an_unknown_type_is_named_and_the_connection_stays(decoder: codec.Decoder) -> None:
-    refused = refusal(decoder, b'{"type":"pres.delta","payload":{}}')
+    refused = refusal(decoder, b'{"type":"pres.guess","payload":{}}')
     assert (refused.code, refused.close) == (ErrorCode.UNKNOWN_TYPE, None)
-    assert "'pres.delta'" in refused.detail
+    assert "'pres.guess'" in refused.detail
 
 
 def test_an_unknown_type_is_shown_short_and_escaped() -> None:
