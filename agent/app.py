@@ -132,6 +132,7 @@ def _assemble(
     acting = Acting(lock, hardware.light, hardware.buzzer, clock=clock, tasks=tasks, interlock=hardware.interlock)
     revocation = Revocation(directory)
     staleness = Staleness(directory, clock, None if directory.issue is None else directory.issue.issued_ms)
+    whereabouts = upkeep.whereabouts_of(journal, directory, clock)
     presenter = Presenter(
         directory,
         journal,
@@ -141,6 +142,7 @@ def _assemble(
         age_s=staleness.age_s,
         is_revoked=lambda: revocation.is_revoked,
         is_doubtful=journal.is_doubtful,
+        presence=whereabouts,
     )
     station = Station(
         door_of(profile, config.door, name=identity.name, run=journal.run),
@@ -168,6 +170,7 @@ def _assemble(
         agent=__version__,
         vitals=lambda: vitals_of(config.state_folder, hardware, station, journal),
         gate=gate,
+        presence=whereabouts,
     )
     link.on_server_time.append(lambda told: clock.learn_server(told.asked_ms, told.answered_ms, told.server_ms))
     link.on_server_time.append(lambda told: staleness.heard() if told.is_current else None)

@@ -17,7 +17,7 @@ from rules.book import Book
 from rules.modes import mode_at
 from rules.passes import Check, Moment, Register, check, row_of
 from wire.credentials import credential_key
-from wire.facts import DoorFacts, PassFacts
+from wire.facts import DoorFacts, PassFacts, PresenceFacts
 from wire.passes import STEP_MS, STEPS_AROUND, step_at
 from wire.rows import DirectoryRow
 from wire.transfer import DirectoryRef
@@ -44,6 +44,24 @@ class StepMemory(Protocol):
         """Return the highest step of a pass that counts as used, 0 where none does; `name` is `KIND:INDEX`."""
 
 
+class PresenceMemory(Protocol):
+    """Who is where, as far as this device knows."""
+
+    def facts(self, row: DirectoryRow | None) -> PresenceFacts:
+        """Return what a decision about this credential is to know."""
+
+    def lapse(self) -> None:
+        """Forget whoever was seen too long ago."""
+
+
+class _NobodyKnown:
+    def facts(self, row: DirectoryRow | None) -> PresenceFacts:
+        return PresenceFacts()
+
+    def lapse(self) -> None:
+        """Nobody is remembered."""
+
+
 class Presenter:
     """Collects the facts for one door; `age_s` says how long ago central was last heard of.
 
@@ -65,6 +83,7 @@ class Presenter:
         age_s: Callable[[], int] = lambda: 0,
         is_revoked: Callable[[], bool] = lambda: False,
         is_doubtful: bool = False,
+        presence: PresenceMemory | None = None,
     ) -> None:
         self._directory = directory
         self._steps = steps
@@ -74,6 +93,7 @@ class Presenter:
         self._age_s = age_s
         self.is_revoked = is_revoked
         self._is_doubtful = is_doubtful
+        self._presence = presence or _NobodyKnown()
         self._doubted_step = 0
 
     def facts(self, scan: Scan, place: ReaderPlace) -> Facts:
@@ -87,6 +107,7 @@ class Presenter:
             row=row,
             book=book,
             door=DoorFacts("" if book is None else book.here, is_revoked=self.is_revoked()),
+            presence=self._presence.facts(row),
             stale_s=self._age_s(),
             passed=passed,
         )
@@ -100,7 +121,8 @@ class Presenter:
         return mode_at(book, book.here, self._clock.now()), door.after_first_person
 
     def prepare(self) -> None:
-        """Work out today's and tomorrow's hours, so that nobody has to wait for that at the door."""
+        """Work out today's and tomorrow's hours, so that nobody has to wait for that, and forget who left long ago."""
+        self._presence.lapse()
         book = self._book()
         if book is not None:
             book.calendar.prepare(self._clock.now().wall_ms)

@@ -15,6 +15,7 @@ from agent.store.journal import Journal
 from agent.store.types import Draft
 from agent.supervise import Notifier
 from agent.sync.runner import Link
+from agent.whereabouts import EVENTS_READ, Whereabouts
 from wire.events import AlarmBody, Stamp
 from wire.messages import Anchor
 from wire.passes import STEPS_AROUND, step_at
@@ -75,6 +76,14 @@ def learn_floor(clock: Clock, directory: Directory) -> None:
     """The moment when central signed the directory has passed, give or take what two right clocks differ by."""
     if directory.issue is not None:
         clock.learn_floor(directory.issue.issued_ms - _CLOCKS_DIFFER_MS)
+
+
+def whereabouts_of(journal: Journal, directory: Directory, clock: Clock) -> Whereabouts:
+    """Return who is where by the journal, and follow it from now on."""
+    known = Whereabouts(clock, lambda: directory.book, {line.run: line.acked for line in journal.held()})
+    known.remember(journal.newest(EVENTS_READ))
+    journal.on_durable.append(lambda event, draft: known.note(event, draft.at, draft.body))
+    return known
 
 
 async def keep_ready(presenter: Presenter, staleness: Staleness) -> None:

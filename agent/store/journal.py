@@ -8,7 +8,7 @@ is committed all the same.
 import asyncio
 import logging
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
@@ -31,7 +31,7 @@ from agent.store.steps import Steps, stored
 from agent.store.types import Draft, JournalLimits, Loss, OpenReport, Promise, RunInfo, Spliced, StoreStats, Waiting
 from agent.store.verify import chain
 from agent.store.writer import Writer, leave_mark, wal_bytes
-from wire.events import Stamp, write_tail
+from wire.events import Event, Stamp, write_tail
 
 __all__ = ["Draft", "EventId", "Journal", "JournalLimits", "Loss", "Promise", "RunInfo", "Spliced", "Waiting"]
 
@@ -45,8 +45,9 @@ T = TypeVar("T")
 class Journal:
     """An open journal; all methods except `open` belong to one event loop.
 
-    `on_grown` callbacks get (run, last) after each commit. Once a write failed, every append raises
-    CommitUnknownError and `watch` ends: the process has to exit, the next start mends the file.
+    `on_grown` callbacks get (run, last) after each commit, `on_durable` ones before that each event, in order. Once a
+    write failed, every append raises CommitUnknownError and `watch` ends: the process has to exit, the next start mends
+    the file.
     """
 
     def __init__(self, opened: Opened, device: str, limits: JournalLimits) -> None:
@@ -66,6 +67,7 @@ class Journal:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._watchers: list[asyncio.Future[None]] = []
         self.on_grown: list[Callable[[str, int], None]] = []
+        self.on_durable: list[Callable[[EventId, Draft], None]] = []
         self._reading = ThreadPoolExecutor(1, "journal-reader")
         self._writer = Writer(
             opened.path, opened.connection, opened.witness, opened.reserve, limits, position_of(opened, device),
@@ -247,6 +249,12 @@ class Journal:
             sql = "DELETE FROM losses WHERE run = ? AND first = ?"
             self._writer.put(Change(("loss", run, str(loss.first)), sql, (run, loss.first)))
 
+    def newest(self, most: int) -> Iterator[tuple[EventId, Event]]:
+        """Yield the last events of earlier runs that are kept here, oldest first. Blocks; for the start."""
+        return reading.newest(
+            self._opened.reader, [line for line in self._lines.values() if line.run != self.run], most
+        )
+
     async def _batch(self, line: reading.RunLine, after: int, max_events: int, max_bytes: int) -> list[Spliced]:
         found = await self._read(partial(reading.batch, self._opened.reader, line, after, max_events, max_bytes))
         if not found and line.acked <= after < line.last and not self._is_declared(line.run, after + 1):
@@ -375,6 +383,8 @@ class Journal:
         for n, draft in enumerate(drafts, first):
             outbox.keep_promise(self._promises, draft, self._current.run, n)
             self._newest = draft.at
+            for callback in self.on_durable:
+                callback(EventId(self._current.run, n), draft)
         if self._oldest is None:
             self._oldest = drafts[0].at
 

@@ -1,15 +1,20 @@
 """What is read from the journal: batches for the link, heads of the chain, single times. Never writes."""
 
+import re
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
-from agent.store.db import MAX_N, place, seal
+import msgspec
+
+from agent.core.types import EventId
+from agent.store.db import MAX_N, RUN_BITS, place, seal
 from agent.store.errors import RowDamagedError
 from agent.store.types import Loss, Promise, Spliced
 from wire.chain import digest, genesis, link, splice
-from wire.events import Stamp, is_text_of, read_event, stub
+from wire.events import Event, Stamp, is_text_of, read_event, stub
 from wire.vocabulary import ShedReason, TombReason
 
 # The casts keep a damaged column type from looking like anything but wrong bytes.
@@ -18,6 +23,10 @@ _ROWS: Final = (
     "CAST(text AS BLOB) FROM events "
     "WHERE place > ? AND place <= ? ORDER BY place"
 )
+_NEWEST: Final = "SELECT place, text FROM events WHERE place <= ? ORDER BY place DESC LIMIT ?"
+_PASSAGES: Final = re.compile(rb'"kind":"(?:decision|passage)"')
+_KIND_WITHIN: Final = 64
+"""The kind stands behind the number, at the beginning of a text (`wire.events.write_tail`)."""
 _BATCH: Final = "SELECT place, digest, text FROM events WHERE place >= ? AND place <= ? ORDER BY place LIMIT ?"
 
 
@@ -88,6 +97,21 @@ def rows(connection: sqlite3.Connection, ord_: int, after: int, upto: int = MAX_
     """Yield the rows of a run from `after` + 1 to `upto`, whatever gaps they have."""
     cursor = connection.execute(_ROWS, (MAX_N, place(ord_, after), place(ord_, upto)))
     return (Row(*found) for found in cursor)
+
+
+def newest(connection: sqlite3.Connection, lines: Sequence[RunLine], most: int) -> Iterator[tuple[EventId, Event]]:
+    """Yield the last decisions and passages among the `most` newest events of these runs, oldest first.
+
+    What cannot be read is left out: it is found and told elsewhere.
+    """
+    runs = {line.ord: line.run for line in lines}
+    found = connection.execute(_NEWEST, (place(max(runs, default=0), MAX_N), most)).fetchall()
+    for row_id, text in reversed(found):
+        run = runs.get(row_id >> RUN_BITS)
+        if run is None or not isinstance(text, bytes) or not _PASSAGES.search(text, 0, _KIND_WITHIN):
+            continue
+        with suppress(msgspec.DecodeError):
+            yield EventId(run, row_id & MAX_N), read_event(text)
 
 
 def batch(connection: sqlite3.Connection, line: RunLine, after: int, max_events: int, max_bytes: int) -> list[Spliced]:
