@@ -175,7 +175,11 @@ class Directory:
         edition = self._edition
         if edition.ref is None or (message.epoch, message.first) != (edition.ref.epoch, edition.ref.ver):
             raise DirectoryRefusedError(DirectoryRefusal.GAP, f"a change of version {message.first}, not of this one")
-        self._edition, self._book = await self._work(partial(self._applied, edition, message, issue))
+        try:
+            self._edition, self._book = await self._work(partial(self._applied, edition, message, issue))
+        except DirectoryTextError as fault:
+            self.suspicion.set()
+            raise StoreError(f"{self._path} cannot be read ({fault}): it is checked now") from fault
         return issue.ref
 
     async def close(self) -> None:

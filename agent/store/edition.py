@@ -8,15 +8,16 @@ import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
+from zlib import crc32
 
 import msgspec
 
-from wire.directory import Issue, read_row
+from wire.directory import DirectoryTextError, Issue, read_row
 from wire.rows import DirectoryRow
 from wire.sethash import SetHash
 from wire.transfer import DirectoryRef
 
-FIND: Final = "SELECT row FROM credentials WHERE key = ?"
+_FIND: Final = "SELECT row, seal FROM credentials WHERE key = ?"
 ISSUE: Final = "directory"
 TOTAL: Final = "total"
 _decode_issue: Final = msgspec.json.Decoder(Issue).decode
@@ -42,16 +43,26 @@ class Edition:
         return None if self.issue is None else self.issue.ref
 
     def text(self, key: bytes) -> bytes | None:
-        """Return a row's text; raise sqlite3.Error where the file fails."""
+        """Return a row's text; raise sqlite3.Error where the file fails, DirectoryTextError for a damaged row."""
         if key in self.changed:
             return self.changed[key]
-        found = self.base.execute(FIND, (key,)).fetchone()
-        return None if found is None else found[0]
+        found = self.base.execute(_FIND, (key,)).fetchone()
+        if found is None:
+            return None
+        text, sealed = found
+        if not isinstance(text, bytes) or sealed not in (None, seal_of(key, text)):
+            raise DirectoryTextError(f"the row of {key.hex()[:8]}… does not match its seal")
+        return text
 
     def row(self, key: bytes) -> DirectoryRow | None:
         """Return a row; raise sqlite3.Error or DirectoryTextError."""
         text = self.text(key)
         return None if text is None else read_row(text)
+
+
+def seal_of(key: bytes, text: bytes) -> int:
+    """Return the checksum (CRC-32) of a row in the file of a snapshot: one that was altered is not decided by."""
+    return crc32(text, crc32(key))
 
 
 def edition_of(base: sqlite3.Connection) -> Edition:

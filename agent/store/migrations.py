@@ -76,6 +76,9 @@ CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 
 _BOOK_TABLE: Final = "CREATE TABLE book (key TEXT PRIMARY KEY, item BLOB NOT NULL) WITHOUT ROWID;"
 
+_DIRECTORY_SEALS: Final = "ALTER TABLE credentials ADD COLUMN seal INTEGER;"
+"""None in the rows that an older agent wrote."""
+
 _CHANGES_TABLES: Final = """
 CREATE TABLE credentials (key BLOB PRIMARY KEY, row BLOB, seal INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE book (key TEXT PRIMARY KEY, item BLOB, seal INTEGER NOT NULL) WITHOUT ROWID;
@@ -108,7 +111,10 @@ class Schema:
 
 
 JOURNAL: Final = Schema("journal", (("first", _script(_JOURNAL_TABLES)), ("steps", _script(_JOURNAL_STEPS))))
-DIRECTORY: Final = Schema("directory", (("first", _script(_DIRECTORY_TABLES)), ("book", _script(_BOOK_TABLE))))
+DIRECTORY: Final = Schema(
+    "directory",
+    (("first", _script(_DIRECTORY_TABLES)), ("book", _script(_BOOK_TABLE)), ("seals", _script(_DIRECTORY_SEALS))),
+)
 CHANGES: Final = Schema("changes", (("first", _script(_CHANGES_TABLES)),))
 
 
@@ -130,11 +136,20 @@ def check(connection: sqlite3.Connection, schema: Schema, path: Path) -> int:
     """
     found = version_of(connection, schema)
     if found > schema.version:
-        raise SchemaError(
-            f"{path} has schema version {found}, this agent knows version {schema.version}: "
-            "install the newer agent again, or move the file away"
-        )
+        raise SchemaError(_newer(connection, schema, path, found))
     return found
+
+
+def _newer(connection: sqlite3.Connection, schema: Schema, path: Path, found: int) -> str:
+    """Say which step is not known here, and how to tell a newer agent's from a stray row."""
+    query = f"SELECT id, name FROM {_TABLE} WHERE migration_set = ? ORDER BY id LIMIT 1 OFFSET ?"  # noqa: S608
+    row, name = connection.execute(query, (schema.name, schema.version)).fetchone()
+    taken_out = f"sqlite3 {path} 'DELETE FROM {_TABLE} WHERE id = {row}'"  # noqa: S608 - for people
+    return (
+        f"{path} has schema version {found}, this agent knows version {schema.version}: row {row} of its table "
+        f"{_TABLE} names the step {name!a}; install the newer agent again, or, where none ever ran here, take the "
+        f"stray row out: {taken_out}"
+    )
 
 
 def is_shaped(connection: sqlite3.Connection, schema: Schema) -> bool:

@@ -15,7 +15,7 @@ import msgspec
 
 from agent.errors import DirectoryRefusedError
 from agent.store import canary, db, migrations
-from agent.store.edition import ISSUE, TOTAL, Edition, edition_of, issue_text, read_issue
+from agent.store.edition import ISSUE, TOTAL, Edition, edition_of, issue_text, read_issue, seal_of
 from agent.store.errors import SchemaError
 from rules.book import Book
 from wire.directory import DirectoryTextError, Issue, item_element, key_in
@@ -58,7 +58,10 @@ class Staging:
         items = [(entry.key, bytes(entry.item)) for entry in chunk.book]
         self._connection.execute("BEGIN")
         try:
-            self._connection.executemany("INSERT INTO credentials (key, row) VALUES (?, ?)", texts)
+            self._connection.executemany(
+                "INSERT INTO credentials (key, row, seal) VALUES (?, ?, ?)",
+                ((key, text, seal_of(key, text)) for key, text in texts),
+            )
             self._connection.executemany("INSERT INTO book (key, item) VALUES (?, ?)", items)
         except sqlite3.IntegrityError as fault:
             self._connection.execute("ROLLBACK")
@@ -177,9 +180,13 @@ def _connect(path: Path) -> sqlite3.Connection:
 
 def _seal(connection: sqlite3.Connection) -> str:
     total = sha256()
-    for key, text in connection.execute("SELECT key, row FROM credentials ORDER BY key"):
+    has_seals = connection.execute("SELECT 1 FROM pragma_table_info('credentials') WHERE name = 'seal'").fetchone()
+    seals = "seal" if has_seals else "NULL"
+    for key, text, sealed in connection.execute(f"SELECT key, row, {seals} FROM credentials ORDER BY key"):  # noqa: S608
         if text[_KEY_IN_TEXT].lower() != hexlify(key):
             return "none: a row is stored under another key"
+        if sealed not in (None, seal_of(key, text)):
+            return "none: a row does not match its own seal"
         total.update(text)
         total.update(b"\n")
     if connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'book'").fetchone():

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from agent.errors import StoreError
 from agent.store import directory as module
 from agent.store.directory import Directory
-from tests.fakes.issuing import begin_of, chunk_of, issued
+from tests.fakes.issuing import begin_of, chunk_of, delta_of, issued
 from wire.directory import directory_digest, row_text
 from wire.rows import DirectoryRow
 from wire.transfer import DirChunk, DirectoryRef, DirEnd
@@ -248,6 +248,62 @@ async def test_damage_in_a_large_directory_is_found_at_leisure_and_nobody_is_kno
     assert (tmp_path / "quarantine" / "directory.db").exists()
     assert (await _stage(directory, rows, 1)).ver == 1
     assert (await directory.scrub(), directory.find(rows[3].key)) == (None, rows[3])
+    await directory.close()
+
+
+async def test_altered_row_is_not_decided_by_even_before_the_directory_is_looked_through(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_ROWS_CHECKED_AT_OPEN", 10)
+    directory, rows = Directory.open(tmp_path), [replace(row, is_revoked=True) for row in _rows(30)]
+    await _stage(directory, rows, 1)
+    await directory.close()
+    _damage(tmp_path / "directory.db", rows[3].key, row_text(replace(rows[3], is_revoked=False)))
+    directory = Directory.open(tmp_path)
+    assert (directory.found, directory.find(rows[4].key)) == (None, rows[4])
+    with pytest.raises(StoreError, match="does not match its seal"):
+        directory.find(rows[3].key)
+    assert directory.suspicion.is_set()
+    await directory.close()
+
+
+async def test_row_under_the_key_of_another_is_not_decided_by(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_ROWS_CHECKED_AT_OPEN", 10)
+    directory, rows = Directory.open(tmp_path), _rows(30)
+    await _stage(directory, rows, 1)
+    await directory.close()
+    with closing(sqlite3.connect(tmp_path / "directory.db", isolation_level=None)) as connection:
+        connection.execute("UPDATE credentials SET key = ? WHERE key = ?", (bytes(16), bytes.fromhex(rows[3].key)))
+    directory = Directory.open(tmp_path)
+    with pytest.raises(StoreError, match="does not match its seal"):
+        directory.find(bytes(16).hex())
+    await directory.close()
+
+
+async def test_change_of_an_altered_row_is_not_taken_and_raises_a_suspicion(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_ROWS_CHECKED_AT_OPEN", 10)
+    directory, rows = Directory.open(tmp_path), _rows(30)
+    await _stage(directory, rows, 1)
+    await directory.close()
+    _damage(tmp_path / "directory.db", rows[3].key, row_text(replace(rows[3], is_revoked=True)))
+    directory = Directory.open(tmp_path)
+    delta = delta_of(rows, [*rows[:3], *rows[4:]], first=1, to=2, epoch="e1")
+    with pytest.raises(StoreError, match="does not match its seal"):
+        await directory.apply(delta, issued(delta))
+    assert directory.suspicion.is_set()
+    await directory.close()
+
+
+async def test_rows_of_an_older_agent_have_no_seals_and_are_decided_by(tmp_path: Path) -> None:
+    directory, rows = Directory.open(tmp_path), _rows(3)
+    await _stage(directory, rows, 1)
+    await directory.close()
+    with closing(sqlite3.connect(tmp_path / "directory.db", isolation_level=None)) as connection:
+        connection.execute("UPDATE credentials SET seal = NULL")
+    directory = Directory.open(tmp_path)
+    assert [directory.find(row.key) for row in rows] == rows
     await directory.close()
 
 

@@ -83,8 +83,25 @@ async def test_directory_of_a_newer_agent_is_refused(tmp_path: Path, monkeypatch
         newer = replace(migrations.DIRECTORY, steps=(*migrations.DIRECTORY.steps, ("later", add_table)))
         future.setattr(migrations, "DIRECTORY", newer)
         await Directory.open(tmp_path).close()
-    with pytest.raises(SchemaError, match=r"directory.db has schema version 3, this agent knows version 2"):
+    with pytest.raises(SchemaError, match=r"directory.db has schema version 4, this agent knows version 3"):
         Directory.open(tmp_path)
+
+
+async def test_stray_step_is_named_with_file_row_and_remedy(tmp_path: Path) -> None:
+    await Journal.open(tmp_path, device=DEVICE, limits=QUICK).close()
+    path = tmp_path / "journal.db"
+    _built(path, "INSERT INTO _sqlite_migrations (id, migration_set, name) VALUES (41, 'journal', 'str\u00e4y')")
+    with pytest.raises(SchemaError) as refused:
+        Journal.open(tmp_path, device=DEVICE, limits=QUICK)
+    said = str(refused.value)
+    assert said.startswith(f"{path} has schema version 3, this agent knows version 2: row 41 of its table")
+    assert "'str\\xe4y'" in said
+    remedy = said.partition("take the stray row out: sqlite3 ")[2]
+    assert remedy == f"{path} 'DELETE FROM _sqlite_migrations WHERE id = 41'"
+    _built(path, remedy.removeprefix(f"{path} ").strip("'"))
+    journal = Journal.open(tmp_path, device=DEVICE, limits=QUICK)
+    assert journal.report.found == ()
+    await journal.close()
 
 
 def test_opening_a_present_file_does_not_import_the_migration_library(tmp_path: Path) -> None:
