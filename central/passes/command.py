@@ -7,10 +7,11 @@ import functools
 import json
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ParamSpec
+from typing import TYPE_CHECKING, Any, Final, ParamSpec
 
 import click
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from central.passes.models import Pass
 
 P = ParamSpec("P")
+_DATABASE: Final = "central.sqlite3"
 
 _as_json = click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 
@@ -44,16 +46,51 @@ def at_central(work: Callable[P, None]) -> Callable[P, None]:
     @click.pass_obj
     @functools.wraps(work)
     def opening(data: Path, /, *args: P.args, **kwargs: P.kwargs) -> None:
-        if not data.is_dir():
-            raise click.ClickException(f"no central in {data}; give its folder with --data or DOORSTILE_DATA")
+        has_url = bool(os.environ.get("DOORSTILE_DATABASE_URL"))
+        if not has_url and not (data / _DATABASE).is_file():
+            raise click.ClickException(_no_central(data, f"there is no {_DATABASE} in it"))
         os.environ.setdefault("DJANGO_SETTINGS_MODULE", "central.config.settings")
         os.environ["DOORSTILE_DATA"] = str(data)
-        import django
-
-        django.setup()
-        work(*args, **kwargs)
+        with _told(data):
+            _open_database()
+            work(*args, **kwargs)
 
     return opening
+
+
+@contextmanager
+def _told(data: Path) -> Iterator[None]:
+    """Say in one line what keeps the database from being used, and what to do."""
+    from django.core.exceptions import ImproperlyConfigured
+    from django.db.utils import DatabaseError
+
+    try:
+        yield
+    except ImproperlyConfigured as fault:
+        raise click.ClickException(str(fault)) from fault
+    except (DatabaseError, OSError) as fault:
+        raise click.ClickException(_no_central(data, str(fault))) from fault
+
+
+def _open_database() -> None:
+    import django
+
+    django.setup()
+    from django.db import connection
+    from django.db.migrations.executor import MigrationExecutor
+
+    executor = MigrationExecutor(connection)
+    if executor.migration_plan(executor.loader.graph.leaf_nodes()):
+        raise click.ClickException(
+            "the database is empty or of another release: start doorstile central with it once, or run "
+            "python -m central.manage migrate"
+        )
+
+
+def _no_central(data: Path, why: str) -> str:
+    where = "DOORSTILE_DATABASE_URL" if os.environ.get("DOORSTILE_DATABASE_URL") else data
+    said = " ".join(why.split())
+    return f"no central in {where} ({said}); give --data or DOORSTILE_DATA its folder, or start one: doorstile central"
 
 
 @passes.command()

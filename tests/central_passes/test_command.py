@@ -1,6 +1,7 @@
 """`doorstile pass`, as a script at the desk calls it."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -19,7 +20,8 @@ pytestmark = pytest.mark.django_db
 
 def run(*arguments: str) -> Result:
     # The command names its folder in the environment; the runner takes that back, so that no later test meets it.
-    return CliRunner(env={"DOORSTILE_DATA": "."}).invoke(passes, arguments)
+    env = {"DOORSTILE_DATA": ".", "DOORSTILE_DATABASE_URL": "sqlite:///what-pytest-made"}
+    return CliRunner(env=env).invoke(passes, arguments)
 
 
 def said(*arguments: str) -> Any:
@@ -96,3 +98,27 @@ def test_verb_stands_in_the_help_and_runs_by_itself(tmp_path: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "Say what a door of the site would make of a code now" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("content", "url", "says"),
+    [
+        (None, "", "no central in {folder} (there is no central.sqlite3 in it); give --data"),
+        (b"", "", "the database is empty or of another release: start doorstile central with it once"),
+        (b"noise" * 999, "", "no central in {folder} (file is not a database)"),
+        (None, "mysql://x", "DOORSTILE_DATABASE_URL has scheme 'mysql'"),
+    ],
+)
+def test_folder_without_a_central_is_said_in_one_sentence_with_what_to_do(
+    tmp_path: Path, content: bytes | None, url: str, says: str
+) -> None:
+    if content is not None:
+        (tmp_path / "central.sqlite3").write_bytes(content)
+    command = [sys.executable, "-m", "agent", "pass", "--data", str(tmp_path), "issue", "--site", "x", "--for", "y"]
+    env = {**os.environ, "DOORSTILE_DATABASE_URL": url}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=env)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith(f"Error: {says.format(folder=tmp_path)}")
+    assert done.stderr.count("\n") == 1
+    if content is None and not url:
+        assert list(tmp_path.iterdir()) == []
