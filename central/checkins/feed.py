@@ -29,6 +29,16 @@ LATE_MS: Final = 30_000
 SHOWN: Final = (EventKind.DECISION, EventKind.PASSAGE, EventKind.ALARM, EventKind.COMMAND_RESULT, EventKind.MODE)
 TYPE: Final = "feed.entries"
 
+_READERS: Final = {
+    "reader_missing": (
+        "is missing", "check its plug and its power; doorstile hardware list on the device says what is found"
+    ),
+    "reader_stalled": ("does not answer", "unplug it and plug it in again"),
+    "service_down": (
+        "cannot be asked as its service is down", "restart that on the device: sudo systemctl restart pcscd"
+    ),
+}  # fmt: skip
+"""What is wrong with a reader and what to do, by the reason that the device tells."""
 _log = logging.getLogger(__name__)
 
 
@@ -168,6 +178,8 @@ def _words(body: Body) -> tuple[str, str, str] | None:
             return f"passage_{body.outcome.value}", body.direction.value if body.direction else "", ""
         case AlarmBody(code=AlarmCode.READER_BACK):
             return "good_news", "", f"reader {body.detail.partition(':')[0]} is back"
+        case AlarmBody(code=AlarmCode.READER_MISSING):
+            return "alarm", "", _missing_reader(body.detail)
         case AlarmBody():
             return "alarm", "", f"{body.code} {body.detail}".strip()
         case CommandResultBody():
@@ -177,3 +189,12 @@ def _words(body: Body) -> tuple[str, str, str] | None:
             return "mode", "", f"{mode} ({body.cause.value}) {body.actor}".strip()
         case _:
             return None
+
+
+def _missing_reader(detail: str) -> str:
+    """Return the alarm in words from `NAME: REASON: WHY`, as the device tells it."""
+    name, _, rest = detail.partition(": ")
+    reason, _, why = rest.partition(": ")
+    state, remedy = _READERS.get(reason, _READERS["reader_missing"])
+    said = f" ({why})" if why else ""
+    return f"reader {name or 'of this door'} {state}{said}; {remedy}"

@@ -200,6 +200,22 @@ def test_layer_that_is_away_costs_nothing(
     assert "pages catch up when they ask again" in caplog.text
 
 
+@pytest.mark.parametrize(
+    ("detail", "said"),
+    [
+        ("in: reader_missing: no such slot", "reader in is missing (no such slot); check its plug and its power;"),
+        ("in: reader_missing", "reader in is missing; check its plug and its power;"),
+        ("out: reader_stalled: no answer", "reader out does not answer (no answer); unplug it and plug it in again"),
+        ("in: service_down", "reader in cannot be asked as its service is down; restart that on the device:"),
+        ("", "reader of this door is missing; check"),
+    ],
+)
+def test_missing_reader_is_named_with_what_to_do(detail: str, said: str) -> None:
+    words = feed._words(AlarmBody(code=AlarmCode.READER_MISSING, detail=detail))
+    assert words is not None
+    assert words[2].startswith(said)
+
+
 @pytest.mark.django_db(transaction=True)
 async def test_page_listens_to_every_site_there_is() -> None:
     from central.dashboard.consumers import _groups
