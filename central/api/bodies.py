@@ -11,12 +11,13 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from central.directory.enrolling import TYPED_FORMS
-from wire.vocabulary import CredentialKind, HolderKind, Right
+from wire.vocabulary import Assurance, CredentialKind, HolderKind, Right
 
 Id = Annotated[str, Meta(min_length=1, max_length=64)]
 Name = Annotated[str, Meta(min_length=1, max_length=150)]
 Time = Annotated[datetime, Meta(tz=True)]
 Days = Annotated[int, Meta(ge=0, le=366)]
+Visits = Annotated[int, Meta(ge=0, le=1_000_000)]
 Level = Annotated[int, Meta(ge=0, le=32_767)]
 Value = Annotated[str, Meta(min_length=1, max_length=3000)]
 
@@ -33,6 +34,13 @@ class MembershipBody(Body, frozen=True, kw_only=True):
     groups: list[str] = []
     schedules: list[str] = []
     zones: list[str] = []
+
+
+class PackBody(Body, frozen=True, kw_only=True):
+    """A bought number of visits, and how many of them are used."""
+
+    visits: Visits
+    used: Visits = 0
 
 
 class NewMember(Body, frozen=True, kw_only=True):
@@ -53,10 +61,14 @@ class NewMember(Body, frozen=True, kw_only=True):
     clearance: Level = 0
     rights: list[Right] = []
     memberships: list[MembershipBody] = []
+    pack: PackBody | None = None
 
 
 class MemberChange(Body, frozen=True, kw_only=True):
-    """What changes of a member; what is left out stays. A list replaces the one that was there."""
+    """What changes of a member; what is left out stays. A list replaces the one that was there.
+
+    `pack` sets the figures of the newest pack, or gives the first one.
+    """
 
     full_name: Name | UnsetType = UNSET
     external_id: Id | UnsetType | None = UNSET
@@ -73,6 +85,7 @@ class MemberChange(Body, frozen=True, kw_only=True):
     clearance: Level | UnsetType = UNSET
     rights: list[Right] | UnsetType = UNSET
     memberships: list[MembershipBody] | UnsetType = UNSET
+    pack: PackBody | UnsetType = UNSET
 
 
 class MemberAnswer(msgspec.Struct, frozen=True, kw_only=True):
@@ -94,6 +107,7 @@ class MemberAnswer(msgspec.Struct, frozen=True, kw_only=True):
     clearance: int
     rights: list[str]
     memberships: list[MembershipBody]
+    pack: PackBody | None
     created_at: datetime
 
 
@@ -126,12 +140,13 @@ class CredentialChange(Body, frozen=True, kw_only=True):
 
 
 class CredentialAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """A credential. Its value is never told; `hint` is the value, masked."""
+    """A credential. Its value is never told; `hint` is the value, masked, `assurance` how hard it is to copy."""
 
     id: UUID
     member: UUID
     kind: CredentialKind
     hint: str
+    assurance: Assurance
     is_revoked: bool
     created_at: datetime
 

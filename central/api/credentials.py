@@ -10,7 +10,7 @@ from central.directory.enrolling import HeldError, enrol, read_typed, replace
 from central.directory.models import Credential, Member
 from wire.credentials import CredentialError
 from wire.forms import read_form
-from wire.vocabulary import CredentialKind
+from wire.vocabulary import Assurance, CredentialKind
 
 
 def list_credentials(call: Call) -> Answer:
@@ -108,6 +108,7 @@ def _answer(credential: Credential) -> CredentialAnswer:
         member=credential.member_id,
         kind=CredentialKind(credential.kind),
         hint=credential.hint,
+        assurance=Assurance(credential.assurance),
         is_revoked=credential.is_revoked,
         created_at=credential.created_at,
     )

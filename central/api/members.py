@@ -9,13 +9,13 @@ from django.core.exceptions import ValidationError
 from django.db.models import ProtectedError, QuerySet
 
 from central.api import audit
-from central.api.bodies import MemberAnswer, MemberPage, MembershipBody
+from central.api.bodies import MemberAnswer, MemberPage, MembershipBody, PackBody
 from central.api.operations import Answer, Call
 from central.api.problems import ProblemError, bad_field, of_validation
 from central.devices.models import Site
-from central.directory.models import Group, Member, Membership, Plan, Schedule, Zone
+from central.directory.models import Group, Member, Membership, Plan, Schedule, VisitPack, Zone
 
-_APART: Final = ("memberships", "guardians", "host")
+_APART: Final = ("memberships", "guardians", "host", "pack")
 """Fields that name other things."""
 
 
@@ -72,7 +72,7 @@ def delete_member(call: Call) -> Answer:
 
 def _with_all(members: QuerySet[Member]) -> QuerySet[Member]:
     parts = ("plan", "groups", "schedules", "zones")
-    return members.prefetch_related("guardians", *(f"memberships__{part}" for part in parts))
+    return members.prefetch_related("guardians", "packs", *(f"memberships__{part}" for part in parts))
 
 
 def _found(pk: UUID) -> Member:
@@ -94,6 +94,8 @@ def _fill(member: Member, given: dict[str, Any]) -> None:
         member.guardians.set(_others("guardians", given["guardians"]))
     if "memberships" in given:
         _join(member, given["memberships"])
+    if given.get("pack") is not None:
+        _pack(member, given["pack"])
 
 
 def _check(member: Member) -> None:
@@ -124,6 +126,16 @@ def _join(member: Member, given: list[MembershipBody]) -> None:
         gone.delete()
     for at, body in enumerate(given):
         _enter(member, body, f"memberships[{at}]")
+
+
+def _pack(member: Member, given: PackBody) -> None:
+    """Set the figures of the newest pack; it counts, whichever were bought before."""
+    if given.used > given.visits:
+        raise bad_field("pack.used", f"{given.used} visits are used of {given.visits}; give at most as many as bought")
+    pack = member.packs.first() or VisitPack(member=member)
+    if pack.visits != given.visits or pack.used != given.used:
+        pack.visits, pack.used = given.visits, given.used
+        pack.save()
 
 
 def _enter(member: Member, body: MembershipBody, place: str) -> None:
@@ -166,9 +178,15 @@ def _answer(member: Member) -> MemberAnswer:
         host=member.host_id,
         clearance=member.clearance,
         rights=member.rights,
+        pack=_pack_of(member),
         memberships=[_membership(found) for found in sorted(member.memberships.all(), key=lambda one: one.site_id)],
         created_at=member.created_at,
     )
+
+
+def _pack_of(member: Member) -> PackBody | None:
+    packs = member.packs.all()
+    return PackBody(visits=packs[0].visits, used=packs[0].used) if packs else None
 
 
 def _membership(membership: Membership) -> MembershipBody:

@@ -76,7 +76,8 @@ def test_pass_without_a_central_says_which_folder_it_looked_in(tmp_path: Path) -
     code, out = run("pass", "--data", str(tmp_path / "none"), "show", "x")
     assert (code, out) == (
         1,
-        f"Error: no central in {tmp_path / 'none'}; give its folder with --data or DOORSTILE_DATA\n",
+        f"Error: no central in {tmp_path / 'none'} (there is no central.sqlite3 in it); give --data or DOORSTILE_DATA "
+        "its folder, or start one: doorstile central\n",
     )
 
 

@@ -31,7 +31,7 @@ def test_credential_is_given_and_its_value_never_told(device: Device, member: Me
     credential = Credential.objects.get()
     assert answer.body == {
         "id": str(credential.pk), "member": str(member.pk), "kind": "hf_uid", "hint": "04 ** ** ** ** ** E6",
-        "is_revoked": False, "created_at": answer.body["created_at"],
+        "assurance": "low", "is_revoked": False, "created_at": answer.body["created_at"],
     }  # fmt: skip
     assert answer["Location"] == f"/api/v1/credentials/{credential.pk}"
     assert call("GET", f"credentials/{credential.pk}").body == answer.body

@@ -38,7 +38,7 @@ def test_member_is_made_with_all_that_rules_ask(site: Site, call: Caller) -> Non
         "full_name": "Ann Example", "external_id": "17", "is_active": False, "valid_from": "2026-01-01T00:00:00+01:00",
         "valid_to": "2027-01-01T00:00:00Z", "holder": "guest", "is_blocked": True, "paid_to": "2026-06-01T00:00:00Z",
         "grace_days": 5, "is_minor": True, "guardians": [str(guardian.pk)], "host": str(host.pk), "clearance": 2,
-        "rights": ["override"], "memberships": [membership],
+        "rights": ["override"], "memberships": [membership], "pack": {"visits": 10, "used": 3},
     }  # fmt: skip
     answer = call("POST", "members", body)
     assert answer.status_code == 201
@@ -75,6 +75,22 @@ def test_change_touches_what_it_names(site: Site, device: Device, call: Caller) 
     assert not rows_for(device)[0].is_active
     answer = call("PATCH", f"members/{member.pk}", {"external_id": None, "memberships": []})
     assert (answer.body["external_id"], answer.body["memberships"], rows_for(device)) == (None, [], [])
+
+
+def test_pack_is_given_set_and_told_to_doors(site: Site, device: Device, call: Caller) -> None:
+    member = make_member(site, "Ann")
+    enrol(member, CredentialKind.HF_UID, bytes.fromhex("04A15BC2D3E4E6"))
+    assert call("GET", f"members/{member.pk}").body["pack"] is None
+    assert call("PATCH", f"members/{member.pk}", {"pack": {"visits": 10}}).body["pack"] == {"visits": 10, "used": 0}
+    before = versions.of_site(site.pk).ver
+    assert call("PATCH", f"members/{member.pk}", {"pack": {"visits": 10, "used": 2}}).body["pack"]["used"] == 2
+    pack = rows_for(device)[0].pack
+    assert pack is not None
+    assert (pack.visits, pack.used) == (10, 2)
+    assert versions.of_site(site.pk).ver > before
+    refused = call("PATCH", f"members/{member.pk}", {"pack": {"visits": 1, "used": 2}})
+    assert (refused.status_code, refused.body["errors"][0]["field"]) == (422, "pack.used")
+    assert member.packs.get().visits == 10
 
 
 def test_member_is_deleted_with_their_credentials(site: Site, device: Device, call: Caller) -> None:

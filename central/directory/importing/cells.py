@@ -1,9 +1,10 @@
 """What the cells of an import mean. Pure: a cell's text in, a value or CellError out.
 
 An absent column and an empty cell say nothing: a new member gets the default, a known one keeps what it has. A dash
-takes away what was there: a date, the plan, or all sites.
+takes away what was there: a date, the plan, the host, or all of a list.
 """
 
+from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -12,7 +13,7 @@ from central.directory.enrolling import TYPED_FORMS, read_typed
 from central.directory.importing.sheet import shortened
 from wire.credentials import CredentialError
 from wire.forms import FORMS, read_form
-from wire.vocabulary import CredentialKind, HolderKind
+from wire.vocabulary import CredentialKind, HolderKind, Right
 
 NOTHING: Final = "-"
 LISTED_BY: Final = ";"
@@ -20,6 +21,8 @@ LISTED_BY: Final = ";"
 MAX_EXTERNAL_ID_CHARS: Final = 64
 MAX_NAME_CHARS: Final = 150
 MAX_DAYS: Final = 366
+MAX_LEVEL: Final = 32_767
+MAX_VISITS: Final = 1_000_000
 _DAY_DIGITS: Final = 3
 _YEARS: Final = range(1970, 2200)
 _YES: Final = ("yes", "true", "1")
@@ -63,6 +66,31 @@ def days(text: str) -> int:
     if not (text.isascii() and text.isdecimal() and int(text[:_DAY_DIGITS]) <= MAX_DAYS and len(text) <= _DAY_DIGITS):
         raise CellError(f"write a whole number of days, 0 to {MAX_DAYS}")
     return int(text)
+
+
+def number(most: int) -> Callable[[str], int]:
+    """Return what reads a whole number from 0 to `most`."""
+
+    def read(text: str) -> int:
+        if not (text.isascii() and text.isdecimal() and len(text) <= len(str(most)) and int(text) <= most):
+            raise CellError(f"write a whole number, 0 to {most}")
+        return int(text)
+
+    return read
+
+
+def rights(text: str) -> list[str]:
+    """Return what a member may do beyond passing, in order."""
+    entered = [name.lower() for name in names(text)]
+    for name in entered:
+        if name not in {right.value for right in Right}:
+            raise CellError(f"there is no right {shortened(name)!a}; known are {', '.join(Right)}")
+    return sorted(set(entered))
+
+
+def person(text: str) -> str:
+    """Return the external id of somebody else, empty for a dash."""
+    return "" if text == NOTHING else external_id(text)
 
 
 def plan(text: str) -> str:

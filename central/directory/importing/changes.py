@@ -12,11 +12,16 @@ from django.core.exceptions import ValidationError
 from central.directory import versions
 from central.directory.enrolling import fill, fingerprint
 from central.directory.importing import standing
+from central.directory.importing.relations import Relations
 from central.directory.importing.sheet import Fault
 from central.directory.importing.wanted import Wanted, WantedCredential
 from central.directory.models import Credential, Member, Membership, Plan
 
 _AT_ONCE: Final = 500
+_FIELDS: Final = (
+    "full_name", "is_active", "valid_from", "valid_to", "is_blocked", "holder", "paid_to", "grace_days", "is_minor",
+    "clearance", "rights",
+)  # fmt: skip
 _NULLABLE: Final = ("valid_from", "valid_to", "paid_to")
 
 
@@ -33,6 +38,7 @@ class Changes:
     new_credentials: list[Credential] = field(default_factory=list)
     changed_credentials: list[Credential] = field(default_factory=list)
     same_credentials: int = 0
+    relations: Relations | None = None
     sites: set[UUID] = field(default_factory=set)
 
 
@@ -49,13 +55,15 @@ def write(changes: Changes) -> None:
     Member.objects.bulk_create(changes.new_members, batch_size=_AT_ONCE)
     Member.objects.bulk_update(
         changes.changed_members,
-        ["full_name", "is_active", "valid_from", "valid_to", "is_blocked", "holder", "paid_to", "grace_days"],
+        [*_FIELDS, "host"],
         batch_size=_AT_ONCE,
     )
     Membership.objects.bulk_create(changes.joined, batch_size=_AT_ONCE)
     Membership.objects.bulk_update(changes.replanned, ["plan"], batch_size=_AT_ONCE)
     for membership in changes.left:
         membership.delete()
+    assert changes.relations is not None, "work_out made them"
+    changes.relations.write()
     Credential.objects.bulk_create(changes.new_credentials, batch_size=_AT_ONCE)
     Credential.objects.bulk_update(changes.changed_credentials, ["is_revoked"], batch_size=_AT_ONCE)
     versions.raise_for_sites(changes.sites, _members_of(changes))
@@ -66,6 +74,8 @@ def _members_of(changes: Changes) -> set[UUID]:
     members = {member.pk for member in (*changes.new_members, *changes.changed_members)}
     moved = (*changes.joined, *changes.replanned, *changes.left)
     members |= {membership.member_id for membership in moved}
+    if changes.relations is not None:
+        members |= changes.relations.members_told()
     return members | {each.member_id for each in (*changes.new_credentials, *changes.changed_credentials)}
 
 
@@ -78,6 +88,8 @@ class _Reckoning:
         self._known = known
         self._memberships = standing.memberships_of(member.pk for member in known.values())
         self._plans = standing.plans_by_site()
+        kept = [membership for each in self._memberships.values() for membership in each.values()]
+        self._relations = self.changes.relations = Relations(wanted, known, kept)
         prints = {
             id(credential): fingerprint(credential.kind, credential.canonical)
             for member in wanted
@@ -86,21 +98,27 @@ class _Reckoning:
         self._held = standing.credentials_by_fingerprint(set(prints.values()))
         self._prints = prints
         self._entered: dict[str, int] = {}
+        self._new: set[str] = set()
+        for each in wanted:
+            if each.external_id not in known:
+                known[each.external_id] = new = Member(external_id=each.external_id)
+                self._new.add(each.external_id)
+                self._relations.add(new)
         for each in wanted:
             self._member(each)
 
     def _member(self, wanted: Wanted) -> None:
-        member = self._known.get(wanted.external_id)
-        is_new = member is None
-        if member is None:
-            member = Member(external_id=wanted.external_id)
-            if "full_name" not in wanted.fields and "full_name" not in wanted.columns:
-                self._fault(wanted.line, "full_name", "a new member needs a name; fill it in")
-                return
+        member = self._known[wanted.external_id]
+        is_new = wanted.external_id in self._new
+        if is_new and "full_name" not in wanted.fields and "full_name" not in wanted.columns:
+            self._fault(wanted.line, "full_name", "a new member needs a name; fill it in")
+            return
         has_changed = self._set_fields(member, wanted)
         before = self._memberships.get(member.pk, {})
         after = set(before if wanted.sites is None else wanted.sites)
-        has_changed |= self._join(member, wanted, before, after)
+        moved, memberships = self._join(member, wanted, before, after)
+        has_changed |= moved
+        has_changed |= self._relate(member, wanted, memberships)
         changed_credentials = [self._credential(member, credential) for credential in wanted.credentials]
         if is_new:
             self.changes.new_members.append(member)
@@ -111,12 +129,27 @@ class _Reckoning:
         if is_new or has_changed or any(changed_credentials):
             self.changes.sites |= set(before) | after
 
+    def _relate(self, member: Member, wanted: Wanted, memberships: list[Membership]) -> bool:
+        """Link the member with what the file names; return whether that changed anything."""
+        if any(wanted.at_sites.values()) and not memberships:
+            self._fault(wanted.line, next(iter(wanted.at_sites)), "the member may enter no site; fill in sites too")
+            return False
+
+        def fault(column: str, detail: str) -> None:
+            line, text = wanted.columns[column]
+            self._faults.append(Fault(line, column, text, detail))
+
+        has_changed = self._relations.at_sites(wanted, memberships, fault)
+        has_changed |= self._relations.companions(member, wanted, fault)
+        return self._relations.pack(member, wanted, fault) or has_changed
+
     def _set_fields(self, member: Member, wanted: Wanted) -> bool:
         has_changed = False
         for name, value in wanted.fields.items():
             if value is None and name not in _NULLABLE:
                 continue  # the cell was at fault
-            has_changed |= getattr(member, name) != value
+            was = getattr(member, name)
+            has_changed |= (sorted(was) if isinstance(was, list) else was) != value
             setattr(member, name, value)
         try:
             member.clean()
@@ -126,17 +159,19 @@ class _Reckoning:
                 self._faults += [Fault(line, column, text, detail) for detail in details]
         return has_changed
 
-    def _join(self, member: Member, wanted: Wanted, before: dict[UUID, Membership], after: set[UUID]) -> bool:
-        """Make the sites and their plans what is wanted; return whether that changed anything."""
+    def _join(
+        self, member: Member, wanted: Wanted, before: dict[UUID, Membership], after: set[UUID]
+    ) -> tuple[bool, list[Membership]]:
+        """Make the sites and their plans what is wanted; return whether that changed anything, and the memberships."""
         if wanted.plan and not after:
             self._fault(wanted.line, "plan", "the member may enter no site; fill in sites too")
         left = [membership for site, membership in before.items() if site not in after]
         joined = [
             Membership(member=member, site_id=site, plan=self._plan(wanted, site)) for site in after - set(before)
         ]
-        kept = [membership for site, membership in before.items() if site in after and wanted.plan is not None]
+        kept = [membership for site, membership in before.items() if site in after]
         replanned = []
-        for membership in kept:
+        for membership in kept if wanted.plan is not None else ():
             plan = self._plan(wanted, membership.site_id)
             if membership.plan_id != (None if plan is None else plan.pk):
                 membership.plan = plan
@@ -144,7 +179,7 @@ class _Reckoning:
         self.changes.left += left
         self.changes.joined += joined
         self.changes.replanned += replanned
-        return bool(left or joined or replanned)
+        return bool(left or joined or replanned), [*kept, *joined]
 
     def _plan(self, wanted: Wanted, site: UUID) -> Plan | None:
         """Return the plan of this name at a site; a fault where there is none."""

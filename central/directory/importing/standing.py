@@ -1,13 +1,13 @@
 """What the database holds of what a file names, read in a few queries however long the file is."""
 
 from collections.abc import Iterable, Iterator
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from central.devices.models import Site
 from central.directory.importing.wanted import KnownSite
-from central.directory.models import Credential, Member, Membership, Plan
+from central.directory.models import Credential, Member, Membership, Plan, VisitPack
 
 T = TypeVar("T")
 _AT_ONCE: Final = 500
@@ -43,6 +43,32 @@ def plans_by_site() -> dict[UUID, dict[str, Plan]]:
     found: dict[UUID, dict[str, Plan]] = {}
     for plan in Plan.objects.order_by("name"):
         found.setdefault(plan.site_id, {})[plan.name] = plan
+    return found
+
+
+def named_by_site(model: Any) -> dict[UUID, dict[str, Any]]:
+    """Return the ids of a site's groups, schedules or zones by their names, for each site."""
+    found: dict[UUID, dict[str, Any]] = {}
+    for site_id, name, pk in model.objects.values_list("site_id", "name", "pk"):
+        found.setdefault(site_id, {})[name] = pk
+    return found
+
+
+def links_of(through: Any, owner: str, other: str, owners: Iterable[Any]) -> dict[Any, set[Any]]:
+    """Return with whom each of the owners is linked; those that are with nobody are left out."""
+    found: dict[Any, set[Any]] = {}
+    for part in _parts(owners):
+        for key, value in through.objects.filter(**{f"{owner}__in": part}).values_list(owner, other):
+            found.setdefault(key, set()).add(value)
+    return found
+
+
+def newest_packs(members: Iterable[UUID]) -> dict[UUID, VisitPack]:
+    """Return the newest pack of visits of each member that has one."""
+    found: dict[UUID, VisitPack] = {}
+    for part in _parts(members):
+        for pack in VisitPack.objects.filter(member_id__in=part).order_by("created_at", "pk"):
+            found[pack.member_id] = pack
     return found
 
 

@@ -17,8 +17,11 @@ from wire.vocabulary import CredentialKind
 
 MEMBER_COLUMNS: Final = (
     "external_id", "full_name", "is_active", "valid_from", "valid_to", "is_blocked", "holder", "paid_to", "grace_days",
-    "sites", "plan",
+    "is_minor", "guardians", "host", "clearance", "rights",
+    "sites", "plan", "groups", "schedules", "zones", "pack_visits", "pack_used",
 )  # fmt: skip
+AT_SITES: Final = ("groups", "schedules", "zones")
+"""Columns that list what a site has."""
 CREDENTIAL_COLUMNS: Final = ("credential_kind", "credential_form", "credential", "credential_revoked")
 COLUMNS: Final = (*MEMBER_COLUMNS, *CREDENTIAL_COLUMNS)
 REQUIRED: Final = ("external_id",)
@@ -48,6 +51,7 @@ class WantedCredential:
 class Wanted:
     """What the file says of a member: `fields` of the row, `sites` and `plan` there (None: as they are), credentials.
 
+    `at_sites` has the names under each column of AT_SITES that is filled in; `guardians` and `host` are external ids.
     `columns` has the line and the text from which each field came, for faults that are found later.
     """
 
@@ -58,6 +62,11 @@ class Wanted:
     plan: str | None
     credentials: tuple[WantedCredential, ...]
     columns: dict[str, tuple[int, str]]
+    at_sites: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    guardians: tuple[str, ...] | None = None
+    host: str | None = None
+    pack_visits: int | None = None
+    pack_used: int | None = None
 
 
 class _Member:
@@ -125,6 +134,9 @@ def _wanted(
         "holder": cells.holder,
         "paid_to": lambda text: cells.moment(text, zone, ends=True),
         "grace_days": cells.days,
+        "is_minor": cells.yes_or_no,
+        "clearance": cells.number(cells.MAX_LEVEL),
+        "rights": cells.rights,
     }
     return Wanted(
         line=member.line,
@@ -134,6 +146,11 @@ def _wanted(
         plan=member.read("plan", cells.plan, None),
         credentials=tuple(found for line in member.lines if (found := _credential(line, faults)) is not None),
         columns=member.cells,
+        at_sites={name: member.read(name, cells.names, ()) for name in AT_SITES if name in member.cells},
+        guardians=member.read("guardians", cells.names, None),
+        host=member.read("host", cells.person, None),
+        pack_visits=member.read("pack_visits", cells.number(cells.MAX_VISITS), None),
+        pack_used=member.read("pack_used", cells.number(cells.MAX_VISITS), None),
     )
 
 
