@@ -19,6 +19,7 @@ from central.directory.models import SEALED_AS
 from central.editions.lines import BOOK, own_items, with_key
 from central.editions.models import Change, Line, Published, Total
 from central.editions.publishing import published
+from central.editions.splitting import weight
 from central.sync.exchange import Offer, Whole
 from wire.credentials import credential_key, partial_key
 from wire.directory import DELTA_BYTES, DELTA_ROWS, Issue, directory_hash, item_element
@@ -30,8 +31,6 @@ from wire.vocabulary import CredentialKind
 
 _READ_TRIES: Final = 5
 _FETCHED: Final = 2_000
-_ROW_OVERHEAD: Final = 40
-"""Bytes that a line has less than what is sent of it."""
 
 
 class DirectoryBusyError(DoorstileError):
@@ -178,7 +177,7 @@ def _longest(changes: list[Change], first: int) -> tuple[int, list[Change], list
 
 
 def _is_small(nets: list[_Net]) -> bool:
-    size = sum(len(net.text or b"") + len(net.last.name) + _ROW_OVERHEAD for net in nets)
+    size = sum(weight(net.last.name, net.text) for net in nets)
     return len(nets) <= DELTA_ROWS and size <= DELTA_BYTES
 
 

@@ -16,6 +16,7 @@ from central.directory import versions
 from central.directory.models import DirectoryVersion
 from central.editions.lines import BOOK, LineNow, book_lines, row_lines
 from central.editions.models import Change, Line, Published, Touched
+from central.editions.splitting import versions_of
 from central.editions.touching import ANYBODY
 
 CHANGES_KEPT: Final = 20_000
@@ -85,14 +86,14 @@ def _write(seen: _Seen) -> Published:
         return known
     _write_lines(site_id, changes)
     Touched.objects.filter(site_id=site_id).delete()
-    floor = version.ver
+    floor = newest = version.ver
     if known is not None and known.epoch == version.epoch:
-        Change.objects.bulk_create(_logged(version, changes), batch_size=_BATCH)
+        newest = _log(version, _logged(version, changes))
         floor = max(known.floor, _pruned(site_id))
     elif known is not None:
         Change.objects.filter(site_id=site_id).delete()
     feat = known.feat if known is not None and not changes else _features(site_id)
-    now = Published(site_id=site_id, epoch=version.epoch, ver=version.ver, floor=floor, feat=feat)
+    now = Published(site_id=site_id, epoch=version.epoch, ver=newest, floor=floor, feat=feat)
     now.save(force_update=known is not None, force_insert=known is None)
     return now
 
@@ -141,6 +142,22 @@ def _logged(version: DirectoryVersion, changes: Iterable[_Difference]) -> list[C
                 )
             )  # fmt: skip
     return rows
+
+
+def _log(version: DirectoryVersion, changes: list[Change]) -> int:
+    """Keep the changes, under several versions where there are too many for one delta; return the last of them.
+
+    Called under the lock of the site's version, which goes on with them.
+    """
+    pieces = versions_of(changes, Line.objects.filter(site_id=version.site_id).count()) if changes else []
+    for at, piece in enumerate(pieces):
+        for change in piece:
+            change.ver = version.ver + at
+    Change.objects.bulk_create([change for piece in pieces for change in piece], batch_size=_BATCH)
+    newest = version.ver + max(0, len(pieces) - 1)
+    if newest > version.ver:
+        DirectoryVersion.objects.filter(pk=version.pk).update(ver=newest)
+    return newest
 
 
 def _pruned(site_id: UUID) -> int:

@@ -5,7 +5,6 @@ from collections.abc import Callable
 from io import StringIO
 from typing import Any
 
-import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from django.core.management import call_command
@@ -26,86 +25,16 @@ from central.editions.models import Change, Line, Published, Total, Touched
 from central.editions.publishing import published
 from central.sync.exchange import Whole
 from tests.central_ledger.conftest import make_device, make_member
-from wire.directory import Issue, directory_digest, issue_of, key_in, read_row
-from wire.transfer import BookEntry, DirDelta, DirectoryRef
-from wire.vocabulary import CredentialKind
+from tests.central_ledger.twins import HF, Twin, card, populated, told, truth
+from wire.directory import Issue, read_row
+from wire.transfer import DirDelta, DirectoryRef
 
 pytestmark = [pytest.mark.unit, pytest.mark.django_db(transaction=False)]
-
-HF = CredentialKind.HF_UID
-
-
-class Twin:
-    """A device as it should be: what it was told and took, each time checked against digest and signature."""
-
-    def __init__(self, device: Device) -> None:
-        self.device = device
-        self.ref: DirectoryRef | None = None
-        self.rows: dict[bytes, bytes] = {}
-        self.book: dict[str, bytes] = {}
-        self.wholes = self.deltas = 0
-
-    def sync(self, *, steps: int = 50) -> "Twin":
-        """Take what is offered until that was the last."""
-        for _ in range(steps):
-            offered = offering.offer(self.device.pk, self.ref, 1_000, takes_deltas=True)
-            assert offered.what is not None
-            self.take(offered.what)
-            if offered.is_last:
-                return self
-        raise AssertionError(f"not current after {steps} steps")
-
-    def take(self, what: Whole | DirDelta) -> None:
-        """Take one step."""
-        if isinstance(what, Whole):
-            self.wholes += 1
-            issue, sig = what.issue, what.sig
-            self.rows = {key_in(text): text for text in what.rows}
-            assert len(self.rows) == len(what.rows)
-            self.book = {entry.key: bytes(entry.item) for entry in what.book}
-        else:
-            self.deltas += 1
-            assert self.ref is not None
-            assert (what.epoch, what.first) == (self.ref.epoch, self.ref.ver)
-            issue, sig = issue_of(what, str(self.device.pk)), what.sig
-            for gone in what.gone:
-                del self.rows[bytes.fromhex(gone)]
-            for key in what.book_gone:
-                del self.book[key]
-            self.rows |= {key_in(text): text for text in map(bytes, what.put)}
-            self.book |= {entry.key: bytes(entry.item) for entry in what.book_put}
-        assert issue.device == str(self.device.pk)
-        assert sig == sign(issue)
-        entries = [BookEntry(key=key, item=msgspec.Raw(item)) for key, item in self.book.items()]
-        assert issue.digest == directory_digest(map(read_row, self.rows.values()), entries)
-        self.ref = issue.ref
 
 
 @pytest.fixture
 def twin(device: Device) -> Twin:
     return Twin(device)
-
-
-def told(twin: Twin) -> set[tuple[str, bool, bool]]:
-    """Return what the device knows: member, active, revoked."""
-    rows = [read_row(text) for text in twin.rows.values()]
-    return {(row.member, row.is_active, row.is_revoked) for row in rows}
-
-
-def truth(site: Site) -> set[tuple[str, bool, bool]]:
-    held = Credential.objects.filter(member__memberships__site=site)
-    return {(str(each.member_id), each.member.is_active, each.is_revoked) for each in held}
-
-
-def card(number: int) -> bytes:
-    return b"\x04" + number.to_bytes(6)
-
-
-def populated(site: Site, count: int) -> list[Member]:
-    members = [make_member(site, f"Member {number}") for number in range(count)]
-    for number, member in enumerate(members):
-        enrol(member, HF, card(number))
-    return members
 
 
 def test_signature_holds_under_the_key_that_devices_pin() -> None:

@@ -1,19 +1,22 @@
 """Bugs of the directory's delivery: what a device believes, and from what it would decide."""
 
 import asyncio
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
+from unittest import mock
 
 import msgspec
 
-from agent.errors import DirectoryRefusedError
+from agent.errors import DirectoryRefusedError, StoreError
 from agent.store import canary
 from agent.store import directory as store
 from agent.store.changes import CHANGES_NAME
 from agent.store.edition import Edition
-from agent.store.kept import Kept
+from agent.store.kept import Kept, mark_of
 from agent.sync import exchange as ex
 from agent.sync import staging
 from agent.sync.staging import Staging
@@ -22,7 +25,7 @@ from tests.planted.door import patched
 from tests.planted.registry import PlantedBug
 from tests.sync.directory_pair import BrokenPromiseError, play
 from tests.sync.talk import Talk, of
-from wire.directory import Issue, issue_of
+from wire.directory import Issue, issue_of, row_text
 from wire.rows import DirectoryRow
 from wire.transfer import DirectoryRef, DirEnd
 from wire.vocabulary import CredentialKind, DirectoryRefusal
@@ -94,6 +97,60 @@ async def _loses_its_changes(folder: Path) -> str | None:
     return None if known is None else "a credential that was removed is known again"
 
 
+def _lost_with_its_mark() -> str | None:
+    with TemporaryDirectory() as name:
+        return asyncio.run(_loses_all_beside_it(Path(name)))
+
+
+async def _loses_all_beside_it(folder: Path) -> str | None:
+    rows = [DirectoryRow(key="00" * 16, kind=CredentialKind.HF_UID, member="m")]
+    directory = store.Directory.open(folder)
+    begin, delta = begin_of(rows, ver=1), delta_of(rows, (), first=1, to=2)
+    await directory.stage_begin(begin, issued(begin))
+    await directory.stage_chunk(chunk_of(rows))
+    await directory.stage_end(DirEnd(snap=begin.snap))
+    ref = await directory.apply(delta, issued(delta))
+    await directory.close()
+    for lost in (CHANGES_NAME, "kept.json"):
+        (folder / lost).unlink()
+    directory = store.Directory.open(folder, mark_of(ref))
+    known = directory.find(rows[0].key)
+    await directory.close()
+    return None if known is None else "a credential that was removed is known again"
+
+
+def _unsealed(self: Edition, key: bytes) -> bytes | None:
+    found = self.base.execute("SELECT row FROM credentials WHERE key = ?", (key,)).fetchone()
+    return None if found is None else bytes(found[0])
+
+
+def _believes_an_altered_row() -> str | None:
+    with TemporaryDirectory() as name:
+        return asyncio.run(_alters_a_row(Path(name)))
+
+
+async def _alters_a_row(folder: Path) -> str | None:
+    rows = [DirectoryRow(key="00" * 16, kind=CredentialKind.HF_UID, member="m", is_revoked=True)]
+    directory = store.Directory.open(folder)
+    begin = begin_of(rows, ver=1)
+    await directory.stage_begin(begin, issued(begin))
+    await directory.stage_chunk(chunk_of(rows))
+    await directory.stage_end(DirEnd(snap=begin.snap))
+    await directory.close()
+    altered = row_text(msgspec.structs.replace(rows[0], is_revoked=False))
+    with closing(sqlite3.connect(folder / store.DIRECTORY_NAME, isolation_level=None)) as connection:
+        connection.execute("UPDATE credentials SET row = ?", (altered,))
+    with mock.patch.object(store, "_ROWS_CHECKED_AT_OPEN", 0):
+        directory = store.Directory.open(folder)
+    try:
+        found = directory.find(rows[0].key)
+    except StoreError:
+        return None
+    finally:
+        await directory.close()
+    return None if found is None or found.is_revoked else "a card whose row was altered is not revoked any more"
+
+
 def _mute(edition: Edition, present: Any, absent: Any) -> None:
     del edition, present, absent
 
@@ -152,6 +209,15 @@ PLANTED: Final = (
         "directory-mark-ignored", patched(Kept, "is_behind", lambda self, ref: False),
         "a directory is decided from although a newer one is lost", "who was revoked stays revoked",
         _goes_back_where_changes_are_lost,
+    ),
+    _wrong(
+        "directory-note-ignored", patched(store, "is_behind", lambda ref, mark: False),
+        "what the journal remembers of the directory is not asked for", "who was revoked stays revoked",
+        _lost_with_its_mark,
+    ),
+    _wrong(
+        "directory-seal-ignored", patched(Edition, "text", _unsealed),
+        "the seal of a row is not compared", "nobody is let in by a row that was altered", _believes_an_altered_row,
     ),
     _wrong(
         "directory-canary-mute", patched(canary, "sing", _mute),

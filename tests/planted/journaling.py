@@ -5,12 +5,12 @@ import json
 import sqlite3
 import tempfile
 from collections.abc import Callable, Coroutine, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, Final
 from unittest import mock
 
-from agent.store import reading, room
+from agent.store import reading, room, standing
 from agent.store.batch import Batch
 from agent.store.errors import AckHeadError, DuplicatePromiseError, RowDamagedError
 from agent.store.journal import Journal, JournalLimits
@@ -103,6 +103,25 @@ def _believes_any_head() -> str | None:
     return _with_journal(work)
 
 
+_LOCKDOWN: Final = "stands-lockdown:1:60000:0:x"
+
+
+def _forgets_a_lockdown() -> str | None:
+    async def run() -> str | None:
+        with tempfile.TemporaryDirectory(prefix="doorstile-planted-") as folder:
+            journal = Journal.open(Path(folder), device=DEVICE, limits=_LIMITS)
+            await journal.append(begun("l", opens=_LOCKDOWN))
+            await journal.close()
+            with closing(sqlite3.connect(Path(folder, "journal.db"), isolation_level=None)) as connection:
+                connection.execute("DELETE FROM promises")
+            journal = Journal.open(Path(folder), device=DEVICE, limits=_LIMITS)
+            stands = [promise.key for promise in journal.open_promises()]
+            await journal.close()
+            return None if stands else "a lockdown is forgotten with the row that says so"
+
+    return asyncio.run(run())
+
+
 PLANTED: Final = (
     PlantedBug(
         "deleted-by-clock", "events that the wall clock calls old are deleted, acknowledged or not",
@@ -112,6 +131,11 @@ PLANTED: Final = (
         "promise-begun-twice", "a command whose beginning is on the disk begins again",
         "an unlock takes effect at most once", "tests.planted.journaling",
         patched(Batch, "_taken", lambda *_: None), _begins_twice,
+    ),
+    PlantedBug(
+        "standing-list-unread", "what keeps people out is not compared with its list",
+        "a lockdown outlasts damage to what remembers it", "tests.planted.journaling",
+        patched(standing, "findings", lambda *_: ()), _forgets_a_lockdown,
     ),
     PlantedBug(
         "ack-head-unchecked", "an acknowledgement moves the cursor whatever chain head it names",

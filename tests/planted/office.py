@@ -22,11 +22,14 @@ from central.directory.importing import changes, running
 from central.directory.importing.running import import_members
 from central.directory.importing.sheet import Fault, Line
 from central.directory.models import Credential, Member, Membership
+from central.editions import offering, splitting
 from central.review import decisions
 from central.review.decisions import Edition
 from rules.facts import Credential as ReadCredential
 from rules.facts import Decision, Facts, Now, Read
 from rules.policy import decide
+from tests.central_ledger.conftest import make_device
+from tests.central_ledger.twins import Twin, card, populated, told, truth
 from tests.planted.registry import PlantedBug
 from wire.events import DecisionBody, Event
 from wire.rows import DirectoryRow
@@ -95,6 +98,22 @@ def _agrees_with_anything() -> str | None:
     return "a grant that no rule allows is agreed with" if decisions.review(event, body, edition).agrees else None
 
 
+def _parts_a_card(site: Site) -> str | None:
+    """Cards change hands in a change that is parted: each goes under the index under which it comes."""
+    with (
+        mock.patch.object(offering, "DELTA_ROWS", 3), mock.patch.object(splitting, "DELTA_ROWS", 3),
+    ):  # fmt: skip
+        members = populated(site, 40)
+        twin = Twin(make_device(site, "Planted door")).sync()
+        Credential.objects.filter(member__in=members[:4]).delete()
+        for number, member in enumerate(members[4:8]):
+            enrol(member, CredentialKind.HF_UID, card(number))
+        try:
+            return None if told(twin.sync()) == truth(site) else "a door knows other cards than central"
+        except (AssertionError, KeyError):
+            return "a version in between is none of central's"
+
+
 @contextmanager
 def _forgiving_import() -> Iterator[None]:
     real = running._work_out
@@ -159,6 +178,15 @@ PLANTED: Final[tuple[PlantedBug, ...]] = (
         layer="tests.planted.office",
         plant=_forgetful_endpoint,
         catch=_in_database(_does_twice),
+        uses_database=True,
+    ),
+    PlantedBug(
+        name="large-change-in-any-order",
+        breaks="what comes is told before what goes, where a change is several versions",
+        promise="every version in between is one of central's",
+        layer="tests.planted.office",
+        plant=partial(mock.patch.object, splitting, "_lets_in", lambda change: change.now is None),
+        catch=_in_database(_parts_a_card),
         uses_database=True,
     ),
     PlantedBug(

@@ -83,6 +83,11 @@ class DirectoryPair:
         if self.delivery is not None and self.random.random() < 0.5:  # else the hint is lost
             self._central(self.delivery.wanted(self.now_ms))
 
+    def import_file(self) -> None:
+        """Staff change much at once: central publishes it as several versions, one after the other."""
+        for _ in range(self.random.randrange(2, 6)):
+            self.change()
+
     def rows(self, ver: int) -> list[DirectoryRow]:
         """Return the rows of a version, in order of their keys."""
         return sorted((row(n, member) for n, member in self.versions[ver].items()), key=lambda each: each.key)
@@ -309,8 +314,10 @@ async def play(seed: int, steps: int = 60) -> DirectoryPair:
 
 async def _one(pair: DirectoryPair, random: Random) -> None:
     match random.randrange(16):
-        case 0 | 1 | 2:
+        case 0 | 1:
             pair.change()
+        case 2:
+            pair.import_file()
         case 3:
             pair.cut()
         case 4:
