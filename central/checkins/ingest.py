@@ -18,6 +18,7 @@ from central.checkins.clock import LATEST_MS
 from central.checkins.models import Alert, ClockAnchor, DeadLetter, Loss
 from central.devices.fencing import assert_current
 from central.devices.models import Device
+from central.presence.following import again
 from wire import chain, messages
 from wire.errors import DoorstileError, RemoteProtocolError
 from wire.messages import Rejection
@@ -113,6 +114,7 @@ def ingest_anchor(device_id: UUID, session: int, anchor: messages.Anchor) -> Non
         if is_new:
             site = lock_site(device.door.site)
             history.correct(site, device_id, anchor.boot, anchors_of(device_id, [anchor.boot])[anchor.boot])
+            again(device_id, anchor.boot)
 
 
 def _check_anchor(anchor: messages.Anchor) -> None:

@@ -245,6 +245,9 @@ class Alert(models.Model):
         LOST_RANGE = "lost_range", "events declared lost"
         DECISION_DIFFERS = "decision_differs", "central decides otherwise"
         PASS_USED_TWICE = "pass_used_twice", "a pass that is good once was used twice"
+        PACK_OVERSPENT = "pack_overspent", "more visits than the pack has"
+        ENTERED_TWICE = "entered_twice", "somebody came in twice without leaving"
+        ZONE_OVERFULL = "zone_overfull", "a zone holds more people than it may"
         DIRECTORY_REFUSED = "directory_refused", "a device refuses its directory"
 
     device = models.ForeignKey(Device, on_delete=models.PROTECT, related_name="alerts")

@@ -44,6 +44,7 @@ INSTALLED_APPS = [
     "central.parts",
     "central.checkins",
     "central.review",
+    "central.presence",
     "central.whatif",
     "central.api",
     "central.dashboard",

@@ -20,6 +20,7 @@ from central.sync.exchange import (
     Effect,
     Ended,
     Input,
+    PresenceChanged,
     Received,
     Send,
     Terms,
@@ -146,6 +147,8 @@ class Connection:
         match notice.what:
             case What.DIRECTORY:
                 return DirectoryChanged(now())
+            case What.PRESENCE:
+                return PresenceChanged(now())
             case What.COMMAND:
                 return CommandDue(now())
             case What.REVOKED:

@@ -16,6 +16,7 @@ from central.devices.tokens import Admitted, Refusal, admit, bearer
 from central.sync.connection import Connection
 from central.sync.database import Database
 from central.sync.exchange import Terms
+from central.sync.keeping import Keeper
 from central.sync.performing import Performer, now
 from central.sync.records import moment
 from central.sync.switchboard import Switchboard
@@ -34,11 +35,20 @@ _Receive = Callable[[], Awaitable[dict[str, Any]]]
 class DeviceConsumer:
     """Admits devices and runs their connections; whatever one of them does stays in its own."""
 
-    def __init__(self, switchboard: Switchboard, database: Database, *, audience: str, terms: Terms) -> None:
+    def __init__(
+        self,
+        switchboard: Switchboard,
+        database: Database,
+        *,
+        audience: str,
+        terms: Terms,
+        keeper: Keeper | None = None,
+    ) -> None:
         self._switchboard = switchboard
         self._database = database
         self._audience = audience
         self._terms = terms
+        self._keeper = keeper or Keeper(database)
         self._handshakes = 0
 
     async def __call__(self, scope: dict[str, Any], receive: _Receive, send: _Send) -> None:
@@ -50,7 +60,9 @@ class DeviceConsumer:
             _log.warning("handshake from %s refused: %s: %s", client, verdict.reason, verdict.detail)
             await _refuse(send, verdict)
             return
-        performer = Performer(verdict.device_id, self._database, self._switchboard)
+        performer = Performer(
+            verdict.device_id, self._database, self._switchboard, lambda: self._keeper.due(verdict.site_id)
+        )
         connection = Connection(verdict, performer, self._terms, receive, send)
         if not self._switchboard.join(connection):
             await _refuse(send, Refusal(429, Refused.BUSY, "too many connections of this device"))

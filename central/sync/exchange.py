@@ -7,6 +7,7 @@ from wire.directory import DELTA_ROWS, Issue
 from wire.limits import ACK_TIMEOUT_S, HEARTBEAT_S, LEASE_S, Limits, Reconnect
 from wire.message import Message
 from wire.messages import Anchor, Heartbeat, Hello, Rejection, RunAck, Tomb
+from wire.presence import PresDelta, PresenceRef
 from wire.transfer import BookEntry, DirDelta, DirectoryRef, DirState
 from wire.vocabulary import CloseCode, CommandMode, CommandState, ErrorCode
 
@@ -103,6 +104,7 @@ class Opened:
     last_run: RunAck | None
     directory: DirectoryRef
     commands: tuple[Due, ...] = ()
+    presence: PresenceRef | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,13 +129,15 @@ class Missing:
 
 @dataclass(frozen=True, slots=True)
 class HeartbeatKept:
-    """A heartbeat is recorded; `directory` is the newest, `commands` wait to be sent."""
+    """A heartbeat is recorded; `directory` and `presence` are the newest, `commands` wait to be sent."""
 
     now: Now
     echo_mono_ms: int
     shown_dir_ver: int
     directory: DirectoryRef
     commands: tuple[Due, ...] = ()
+    presence: PresenceRef | None = None
+    shown_pres_ver: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +146,14 @@ class DirectoryLoaded:
 
     now: Now
     offer: Offer
+
+
+@dataclass(frozen=True, slots=True)
+class PresenceLoaded:
+    """What brings the device on to the newest presence; None where it has that."""
+
+    now: Now
+    delta: PresDelta | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +198,13 @@ class DirectoryChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class PresenceChanged:
+    """A hint: somebody came or went at the site."""
+
+    now: Now
+
+
+@dataclass(frozen=True, slots=True)
 class CommandDue:
     """A hint: a command may wait."""
 
@@ -218,11 +237,13 @@ Input = (
     | Missing
     | HeartbeatKept
     | DirectoryLoaded
+    | PresenceLoaded
     | CommandsLoaded
     | CommandMarked
     | ReplyKept
     | TokenChecked
     | DirectoryChanged
+    | PresenceChanged
     | CommandDue
     | Ended
     | Tick
@@ -297,6 +318,13 @@ class LoadDirectory:
 
 
 @dataclass(frozen=True, slots=True)
+class LoadPresence:
+    """Fetch what a device that has `held` misses of its site's presence; answered by PresenceLoaded."""
+
+    held: PresenceRef | None
+
+
+@dataclass(frozen=True, slots=True)
 class LoadCommands:
     """Fetch the commands that wait; answered by CommandsLoaded."""
 
@@ -365,6 +393,7 @@ Effect = (
     | KeepHeartbeat
     | KeepDirState
     | LoadDirectory
+    | LoadPresence
     | LoadCommands
     | MarkSent
     | ExpireCommand

@@ -59,6 +59,7 @@ def welcome_of(hello: Hello, opened: Opened, terms: Terms, proto: int) -> Welcom
         dir_mode=_mode_of(hello, opened),
         last_run=opened.last_run,
         dir_key=terms.directory_key,
+        pres=opened.presence,
     )
 
 

@@ -25,6 +25,11 @@ def directory_changed(site_id: UUID) -> None:
     _send({"what": "directory", "site": str(site_id)})
 
 
+def presence_changed(site_id: UUID) -> None:
+    """Say that somebody came or went at a site. Call it after the commit, from synchronous code."""
+    _send({"what": "presence", "site": str(site_id)})
+
+
 def command_due(device_id: UUID) -> None:
     """Say that a device has a command to fetch. Call it after the commit, from synchronous code."""
     _send({"what": "command", "device": str(device_id)})

@@ -30,11 +30,13 @@ from central.sync.exchange import (
     KeepReply,
     LoadCommands,
     LoadDirectory,
+    LoadPresence,
     MarkSent,
     Missing,
     Now,
     Opened,
     OpenSession,
+    PresenceLoaded,
     ReplyKept,
     Report,
     TokenChecked,
@@ -61,10 +63,17 @@ def now() -> Now:
 class Performer:
     """The database's side of one connection. Faults of database and fences come back as inputs, bugs are raised."""
 
-    def __init__(self, device_id: UUID, database: Database, switchboard: Switchboard) -> None:
+    def __init__(
+        self,
+        device_id: UUID,
+        database: Database,
+        switchboard: Switchboard,
+        on_ingested: Callable[[], None] = lambda: None,
+    ) -> None:
         self._device_id = device_id
         self._database = database
         self._switchboard = switchboard
+        self._on_ingested = on_ingested
         self._session: records.Session | None = None
         self._idle_beats = 0
         self._performers: dict[type[Effect], Callable[[Any], Awaitable[Input | None]]] = {
@@ -75,6 +84,7 @@ class Performer:
             KeepHeartbeat: self._keep_heartbeat,
             KeepDirState: self._keep_dir_state,
             LoadDirectory: self._load_directory,
+            LoadPresence: self._load_presence,
             LoadCommands: self._load_commands,
             MarkSent: self._mark_sent,
             ExpireCommand: self._expire_command,
@@ -128,7 +138,13 @@ class Performer:
         )  # fmt: skip
         await self._switchboard.supersede(self._device_id, opening.session.number)
         return Opened(
-            now(), opening.session.number, opening.runs, opening.last_run, opening.directory, opening.commands
+            now(),
+            opening.session.number,
+            opening.runs,
+            opening.last_run,
+            opening.directory,
+            opening.commands,
+            opening.presence,
         )
 
     async def _ingest(self, effect: Ingest) -> Input:
@@ -145,6 +161,8 @@ class Performer:
             done = await work
         except GapError as gap:
             return Missing(now(), run, gap.expect)
+        if done.fresh:
+            self._on_ingested()
         return IngestedInput(now(), run, done.upto, done.head, tuple(done.rejections))
 
     async def _keep_anchor(self, effect: KeepAnchor) -> None:
@@ -152,14 +170,14 @@ class Performer:
 
     async def _keep_heartbeat(self, effect: KeepHeartbeat) -> Input:
         beat = effect.heartbeat
-        directory, commands = await self._database.run(
+        directory, commands, presence = await self._database.run(
             records.keep_heartbeat, self._current, beat, effect.offset_ms, now().wall_ms
         )
         self._idle_beats += beat.backlog == 0
         if self._idle_beats == _IDLE_BEATS:
             await self._database.run(records.report_gaps, self._current)
             self._idle_beats += 1
-        return HeartbeatKept(now(), beat.mono_ms, beat.dir_ver, directory, commands)
+        return HeartbeatKept(now(), beat.mono_ms, beat.dir_ver, directory, commands, presence, beat.pres_ver)
 
     async def _keep_dir_state(self, effect: KeepDirState) -> None:
         await self._database.run(records.keep_dir_state, self._current, effect.state)
@@ -167,6 +185,10 @@ class Performer:
     async def _load_directory(self, effect: LoadDirectory) -> Input:
         wanted = (self._device_id, effect.held, effect.takes_deltas, now().wall_ms)
         return DirectoryLoaded(now(), await self._database.run(records.load_directory, *wanted))
+
+    async def _load_presence(self, effect: LoadPresence) -> Input:
+        wanted = (self._device_id, effect.held, now().wall_ms)
+        return PresenceLoaded(now(), await self._database.run(records.load_presence, *wanted))
 
     async def _load_commands(self, _effect: LoadCommands) -> Input:
         return CommandsLoaded(now(), await self._database.run(records.load_commands, self._current))

@@ -18,9 +18,12 @@ from central.devices.fencing import MissingDeviceError, RevokedError, assert_cur
 from central.devices.models import Command, Device
 from central.devices.tokens import Admitted, admit
 from central.editions import offering
+from central.presence import sharing
+from central.presence import versions as presence
 from central.sync import refusals
 from central.sync.exchange import Due, Offer
 from wire.messages import Anchor, Heartbeat, Hello, RunAck, Tomb
+from wire.presence import PresDelta, PresenceRef
 from wire.transfer import DirectoryRef, DirState
 from wire.vocabulary import CloseCode, CommandMode, CommandState
 
@@ -47,6 +50,7 @@ class Opening:
     directory: DirectoryRef
     commands: tuple[Due, ...]
     is_clone_suspected: bool
+    presence: PresenceRef | None = None
 
 
 def moment(wall_ms: int) -> datetime:
@@ -70,7 +74,11 @@ def open_session(device_id: UUID, hello: Hello, wall_ms: int) -> Opening:
     last_run = runs.last_run(device_id)
     held = tuple(runs.register(device_id, session.number, hello))
     directory, commands_due = offering.newest(device_id), load_commands(session)
-    return Opening(session, held, last_run, directory, commands_due, is_clone_suspected)
+    return Opening(session, held, last_run, directory, commands_due, is_clone_suspected, _presence(device_id))
+
+
+def _presence(device_id: UUID) -> PresenceRef:
+    return presence.newest(Device.objects.values_list("door__site_id", flat=True).get(pk=device_id))
 
 
 def _is_clone(device: Device, hello: Hello, now: datetime) -> bool:
@@ -128,8 +136,8 @@ def keep_anchor(session: Session, anchor: Anchor) -> None:
 
 def keep_heartbeat(
     session: Session, heartbeat: Heartbeat, offset_ms: int, wall_ms: int
-) -> tuple[DirectoryRef, tuple[Due, ...]]:
-    """Record the device's health; return the newest directory and the commands that wait."""
+) -> tuple[DirectoryRef, tuple[Due, ...], PresenceRef | None]:
+    """Record the device's health; return the newest directory, the commands that wait and the newest presence."""
     _update(
         session,
         last_seen_at=moment(wall_ms),
@@ -139,7 +147,7 @@ def keep_heartbeat(
         clock_offset_ms=offset_ms,
         health=_health(heartbeat),
     )
-    return offering.newest(session.device_id), load_commands(session)
+    return offering.newest(session.device_id), load_commands(session), _presence(session.device_id)
 
 
 def report_gaps(session: Session) -> None:
@@ -177,6 +185,11 @@ def _update(session: Session, **values: Any) -> None:
 def load_directory(device_id: UUID, held: DirectoryRef | None, takes_deltas: bool, wall_ms: int) -> Offer:
     """Return what brings a device that has `held` to the newest directory."""
     return offering.offer(device_id, held, wall_ms, takes_deltas=takes_deltas)
+
+
+def load_presence(device_id: UUID, held: PresenceRef | None, wall_ms: int) -> PresDelta | None:
+    """Return what a device that has `held` misses of its site's presence."""
+    return sharing.delta(device_id, held, wall_ms)
 
 
 def load_commands(session: Session) -> tuple[Due, ...]:

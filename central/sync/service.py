@@ -10,11 +10,13 @@ from django.db import DatabaseError
 
 from central.devices.signing import directory_key
 from central.devices.tokens import forget_expired
+from central.presence.tending import keep_books, tend
 from central.review.reviewing import review_some
 from central.sync import records
 from central.sync.consumer import DeviceConsumer
 from central.sync.database import Database
 from central.sync.exchange import Terms
+from central.sync.keeping import Keeper
 from central.sync.performing import now
 from central.sync.switchboard import Switchboard
 from wire.limits import Reconnect
@@ -40,13 +42,17 @@ class LinkService:
     def __init__(self) -> None:
         self.switchboard = Switchboard()
         self._database = Database(settings.DATABASE_THREADS)
-        self.consumer = DeviceConsumer(self.switchboard, self._database, audience=settings.AUDIENCE, terms=terms())
+        self._keeper = Keeper(self._database)
+        self.consumer = DeviceConsumer(
+            self.switchboard, self._database, audience=settings.AUDIENCE, terms=terms(), keeper=self._keeper
+        )
 
     async def lifespan(self, receive: Callable[[], Awaitable[Any]], send: Callable[[Any], Awaitable[None]]) -> None:
         """Run the background work between the server's start and its end."""
         await receive()
         async with asyncio.TaskGroup() as tasks:
-            background = [tasks.create_task(self.switchboard.listen()), tasks.create_task(self._housekeep())]
+            parts = (self.switchboard.listen(), self._housekeep(), self._keeper.run())
+            background = [tasks.create_task(part) for part in parts]
             await send({"type": "lifespan.startup.complete"})
             await receive()
             for task in background:
@@ -71,6 +77,8 @@ class LinkService:
                 await self._database.run(records.sweep, now().wall_ms)
                 if sweeps % FORGET_EVERY == 0:
                     await self._database.run(forget_expired, records.moment(now().wall_ms))
+                    await self._database.run(keep_books, now().wall_ms)
+                await self._database.run(tend, now().wall_ms)
                 await self._database.run(review_some)
             except DatabaseError as fault:
                 _log.warning("housekeeping put off: %s", fault)

@@ -5,8 +5,7 @@ sends, the answer is an effect: at worst `Close`, after which every input is ign
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from enum import StrEnum
+from dataclasses import replace
 from typing import Any, Final
 
 from central.sync.delivery import Delivery
@@ -33,11 +32,12 @@ from central.sync.exchange import (
     Now,
     Opened,
     OpenSession,
+    PresenceChanged,
+    PresenceLoaded,
     Received,
     ReplyKept,
     Report,
     Send,
-    Terms,
     Tick,
     TokenChecked,
     Unreadable,
@@ -46,6 +46,8 @@ from central.sync.exchange import (
 from central.sync.greeting import fault_of, is_id, welcome_of
 from central.sync.intake import Intake
 from central.sync.orders import ordered, sent
+from central.sync.sharing import Sharing
+from central.sync.state import MAX_COMPLAINTS, MAX_DETAIL, Phase, State, closing, complained, complaint
 from wire.errors import RemoteProtocolError
 from wire.message import Message
 from wire.messages import (
@@ -63,45 +65,18 @@ from wire.messages import (
     Hello,
     Tomb,
 )
+from wire.presence import PresState
 from wire.transfer import DirGot, DirResync, DirState
 from wire.version import SPOKEN, negotiate
 from wire.vocabulary import CloseCode, CommandState, ErrorCode
 
+__all__ = ["HELLO_WITHIN_MS", "MAX_COMPLAINTS", "SILENT_BEATS", "Phase", "State", "step"]
+
 HELLO_WITHIN_MS: Final = 10_000
 SILENT_BEATS: Final = 3
 """Heartbeats that may be missed before the connection counts as dead."""
-MAX_COMPLAINTS: Final = 100
-"""Messages that cannot be used before the connection is closed: an endless error loop helps nobody."""
-_MAX_DETAIL: Final = 200
 _ACK_STATES: Final = (CommandState.QUEUED, CommandState.DUPLICATE, CommandState.EXPIRED, CommandState.REFUSED)
 _END_STATES: Final = (CommandState.DONE, CommandState.FAILED, CommandState.EXPIRED, CommandState.UNKNOWN)
-
-
-class Phase(StrEnum):
-    """Where the conversation stands."""
-
-    GREETING = "greeting"
-    OPENING = "opening"
-    LIVE = "live"
-    CLOSED = "closed"
-
-
-@dataclass(frozen=True, slots=True)
-class State:
-    """Everything that the session knows; `device` is whom the token admitted."""
-
-    device: str
-    terms: Terms = field(default_factory=Terms)
-    phase: Phase = Phase.GREETING
-    hello: Hello | None = None
-    proto: int = 0
-    session: int = 0
-    heard_ms: int = 0
-    lease_ends_ms: int = 0
-    complaints: int = 0
-    intake: Intake = field(default_factory=Intake)
-    delivery: Delivery = field(default_factory=Delivery)
-    wake_ms: int | None = None
 
 
 def step(state: State, event: Input) -> tuple[State, Effects]:
@@ -130,10 +105,6 @@ def _silent_ms(state: State) -> int:
     return state.heard_ms + int(state.terms.hb_s * 1000) * SILENT_BEATS
 
 
-def _closing(code: CloseCode, why: str) -> Effects:
-    return (Close(code, why[:_MAX_DETAIL]),)
-
-
 # The connection's beginning and end
 
 
@@ -143,14 +114,14 @@ def _on_connected(state: State, event: Connected) -> tuple[State, Effects]:
 
 def _on_hello(state: State, hello: Hello, now: Now) -> tuple[State, Effects]:
     if state.phase is not Phase.GREETING:
-        return state, (_complaint(ErrorCode.UNEXPECTED, "a second hello"), *_closing(CloseCode.PROTOCOL, "hello"))
+        return state, (complaint(ErrorCode.UNEXPECTED, "a second hello"), *closing(CloseCode.PROTOCOL, "hello"))
     fault = fault_of(hello, state.device)
     if fault is not None:
-        return state, (_complaint(ErrorCode.MALFORMED, fault), *_closing(CloseCode.PROTOCOL, fault))
+        return state, (complaint(ErrorCode.MALFORMED, fault), *closing(CloseCode.PROTOCOL, fault))
     try:
         proto = negotiate(SPOKEN, hello.proto)
     except RemoteProtocolError as refusal:
-        return state, (_complaint(refusal.code, refusal.detail), *_closing(CloseCode.UPGRADE, refusal.detail))
+        return state, (complaint(refusal.code, refusal.detail), *closing(CloseCode.UPGRADE, refusal.detail))
     return replace(state, phase=Phase.OPENING, hello=hello, proto=proto), (OpenSession(hello),)
 
 
@@ -166,28 +137,30 @@ def _on_opened(state: State, opened: Opened) -> tuple[State, Effects]:
         intake=Intake.of(state.terms.limits, opened.runs),
     )
     delivery, effects = Delivery.opened(hello, opened.directory, opened.now.mono_ms, state.terms.chunk_rows)
+    sharing, more = Sharing.opened(hello)
     welcome = Send(welcome_of(hello, opened, state.terms, state.proto))
-    return replace(state, delivery=delivery), (welcome, *effects, *ordered(opened.commands, opened.now))
+    state = replace(state, delivery=delivery, sharing=sharing)
+    return state, (welcome, *effects, *more, *ordered(opened.commands, opened.now))
 
 
 def _on_ended(state: State, event: Ended) -> tuple[State, Effects]:
     if event.retry_after_ms is None:
-        return state, _closing(event.close, event.why)
+        return state, closing(event.close, event.why)
     spread_ms = state.terms.reconnect.spread_ms
     bye = Bye(code=event.close, retry_after_ms=event.retry_after_ms, spread_ms=spread_ms)
-    return state, (Send(bye), *_closing(event.close, event.why))
+    return state, (Send(bye), *closing(event.close, event.why))
 
 
 def _on_tick(state: State, tick: Tick) -> tuple[State, Effects]:
     now_ms = tick.now.mono_ms
     if state.phase is not Phase.LIVE:
         if now_ms >= state.heard_ms + HELLO_WITHIN_MS:
-            return state, _closing(CloseCode.OVERDUE, f"no hello within {HELLO_WITHIN_MS} ms")
+            return state, closing(CloseCode.OVERDUE, f"no hello within {HELLO_WITHIN_MS} ms")
         return state, ()
     if now_ms >= _silent_ms(state):
-        return state, _closing(CloseCode.OVERDUE, f"nothing heard for {SILENT_BEATS} heartbeats")
+        return state, closing(CloseCode.OVERDUE, f"nothing heard for {SILENT_BEATS} heartbeats")
     if now_ms >= state.lease_ends_ms:
-        return state, _closing(CloseCode.TOKEN, "the lease ended without a new token")
+        return state, closing(CloseCode.TOKEN, "the lease ended without a new token")
     delivery, effects = state.delivery.ticked(now_ms)
     return replace(state, delivery=delivery), effects
 
@@ -203,30 +176,16 @@ def _on_received(state: State, event: Received) -> tuple[State, Effects]:
         return state, (Report(f"device_{message.type}", f"{message.code}: {_detail_of(message)}"),)
     if state.phase is not Phase.LIVE:
         detail = f"{message.type} before welcome"
-        return state, (_complaint(ErrorCode.UNEXPECTED, detail), *_closing(CloseCode.PROTOCOL, detail))
+        return state, (complaint(ErrorCode.UNEXPECTED, detail), *closing(CloseCode.PROTOCOL, detail))
     return _MESSAGES[type(message)](replace(state, heard_ms=now.mono_ms), message, now)
 
 
 def _detail_of(message: Error | Bye) -> str:
-    return ascii(message.detail[:_MAX_DETAIL]) if isinstance(message, Error) else "the device is about to leave"
+    return ascii(message.detail[:MAX_DETAIL]) if isinstance(message, Error) else "the device is about to leave"
 
 
 def _on_unreadable(state: State, event: Unreadable) -> tuple[State, Effects]:
-    return _complained(state, event.code, event.detail, event.close)
-
-
-def _complained(
-    state: State, code: ErrorCode, detail: str, close: CloseCode | None = None, ref: str | None = None
-) -> tuple[State, Effects]:
-    effects: Effects = (_complaint(code, detail, ref),)
-    state = replace(state, complaints=state.complaints + 1)
-    if close is None and state.complaints >= MAX_COMPLAINTS:
-        close = CloseCode.PROTOCOL
-    return state, effects if close is None else (*effects, *_closing(close, detail))
-
-
-def _complaint(code: ErrorCode, detail: str, ref: str | None = None) -> Send:
-    return Send(Error(code=code, detail=detail[:_MAX_DETAIL], ref=ref))
+    return complained(state, event.code, event.detail, event.close)
 
 
 def _on_events(state: State, message: Events, _now: Now) -> tuple[State, Effects]:
@@ -243,13 +202,13 @@ def _taken_in(state: State, intake: Intake, effects: Effects) -> tuple[State, Ef
     state = replace(state, intake=intake)
     if len(effects) == 1 and isinstance(effects[0], Send) and isinstance(effects[0].message, Error):
         error = effects[0].message
-        return _complained(state, error.code, error.detail, ref=error.ref)
+        return complained(state, error.code, error.detail, ref=error.ref)
     return state, effects
 
 
 def _on_anchor(state: State, anchor: Anchor, _now: Now) -> tuple[State, Effects]:
     if not is_id(anchor.boot):
-        return _complained(state, ErrorCode.MALFORMED, f"anchor of boot {anchor.boot[:40]!a}")
+        return complained(state, ErrorCode.MALFORMED, f"anchor of boot {anchor.boot[:40]!a}")
     return state, (KeepAnchor(anchor),)
 
 
@@ -268,30 +227,37 @@ def _on_dir_got(state: State, message: DirGot, now: Now) -> tuple[State, Effects
 
 def _on_dir_state(state: State, message: DirState, now: Now) -> tuple[State, Effects]:
     if message.epoch and not is_id(message.epoch):
-        return _complained(state, ErrorCode.MALFORMED, f"dir.state of epoch {message.epoch[:40]!a}")
+        return complained(state, ErrorCode.MALFORMED, f"dir.state of epoch {message.epoch[:40]!a}")
     delivery, effects = state.delivery.settled(message, now.mono_ms)
     refused = message.refused
     if refused is not None:
-        why = f"version {refused.ver}: {refused.code}: {refused.detail[:_MAX_DETAIL]!a}"
+        why = f"version {refused.ver}: {refused.code}: {refused.detail[:MAX_DETAIL]!a}"
         effects = (Report("directory_refused", why), *effects)
     return replace(state, delivery=delivery), (KeepDirState(message), *effects)
 
 
 def _on_dir_resync(state: State, message: DirResync, now: Now) -> tuple[State, Effects]:
     delivery, effects = state.delivery.given_up(now.mono_ms)
-    report = Report("directory_resync", ascii(message.why[:_MAX_DETAIL]))
+    report = Report("directory_resync", ascii(message.why[:MAX_DETAIL]))
     return replace(state, delivery=delivery), (report, *effects)
+
+
+def _on_pres_state(state: State, message: PresState, _now: Now) -> tuple[State, Effects]:
+    if message.epoch and not is_id(message.epoch):
+        return complained(state, ErrorCode.MALFORMED, f"pres.state of epoch {message.epoch[:40]!a}")
+    sharing, effects = state.sharing.settled(message)
+    return replace(state, sharing=sharing), effects
 
 
 def _on_command_ack(state: State, message: CommandAck, _now: Now) -> tuple[State, Effects]:
     if message.state not in _ACK_STATES:
-        return _complained(state, ErrorCode.MALFORMED, f"cmd.ack says {message.state}", ref=message.id[:40])
+        return complained(state, ErrorCode.MALFORMED, f"cmd.ack says {message.state}", ref=message.id[:40])
     return state, (KeepReply(message.id, message.state, is_result=False),)
 
 
 def _on_command_result(state: State, message: CommandResult, _now: Now) -> tuple[State, Effects]:
     if message.state not in _END_STATES:
-        return _complained(state, ErrorCode.MALFORMED, f"cmd.result says {message.state}", ref=message.id[:40])
+        return complained(state, ErrorCode.MALFORMED, f"cmd.result says {message.state}", ref=message.id[:40])
     return state, (KeepReply(message.id, message.state, is_result=True, code=message.code, out=message.out),)
 
 
@@ -304,6 +270,7 @@ _MESSAGES: Final[dict[type[Message], Callable[[State, Any, Now], tuple[State, Ef
     DirGot: _on_dir_got,
     DirState: _on_dir_state,
     DirResync: _on_dir_resync,
+    PresState: _on_pres_state,
     CommandAck: _on_command_ack,
     CommandResult: _on_command_result,
 }
@@ -324,18 +291,33 @@ def _on_missing(state: State, event: Missing) -> tuple[State, Effects]:
 
 def _on_heartbeat_kept(state: State, event: HeartbeatKept) -> tuple[State, Effects]:
     delivery, more = state.delivery.compared(event.directory, event.shown_dir_ver, event.now.mono_ms)
+    sharing, shared = state.sharing.compared(event.presence, event.shown_pres_ver, event.now.mono_ms)
     ack = HeartbeatAck(
         echo_mono_ms=event.echo_mono_ms,
         server_ms=event.now.wall_ms,
         dir_ver=event.directory.ver,
         cmds_pending=len(event.commands),
+        pres_ver=0 if event.presence is None else event.presence.ver,
     )
-    return replace(state, delivery=delivery), (Send(ack), *more, *ordered(event.commands, event.now))
+    state = replace(state, delivery=delivery, sharing=sharing)
+    return state, (Send(ack), *more, *shared, *ordered(event.commands, event.now))
 
 
 def _on_directory_loaded(state: State, event: DirectoryLoaded) -> tuple[State, Effects]:
     delivery, effects = state.delivery.loaded(event)
     return replace(state, delivery=delivery), effects
+
+
+def _on_presence_loaded(state: State, event: PresenceLoaded) -> tuple[State, Effects]:
+    sharing, effects = state.sharing.loaded(event.delta, event.now.mono_ms)
+    return replace(state, sharing=sharing), effects
+
+
+def _on_presence_changed(state: State, _event: PresenceChanged) -> tuple[State, Effects]:
+    if state.phase is not Phase.LIVE:
+        return state, ()
+    sharing, effects = state.sharing.wanted()
+    return replace(state, sharing=sharing), effects
 
 
 def _on_commands_loaded(state: State, event: CommandsLoaded) -> tuple[State, Effects]:
@@ -351,13 +333,13 @@ def _on_reply_kept(state: State, event: ReplyKept) -> tuple[State, Effects]:
     done: Effects = (Send(CommandDone(id=event.id)),) if event.is_result else ()
     if event.is_known:
         return state, done
-    state, complaint = _complained(state, ErrorCode.UNEXPECTED, "no such command", ref=event.id[:40])
+    state, complaint = complained(state, ErrorCode.UNEXPECTED, "no such command", ref=event.id[:40])
     return state, (*done, *complaint)
 
 
 def _on_token_checked(state: State, event: TokenChecked) -> tuple[State, Effects]:
     if event.close is not None:
-        return state, _closing(event.close, "the new token was refused")
+        return state, closing(event.close, "the new token was refused")
     state = replace(state, lease_ends_ms=event.now.mono_ms + state.terms.lease_s * 1000)
     return state, (Send(AuthOk(lease_s=state.terms.lease_s)),)
 
@@ -382,6 +364,8 @@ _HANDLERS: Final[dict[type[Input], Callable[[State, Any], tuple[State, Effects]]
     Missing: _on_missing,
     HeartbeatKept: _on_heartbeat_kept,
     DirectoryLoaded: _on_directory_loaded,
+    PresenceLoaded: _on_presence_loaded,
+    PresenceChanged: _on_presence_changed,
     CommandsLoaded: _on_commands_loaded,
     CommandMarked: _on_command_marked,
     ReplyKept: _on_reply_kept,

@@ -30,6 +30,7 @@ class What(StrEnum):
     """What a notice is about."""
 
     DIRECTORY = "directory"
+    PRESENCE = "presence"
     COMMAND = "command"
     REVOKED = "revoked"
     SUPERSEDED = "superseded"

@@ -32,6 +32,7 @@ from wire import chain, messages, transfer
 from wire.directory import Issue, row_text
 from wire.events import Event
 from wire.messages import Heartbeat, Hello, Rejection, RunAck, RunState, Tomb
+from wire.presence import PresDelta, PresenceRef
 from wire.token import TokenClaims
 from wire.transfer import DirectoryRef
 from wire.vocabulary import CloseCode, CommandMode, CommandState, RejectCode
@@ -54,6 +55,7 @@ class Ledger:
         self._nonces: dict[str, tuple[str, int]] = {}
         self._seen: set[str] = set()
         self._connected: dict[str, int] = {}
+        self.presence: PresenceRef | None = None
         self.tables = Tables()
 
     # Admission and sessions
@@ -237,10 +239,10 @@ class Ledger:
 
     def keep_heartbeat(
         self, session: Session, _beat: Heartbeat, _offset_ms: int, _wall_ms: int
-    ) -> tuple[DirectoryRef, tuple[Due, ...]]:
+    ) -> tuple[DirectoryRef, tuple[Due, ...], PresenceRef | None]:
         """Record the device's health."""
         device = self._enter(session)
-        return self._truth.site.refs[device], self.load_commands(session)
+        return self._truth.site.refs[device], self.load_commands(session), self.presence
 
     def report_gaps(self, session: Session) -> None:
         """Note what neither side has any more."""
@@ -252,6 +254,10 @@ class Ledger:
     def keep_dir_state(self, session: Session, _state: transfer.DirState) -> None:
         """Record which directory the device decides from."""
         self._enter(session)
+
+    def load_presence(self, _device_id: UUID, _held: PresenceRef | None, _wall_ms: int) -> PresDelta | None:
+        """Return what a device misses of who is where."""
+        return None
 
     def load_directory(self, device_id: UUID, held: DirectoryRef | None, takes_deltas: bool, wall_ms: int) -> Offer:
         """Return what brings a device on: half of the way where several versions lie before it."""
