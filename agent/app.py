@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from agent import __version__, upkeep
 from agent.acting import Acting, lock_of
+from agent.capturing import Captures
 from agent.clock import Clock, SimulatedTime, SystemTime, boot_id, has_rtc
 from agent.commanding import Commanding, remembered_results
 from agent.config import Config
@@ -29,7 +30,7 @@ from agent.identity import Identity, load_identity
 from agent.kiosk.server import Kiosk
 from agent.kiosk.words import words_of
 from agent.presenting import Presenter
-from agent.reading import places_of
+from agent.reading import forms_of, places_of
 from agent.revocation import Revocation
 from agent.staleness import Staleness
 from agent.station import Station
@@ -40,7 +41,7 @@ from agent.store.notes import DIRECTORY
 from agent.store.types import Draft, JournalLimits
 from agent.supervise import Notifier, start_anew
 from agent.sync.connect import Endpoint, LinkGate
-from agent.sync.runner import Link
+from agent.sync.runner import Link, central_key
 from hardware.base import Hardware
 from hardware.errors import HardwareError
 from hardware.factory import build, out_of_service
@@ -144,6 +145,7 @@ def _assemble(
         is_doubtful=journal.is_doubtful,
         presence=whereabouts,
     )
+    captures = Captures(identity.device, lambda: central_key(identity, directory))
     station = Station(
         door_of(profile, config.door, name=identity.name, run=journal.run),
         places_of(profile),
@@ -151,6 +153,7 @@ def _assemble(
         presenter=presenter,
         acting=acting,
         clock=clock,
+        captures=captures,
     )
     gate = LinkGate()
     link = Link(
@@ -164,13 +167,15 @@ def _assemble(
         identity,
         outbox=journal,
         directory=directory,
-        commands=Commanding(station, journal),
+        commands=Commanding(station, journal, captures),
         clock=clock,
         random=SystemRandom(),
         agent=__version__,
         vitals=lambda: vitals_of(config.state_folder, hardware, station, journal),
         gate=gate,
         presence=whereabouts,
+        forms=forms_of(profile),
+        is_desk=profile.desk,
     )
     link.on_server_time.append(lambda told: clock.learn_server(told.asked_ms, told.answered_ms, told.server_ms))
     link.on_server_time.append(lambda told: staleness.heard() if told.is_current else None)

@@ -2,6 +2,7 @@
 
 from typing import Final, Protocol
 
+from agent.capturing import Captures
 from agent.core.effects import AnyCommand, Order, RemoteUnlock
 from agent.station import Station
 from agent.store.types import Promise
@@ -23,9 +24,10 @@ class PromiseKeeper(Protocol):
 class Commanding:
     """Carries out commands through the station: each is recorded before it begins and after it ended."""
 
-    def __init__(self, station: Station, journal: PromiseKeeper) -> None:
+    def __init__(self, station: Station, journal: PromiseKeeper, captures: Captures | None = None) -> None:
         self._station = station
         self._journal = journal
+        self._captures = captures
 
     async def execute(self, command: Command, begin_before_ms: int) -> CommandResult:
         """Run a command and return how it ended; one that this device does not know fails and does nothing."""
@@ -34,8 +36,17 @@ class Commanding:
         wanted = _wanted(command, CommandName(command.name), begin_before_ms)
         if wanted is None:
             return CommandResult(id=command.id, state=CommandState.FAILED, code="bad_argument")
+        code = self._prepared(command)
+        if code:
+            return CommandResult(id=command.id, state=CommandState.FAILED, code=code)
         answer = await self._station.execute(wanted)
-        return CommandResult(id=command.id, state=answer.state, code=answer.code)
+        return CommandResult(id=command.id, state=answer.state, code=answer.code, out=answer.out)
+
+    def _prepared(self, command: Command) -> str:
+        """Take the key that comes with a command; return why it cannot be used, empty where it can or there is none."""
+        if command.name != CommandName.CAPTURE:
+            return ""
+        return "no_reader" if self._captures is None else self._captures.begin(command)
 
     async def forget(self, id_: str) -> None:
         """Central recorded the result."""

@@ -34,6 +34,7 @@ def door_of(profile: Profile, config: DoorConfig, *, name: str, run: str) -> Doo
         leaf=leaf,
         arms=arms,
         has_interlock=profile.interlock is not None,
+        is_desk=profile.desk,
     )
 
 

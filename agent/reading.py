@@ -5,20 +5,22 @@ The raw bytes of a credential end here: everything behind this module knows the 
 
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from typing import Final
 
 from agent.core.effects import Misread, ReaderChanged
 from agent.core.types import Credential, Now, Read
 from agent.errors import ConfigError
 from hardware.base import FaultReason, Medium, ReaderEvent, ReaderFault, Removed, Scan
 from hardware.profiles import Profile
+from hardware.readers.cards import uid_trouble
 from hardware.sections.readers import ReaderPart, SpellingSection
 from rules.passes import Check
 from wire.credentials import CredentialError, check_canonical, credential_key, partial_key
-from wire.forms import form_of, is_partial, read_form
+from wire.forms import FORMS, form_of, is_partial, read_form
 from wire.passes import is_pass
 from wire.vocabulary import CredentialKind, Direction
 
-_KINDS = {
+KINDS: Final = {
     Medium.CARD_UID: CredentialKind.HF_UID,
     Medium.QR: CredentialKind.QR_STATIC,
     Medium.EM4100: CredentialKind.LF_EM4100,
@@ -54,11 +56,23 @@ def places_of(profile: Profile) -> dict[str, ReaderPlace]:
     return {part.name: _place(profile, at, part) for at, part in enumerate(profile.readers)}
 
 
+def forms_of(profile: Profile) -> tuple[str, ...]:
+    """Return what the readers may yield, as `kind/form`; a form that drops bits is one that central has to know."""
+    found: set[str] = set()
+    for part in profile.readers:
+        if not isinstance(part, SpellingSection):
+            found.add(f"{CredentialKind.HF_UID}/hex")
+            continue
+        found.add(f"{KINDS[part.medium]}/{part.form or FORMS[KINDS[part.medium]][0].name}")
+        found |= {f"{KINDS[Medium(medium)]}/{form}" for medium, _, form in (name.partition("/") for name in part.also)}
+    return tuple(sorted(found))
+
+
 def _place(profile: Profile, at: int, part: ReaderPart) -> ReaderPlace:
     also: tuple[tuple[CredentialKind, str], ...] = ()
     if isinstance(part, SpellingSection):
-        also = tuple((_KINDS[Medium(medium)], form) for medium, _, form in (name.partition("/") for name in part.also))
-        own = [("form", _KINDS[part.medium], part.form)] if part.form else []
+        also = tuple((KINDS[Medium(medium)], form) for medium, _, form in (name.partition("/") for name in part.also))
+        own = [("form", KINDS[part.medium], part.form)] if part.form else []
         for field, kind, form in (*own, *(("also", *each) for each in also)):
             try:
                 form_of(kind, form)
@@ -72,7 +86,7 @@ def plain_of(scan: Scan, now: Now, also: tuple[tuple[CredentialKind, str], ...] 
 
     What may be several things, or only a part of one, stays as it was spelled; `credentials_of` tells them.
     """
-    kind = _KINDS[scan.medium]
+    kind = KINDS[scan.medium]
     try:
         if scan.form and (also or is_partial(kind, scan.form)):
             if not credentials_of(scan, also, b""):
@@ -82,7 +96,7 @@ def plain_of(scan: Scan, now: Now, also: tuple[tuple[CredentialKind, str], ...] 
         if not is_shown_pass(scan):
             check_canonical(kind, canonical)
     except CredentialError:  # it quotes what was read, so it goes no further
-        return _garbled(scan, now)
+        return _unfit(scan, now) or _garbled(scan, now)
     return replace(scan, data=canonical, form="")
 
 
@@ -90,7 +104,7 @@ def credentials_of(scan: Scan, also: tuple[tuple[CredentialKind, str], ...], key
     """Return everything that a spelled reading may be, the reader's own family first; empty for garbage."""
     found: list[Credential] = []
     text = scan.data.decode(errors="replace")
-    for kind, form in ((_KINDS[scan.medium], scan.form), *also):
+    for kind, form in ((KINDS[scan.medium], scan.form), *also):
         if is_partial(kind, form):
             if 0 < len(text) <= _PARTIAL_CHARS and text.isascii() and text.isprintable():
                 found.append(Credential(kind, partial_key(key, kind, form, text)))
@@ -100,8 +114,20 @@ def credentials_of(scan: Scan, also: tuple[tuple[CredentialKind, str], ...], key
     return found
 
 
+def _unfit(scan: Scan, now: Now) -> Misread | None:
+    """Say so where a UID was read well and yet names no card, as it is another each time or the first part of one."""
+    kind = KINDS[scan.medium]
+    form = form_of(kind, scan.form) if scan.form and kind is CredentialKind.HF_UID else None
+    if form is None or form.read is None:
+        return None
+    with suppress(CredentialError):
+        trouble = uid_trouble(form.read(scan.data.decode(errors="replace")), b"")
+        return None if trouble is None else Misread(scan.reader, FaultReason.UNSUPPORTED_CARD, trouble, now)
+    return None
+
+
 def _garbled(scan: Scan, now: Now) -> Misread:
-    kind = _KINDS[scan.medium]
+    kind = KINDS[scan.medium]
     return Misread(scan.reader, FaultReason.GARBLED, f"no {kind} in {scan.form or 'its bytes'}", now)
 
 
@@ -112,7 +138,7 @@ def is_shown_pass(scan: Scan) -> bool:
 
 def read_of(scan: Scan, place: ReaderPlace, key: bytes, checked: Check | None = None) -> Read:
     """Return the read of a scan; `key` is the device's 32-byte credential key, `checked` what became of a pass."""
-    kind, canonical = (_KINDS[scan.medium], scan.data) if checked is None else (checked.kind, checked.canonical)
+    kind, canonical = (KINDS[scan.medium], scan.data) if checked is None else (checked.kind, checked.canonical)
     credential = Credential(kind, credential_key(key, kind, canonical))
     return Read(scan.reader, place.direction, credential, scan.at_mono_ms)
 

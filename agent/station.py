@@ -13,11 +13,13 @@ from typing import Final, Protocol, assert_never
 from msgspec.structs import replace
 
 from agent.acting import Acting
+from agent.capturing import Captures
 from agent.clock import Clock
 from agent.core import station as core
 from agent.core.effects import (
     Answer,
     AnyCommand,
+    Captured,
     Commanded,
     Effect,
     Held,
@@ -75,6 +77,7 @@ class CommandAnswer:
 
     state: CommandState
     code: str
+    out: str = ""
 
 
 class Station:
@@ -89,6 +92,7 @@ class Station:
         presenter: Presenter,
         acting: Acting,
         clock: Clock,
+        captures: Captures | None = None,
     ) -> None:
         self._state = core.start(door, frozenset(place.name for place in places.values()))
         self._places = places
@@ -96,6 +100,7 @@ class Station:
         self._presenter = presenter
         self._acting = acting
         self._clock = clock
+        self._captures = captures
         self._queue: asyncio.Queue[Input | ReaderEvent | InputChange] = asyncio.Queue()
         self._waiting = 0
         self._answers: dict[str, asyncio.Future[CommandAnswer]] = {}
@@ -179,10 +184,15 @@ class Station:
     def _presented(self, scan: Scan, place: ReaderPlace) -> Presented | Misread:
         """Collect what is known of a reading; nobody passes by what cannot be read, and the next may be fine."""
         try:
-            return Presented(self._presenter.facts(scan, place))
+            return Presented(self._presenter.facts(scan, place), self._captured(scan, place))
         except StoreError as error:
             log.error("nobody is let in: %s", error)  # noqa: TRY400 - expected, the message says it all
             return Misread(scan.reader, UNREADABLE_ROW, "the directory cannot be read", self._clock.now())
+
+    def _captured(self, scan: Scan, place: ReaderPlace) -> Captured | None:
+        """Seal what was read where a card is waited for."""
+        order = self._state.capture
+        return None if order is None or self._captures is None else self._captures.taken(order.id, scan, place)
 
     def _sensed(self, change: InputChange) -> Sensed:
         """Date an input's change to when it began: a contact is believed a moment later than it moved."""
@@ -215,8 +225,8 @@ class Station:
                 self._acting.occupy(is_busy=is_busy)
             case Show(screen):
                 self._acting.show(screen)
-            case Answer(id, _, state, code):
-                self._answer(id, CommandAnswer(state, code))
+            case Answer(id, _, state, code, out):
+                self._answer(id, CommandAnswer(state, code, out))
             case WakeAt(mono_ms):
                 self._wake_at(mono_ms)
             case Stop(why):

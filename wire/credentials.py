@@ -47,6 +47,11 @@ def credential_key(key: bytes, kind: CredentialKind, canonical: bytes) -> str:
     return hmac.digest(key, b"v1|" + kind.value.encode() + b"|" + canonical, "sha256")[:16].hex()
 
 
+def key_id(key: bytes) -> str:
+    """Return the name of a device's key: 16 hex digits that tell it from others and nothing of it."""
+    return hmac.digest(key, b"doorstile-key-id-v1", "sha256")[:8].hex()
+
+
 def partial_key(key: bytes, kind: CredentialKind, form: str, text: str) -> str:
     """Return the index of a credential as a reader spells it that drops bits: 32 hex digits.
 

@@ -72,7 +72,10 @@ class Backlog(msgspec.Struct, frozen=True):
 
 
 class Hello(Message, frozen=True, kw_only=True):
-    """The device's first message on a connection."""
+    """The device's first message on a connection.
+
+    `forms` are those that its readers yield, as `kind/form`; a `desk` reads cards for enrolment and has no door.
+    """
 
     type: ClassVar[str] = "hello"
     device: str
@@ -89,6 +92,8 @@ class Hello(Message, frozen=True, kw_only=True):
     pres: PresenceRef | None = None
     cmds: list[CommandRef] = []
     reason: str = "start"
+    forms: list[str] = []
+    desk: bool = False
 
 
 class Welcome(Message, frozen=True, kw_only=True):

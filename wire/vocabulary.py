@@ -273,6 +273,7 @@ class CommandName(StrEnum):
     LOCKDOWN = "lockdown"
     RELEASE = "release"
     IDENTIFY = "identify"
+    CAPTURE = "capture"  # hands the next card to central, sealed, and decides nothing about it
 
 
 class CommandMode(StrEnum):

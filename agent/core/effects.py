@@ -73,10 +73,15 @@ class CommandEnd(Struct, frozen=True):
     state: CommandState
     code: str
     name: CommandName = CommandName.UNLOCK
+    out: str = ""
 
 
 class Misreading(Struct, frozen=True):
     """A read that yielded no credential, being recorded."""
+
+
+class Unasked(Struct, frozen=True):
+    """A card at a desk that nobody asked for, being recorded."""
 
 
 class Stood(Struct, frozen=True):
@@ -92,14 +97,22 @@ class FireEnded(Struct, frozen=True):
     order: Order | None = None
 
 
-Then = Grant | AnyCommand | Denial | CommandEnd | Misreading | Stood | FireEnded | None
+Then = Grant | AnyCommand | Denial | CommandEnd | Misreading | Unasked | Stood | FireEnded | None
 """What a record stands for, handed back with its answer."""
 
 
+class Captured(Struct, frozen=True):
+    """What was presented, sealed to central; where it cannot be, `sealed` is empty and `code` says why."""
+
+    sealed: str = ""
+    code: str = ""
+
+
 class Presented(Struct, frozen=True):
-    """Somebody presented a credential; the shell looked it up."""
+    """Somebody presented a credential; the shell looked it up, and sealed it where a card is waited for."""
 
     facts: Facts
+    captured: Captured | None = None
 
 
 class Misread(Struct, frozen=True):
@@ -268,6 +281,7 @@ class Answer(Struct, frozen=True):
     name: CommandName
     state: CommandState
     code: str
+    out: str = ""
 
 
 class WakeAt(Struct, frozen=True):

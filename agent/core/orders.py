@@ -6,7 +6,7 @@ from the moment it is heard, even where it cannot be recorded.
 
 from msgspec.structs import replace
 
-from agent.core import modes, results, screen, surroundings, turnstile
+from agent.core import capturing, modes, results, screen, surroundings, turnstile
 from agent.core.effects import AnyCommand, Effect, FireEnded, Order, Record, RemoteUnlock, Unlock
 from agent.core.modes import LocksDown, Overrides
 from agent.core.opening import obstacle
@@ -56,6 +56,8 @@ def begun(state: Station, wanted: AnyCommand, now: Now) -> Step:
             return change(state, LocksDown(lockdown, ModeCause.COMMAND, wanted.actor), now, wanted)
         case CommandName.RELEASE:
             return _release(state, wanted, now)
+        case CommandName.CAPTURE:
+            return capturing.begun(state, wanted, now)
         case _:
             assert wanted.name is CommandName.IDENTIFY, wanted
             shown, effects = show(state, screen.IDENTIFY, now)
@@ -91,6 +93,8 @@ def _refusal(state: Station, wanted: AnyCommand) -> str:
             return "" if wanted.what in _LOCKS else "unknown_mode"
         case CommandName.RELEASE:
             return _release_refusal(state, wanted.what)
+        case CommandName.CAPTURE:
+            return "busy" if state.capture is not None else ""
         case _:
             return ""
 

@@ -14,9 +14,10 @@ def never_begun(command: AnyCommand, state: CommandState, code: str, now: Now) -
     return Record(EventKind.COMMAND_RESULT, now, body, CommandEnd(command.id, state, code, command.name))
 
 
-def ended(command: AnyCommand, state: CommandState, code: str, now: Now) -> Record:
-    """Return the record of the end of a command that had begun."""
-    return replace(never_begun(command, state, code, now), settles=command.promise, outcome=state)
+def ended(command: AnyCommand, state: CommandState, code: str, now: Now, *, out: str = "") -> Record:
+    """Return the record of the end of a command that had begun; `out` is for central alone and is not recorded."""
+    record, end = never_begun(command, state, code, now), CommandEnd(command.id, state, code, command.name, out)
+    return replace(record, then=end, settles=command.promise, outcome=state)
 
 
 def done(command: AnyCommand, code: str, now: Now) -> Record:

@@ -30,6 +30,11 @@ class State(StrEnum):
     FIRE = "fire"
     DOOR_ALARM = "door_alarm"
     IDENTIFY = "identify"
+    DESK = "desk"
+    CAPTURE = "capture"
+    CARD_READ = "card_read"
+    CARD_UNASKED = "card_unasked"
+    CARD_UNFIT = "card_unfit"
     OUT_OF_SERVICE = "out_of_service"
 
 
@@ -129,6 +134,7 @@ DENIED_MS: Final = 4_000
 ONE_AT_A_TIME_MS: Final = 3_000
 IDENTIFY_MS: Final = 10_000
 CHECKED_IN_MS: Final = 4_000
+CARD_MS: Final = 4_000
 IDLE: Final = Screen(State.IDLE, Signal.READY)
 STARTING: Final = Screen(State.STARTING)
 READING: Final = Screen(State.READING, tone=Tone.TICK)
@@ -141,6 +147,12 @@ STAFF_CALLED: Final = Screen(State.STAFF_CALLED, tone=Tone.ATTENTION, code=Publi
 STAFF_AWAY: Final = Screen(State.STAFF_AWAY)
 DOOR_ALARM: Final = Screen(State.DOOR_ALARM, Signal.ATTENTION, Tone.ATTENTION)
 IDENTIFY: Final = Screen(State.IDENTIFY, Signal.ATTENTION, Tone.ATTENTION, for_ms=IDENTIFY_MS)
+DESK: Final = Screen(State.DESK, Signal.READY)
+CAPTURE: Final = Screen(State.CAPTURE, Signal.READY, Tone.ATTENTION)
+CARD_READ: Final = Screen(State.CARD_READ, Signal.READY, Tone.TICK, for_ms=CARD_MS)
+"""Neither green nor a rising tone: a card that was read is not let in by that."""
+CARD_UNASKED: Final = Screen(State.CARD_UNASKED, Signal.READY, for_ms=CARD_MS)
+CARD_UNFIT: Final = Screen(State.CARD_UNFIT, Signal.DENIED, Tone.DENIED, for_ms=CARD_MS)
 _ONE_AT_A_TIME: Final = frozenset({Reason.DOOR_BUSY, Reason.OTHER_DOOR_OPEN, Reason.ANTI_PASSBACK})
 
 

@@ -7,8 +7,8 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from agent.core import capturing, doorway, modes, standing, surroundings, turnstile
 from agent.core import door as leaf
-from agent.core import doorway, modes, standing, surroundings, turnstile
 from agent.core.effects import Effect, Hold, Occupy, Unlock, WakeAt
 from agent.core.state import Holding, Station, Step
 from agent.core.types import Now
@@ -53,6 +53,7 @@ def _wake(state: Station, effects: list[Effect], now: Now) -> Step:
         leaf.due_ms(state.leaf, is_free=state.is_unwatched),
         surroundings.due_ms(state.around),
         modes.due_ms(state.standing),
+        capturing.due_ms(state),
         None if state.arms is None else turnstile.due_ms(state.arms),
     ]
     due_ms = min((moment for moment in moments if moment is not None), default=None)

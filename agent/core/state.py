@@ -18,7 +18,8 @@ from wire.vocabulary import DoorMode
 class Door(Struct, frozen=True):
     """What never changes while the agent runs. `pulse_ms` is None at a kiosk without a lock.
 
-    `arms` is set where a turnstile takes the place of a door, `has_interlock` where another door is to be told.
+    `arms` is set where a turnstile takes the place of a door, `has_interlock` where another door is to be told. A desk
+    has no door at all: it reads cards for enrolment and decides nothing.
     """
 
     name: str
@@ -28,6 +29,7 @@ class Door(Struct, frozen=True):
     leaf: DoorSetup = DoorSetup()
     arms: ArmsSetup | None = None
     has_interlock: bool = False
+    is_desk: bool = False
 
 
 class Presence(Struct, frozen=True):
@@ -55,7 +57,8 @@ class Station(Struct, frozen=True):
     """The door's state. `missing` readers are gone; `storage_failed` and `lock_failed` last until a success.
 
     `arms` is None but for a turnstile, where `leaf` says nothing. `hold_order` waits for the way to stand open.
-    `asked_ms` is when the shell was asked to wake it, `is_busy` what the other door of the pair was told.
+    `asked_ms` is when the shell was asked to wake it, `is_busy` what the other door of the pair was told. `capture` is
+    the command that waits for a card.
     """
 
     door: Door
@@ -76,6 +79,7 @@ class Station(Struct, frozen=True):
     hold_order: Order | None = None
     asked_ms: int | None = None
     is_busy: bool = False
+    capture: Order | None = None
 
     @property
     def has_lock(self) -> bool:
@@ -130,8 +134,12 @@ def resting_screen(state: Station) -> screen.Screen:
         return screen.DOOR_ALARM
     if state.holding is Holding.ON:
         return screen.HELD_OPEN
+    if state.capture is not None:
+        return screen.CAPTURE
     if state.standing.mode is DoorMode.MAINTENANCE:
         return screen.MAINTENANCE
+    if state.door.is_desk:
+        return screen.DESK
     return screen.CLOSED if state.standing.is_closed else screen.IDLE
 
 

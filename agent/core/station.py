@@ -16,10 +16,11 @@ from typing import assert_never
 
 from msgspec.structs import replace
 
-from agent.core import doorway, gestures, modes, opening, orders, results, screen, standing
+from agent.core import capturing, doorway, gestures, modes, opening, orders, results, screen, standing
 from agent.core.effects import (
     Answer,
     Answered,
+    Captured,
     Commanded,
     CommandEnd,
     Denial,
@@ -47,6 +48,7 @@ from agent.core.effects import (
     Stood,
     Stop,
     Then,
+    Unasked,
     Woke,
 )
 from agent.core.modes import Lockdown, Scheduled
@@ -87,8 +89,8 @@ def step(state: Station, event: Input) -> Step:
 
 def _react(state: Station, event: Input) -> Step:
     match event:
-        case Presented(facts):
-            return _present(state, facts)
+        case Presented(facts, captured):
+            return _present(state, facts, captured)
         case Misread():
             return _misread(state, event)
         case ReaderChanged():
@@ -130,11 +132,14 @@ def _answered(state: Station, event: Answered) -> Step:
 # --- presentations -----------------------------------------------------------------------------------------------
 
 
-def _present(state: Station, facts: Facts) -> Step:
+def _present(state: Station, facts: Facts, captured: Captured | None) -> Step:
     read, now = facts.read, facts.now
     if now.mono_ms - read.at_mono_ms > FRESH_MS:
         stale = ReadFaultBody(reader=read.reader, fault="stale", detail="answered too late; present again")
         return state, [Record(EventKind.READ_FAULT, now, stale, Misreading())]
+    taken = capturing.presented(state, facts, captured)
+    if taken is not None:
+        return taken
     facts = _with_door(state, facts)
     subject = facts.row.member if facts.row is not None else read.credential.key
     if _is_held_off(state, subject, read.direction, read.at_mono_ms):
@@ -245,7 +250,9 @@ def _hold_off(state: Station, subject: str, facts: Facts) -> Station:
 
 def _misread(state: Station, event: Misread) -> Step:
     body = ReadFaultBody(reader=event.reader, fault=event.fault, detail=event.detail)
-    return state, [Record(EventKind.READ_FAULT, event.now, body, Misreading())]
+    record = Record(EventKind.READ_FAULT, event.now, body, Misreading())
+    state, effects = capturing.misread(state, event)
+    return state, [record, *effects]
 
 
 def _change_reader(state: Station, event: ReaderChanged) -> Step:
@@ -271,10 +278,13 @@ def _recorded(state: Station, then: Then, event: EventId, now: Now) -> Step:
             return show(state, screen.denied(decision.reason, support=support(event)), now)
         case RemoteUnlock() | Order():
             return orders.begun(state, then, now)
-        case CommandEnd(id, outcome, code, name):
-            return state, [Answer(id, name, outcome, code)]
+        case CommandEnd(id, outcome, code, name, out):
+            shown, effects = capturing.ended(state, then, now)
+            return shown, [Answer(id, name, outcome, code, out), *effects]
         case Misreading():
             return show(state, screen.denied(Reason.UNREADABLE, support=support(event)), now)
+        case Unasked():
+            return show(state, screen.CARD_UNASKED, now)
         case Stood():
             return standing.stood(state, then, now)
         case FireEnded():
@@ -377,7 +387,8 @@ def _woke(state: Station, now: Now) -> Step:
         state = replace(state, asked_ms=None)
     state, effects = doorway.time_went_by(state, now)
     state, more = standing.time_went_by(state, now)
-    effects = [*effects, *more]
+    state, over = capturing.time_went_by(state, now)
+    effects = [*effects, *more, *over]
     if state.picture_until_ms is not None and now.mono_ms >= state.picture_until_ms:
         state, more = rest(state, now)
         effects = [*effects, *more]

@@ -26,6 +26,11 @@ _WORDS: Final[dict[State, tuple[str, str]]] = {
     State.DOOR_ALARM: ("Close the door", "Thank you"),
     State.IDENTIFY: ("This door", "Staff look for it"),
     State.OUT_OF_SERVICE: ("Out of service", _OWN),
+    State.DESK: ("Card desk", "Opens no door"),
+    State.CAPTURE: ("Tap new card", "Staff wait for it"),
+    State.CARD_READ: ("Card read", "Staff go on"),
+    State.CARD_UNASKED: ("Card read", "Nothing changed"),
+    State.CARD_UNFIT: ("Not this card", "Take another one"),
 }
 _DENIALS: Final[dict[PublicCode, tuple[str, str]]] = {
     PublicCode.TRY_AGAIN: ("Try again", "Hold card longer"),

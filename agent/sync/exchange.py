@@ -53,7 +53,7 @@ class Greeting(Struct, frozen=True):
     """What the device says of itself in `hello`. `runs` are the unacknowledged ones, oldest first, and the current.
 
     `losses` are declared losses that central has not acknowledged, `issued_ms` is when central issued the directory,
-    and `directory_key` the key that signs directories, where it is known.
+    and `directory_key` the key that signs directories, where it is known. `forms` are what its readers yield.
     """
 
     device: str
@@ -68,6 +68,8 @@ class Greeting(Struct, frozen=True):
     reason: str = "start"
     issued_ms: int = 0
     directory_key: bytes | None = None
+    forms: tuple[str, ...] = ()
+    is_desk: bool = False
 
 
 # Inputs

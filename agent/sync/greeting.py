@@ -43,4 +43,6 @@ def hello_of(
         pres=presence,
         cmds=commands,
         reason=greeting.reason,
+        forms=list(greeting.forms),
+        desk=greeting.is_desk,
     )

@@ -62,7 +62,7 @@ class Link:
 
     `on_status`, `on_directory`, `on_server_time` and `on_revoked` are lists of callbacks, called on the loop; the
     third gets a `ServerTime`, the last whether central has revoked the device: at a refusal, and at each welcome.
-    `remembered` are results of commands that central has not confirmed.
+    `remembered` are results of commands that central has not confirmed, `forms` what the readers yield.
     """
 
     def __init__(
@@ -80,6 +80,8 @@ class Link:
         gate: LinkGate | None = None,
         presence: PresencePort | None = None,
         remembered: Sequence[CommandResult] = (),
+        forms: tuple[str, ...] = (),
+        is_desk: bool = False,
     ) -> None:
         self._endpoint = endpoint
         self._identity = identity
@@ -90,6 +92,8 @@ class Link:
         self._agent = agent
         self._vitals = vitals
         self._presence = presence
+        self._forms = forms
+        self._is_desk = is_desk
         self.gate = gate or LinkGate()
         self._state = remembering(tuple(remembered))
         self._wait = ReconnectWait(random, self._kept_reconnect())
@@ -205,7 +209,9 @@ class Link:
             directory=self._directory.ref,
             reason=self._reason,
             issued_ms=0 if issue is None else issue.issued_ms,
-            directory_key=read_key(self._identity.directory_key or self._directory.get(DIRECTORY_KEY) or ""),
+            directory_key=central_key(self._identity, self._directory),
+            forms=self._forms,
+            is_desk=self._is_desk,
         )
 
     def _parting(self, code: int | None) -> Parting:
@@ -386,3 +392,8 @@ class Link:
 
     def _now_ms(self) -> int:
         return self._clock.now().mono_ms
+
+
+def central_key(identity: Identity, directory: DirectoryPort) -> bytes | None:
+    """Return the key by which the device knows what central signed: pinned at enrolment, else at its first welcome."""
+    return read_key(identity.directory_key or directory.get(DIRECTORY_KEY) or "")

@@ -14,6 +14,8 @@ ANY_STAFF: Final = ()
 ISSUE: Final = "passes.add_pass"
 REVOKE: Final = "passes.change_pass"
 LINK_PHONE: Final = "directory.add_credential"
+ENROL: Final = "directory.add_credential"
+REPLACE: Final = "directory.change_credential"
 UNLOCK: Final = "devices.add_command"
 ASK: Final = "directory.view_credential"
 """Asking doors what they would say shows who holds what, and where it opens."""

@@ -42,6 +42,7 @@ INSTALLED_APPS = [
     "central.passes",
     "central.editions",
     "central.parts",
+    "central.desk",
     "central.checkins",
     "central.review",
     "central.presence",

@@ -17,6 +17,7 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("", include("central.checkins.urls")),
     path("", include("central.passes.urls")),
+    path("", include("central.desk.urls")),
     path("", include("central.whatif.urls")),
     path("", include("central.dashboard.urls")),
 ]

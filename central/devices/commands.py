@@ -10,6 +10,7 @@ from uuid import UUID
 
 from django.db import transaction
 
+from central.devices.ids import uuid7
 from central.devices.models import Command, Device
 from central.sync import hints
 from wire.vocabulary import CommandMode, CommandName, CommandState
@@ -21,6 +22,7 @@ TTL_MS: Final = {
     CommandName.LOCKDOWN: 60_000,
     CommandName.RELEASE: 30_000,
     CommandName.IDENTIFY: 10_000,
+    CommandName.CAPTURE: 30_000,
 }
 """How long a command may take to begin: what lets people in has little time, what keeps them out has more."""
 MODE: Final = {
@@ -30,6 +32,7 @@ MODE: Final = {
     CommandName.LOCKDOWN: CommandMode.IDEMPOTENT,
     CommandName.RELEASE: CommandMode.ONCE,
     CommandName.IDENTIFY: CommandMode.IDEMPOTENT,
+    CommandName.CAPTURE: CommandMode.ONCE,
 }
 RESULT_WITHIN: Final = timedelta(seconds=60)
 """How long after its expiry a command may wait for word from the device before it counts as unknown."""
@@ -45,15 +48,17 @@ def args_of(*, level: int = 0, for_s: int = 0, what: str = "") -> dict[str, str]
 
 
 def issue(
-    device: Device, name: CommandName, *, actor: str, reason: str, now: datetime, args: dict[str, str] | None = None
-) -> Command:
+    device: Device, name: CommandName, *, actor: str, reason: str, now: datetime,
+    args: dict[str, str] | None = None, id: UUID | None = None,
+) -> Command:  # fmt: skip
     """Create a command for a device; one that is not connected refuses it at once, as it must not act later.
 
-    The device is told who asked, so that its own record says so too.
+    The device is told who asked, so that its own record says so too. `id` is for arguments that are bound to it.
     """
     reachable = device.state == Device.State.ACTIVE and device.is_connected(now)
     with transaction.atomic():
         command = Command.objects.create(
+            id=id or uuid7(),
             device=device,
             name=name.value,
             args={"actor": actor, **(args or {})},

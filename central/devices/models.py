@@ -87,6 +87,8 @@ class Device(models.Model):
     door_state = models.CharField(max_length=64, blank=True, editable=False)
     clock_offset_ms = models.BigIntegerField(null=True, editable=False)
     health = models.JSONField(default=dict, editable=False)
+    is_desk = models.BooleanField(default=False, editable=False)
+    forms = models.JSONField(default=list, editable=False)
 
     def __str__(self) -> str:
         return self.name

@@ -77,12 +77,15 @@ def fill(credential: Credential, kind: CredentialKind, canonical: bytes) -> Cred
     return credential
 
 
-def enrol(member: Member, kind: CredentialKind, canonical: bytes) -> Credential:
-    """Give a member a credential; raise HeldError where anybody, the member included, holds it already."""
+def enrol(member: Member, kind: CredentialKind, canonical: bytes, *, card: str = "") -> Credential:
+    """Give a member a credential, `card` being what a reader said it is.
+
+    Raise HeldError where anybody, the member included, holds it already.
+    """
     holder = holder_of(kind, canonical)
     if holder is not None:
         raise HeldError(holder)
-    credential = fill(Credential(member=member), kind, canonical)
+    credential = fill(Credential(member=member, card_type=card), kind, canonical)
     try:
         with transaction.atomic():
             credential.save()
@@ -94,12 +97,12 @@ def enrol(member: Member, kind: CredentialKind, canonical: bytes) -> Credential:
     return credential
 
 
-def replace(lost: Credential, kind: CredentialKind, canonical: bytes) -> Credential:
+def replace(lost: Credential, kind: CredentialKind, canonical: bytes, *, card: str = "") -> Credential:
     """Give the holder of a credential another and revoke the first, both or neither; raise HeldError."""
     with transaction.atomic():
         lost.is_revoked = True
         lost.save()
-        return enrol(lost.member, kind, canonical)
+        return enrol(lost.member, kind, canonical, card=card)
 
 
 @lru_cache(maxsize=4)

@@ -148,6 +148,9 @@ class Credential(Versioned):
         max_length=8, choices=choices(Assurance), default=Assurance.LOW.value, editable=False,
         help_text="How hard it is to copy",
     )  # fmt: skip
+    card_type = models.CharField(
+        max_length=48, blank=True, editable=False, help_text="What the reader at the desk said it is"
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     def __str__(self) -> str:

@@ -29,6 +29,7 @@ from wire.vocabulary import CloseCode, CommandMode, CommandState
 
 _TEXT_CHARS: Final = 64
 _MAX_READERS: Final = 8
+_MAX_FORMS: Final = 64
 _REFUSAL_CHARS: Final = 200
 
 
@@ -93,9 +94,10 @@ def _greet(device: Device, hello: Hello, session: int, now: datetime) -> None:
     device.connected_at = device.last_seen_at = now
     device.disconnected_at = None
     device.backlog, device.oldest_age_s = hello.backlog.events, hello.backlog.oldest_age_s
+    device.is_desk, device.forms = hello.desk, sorted({bare(form) for form in hello.forms[:_MAX_FORMS]})
     device.save(
         update_fields=["session", "agent", "store", "boot", "run", "connected_at", "last_seen_at", "disconnected_at",
-                       "backlog", "oldest_age_s"]
+                       "backlog", "oldest_age_s", "is_desk", "forms"]
     )  # fmt: skip
 
 

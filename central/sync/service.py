@@ -8,6 +8,7 @@ from typing import Any, Final
 from django.conf import settings
 from django.db import DatabaseError
 
+from central.desk.capturing import forget_late
 from central.devices.signing import directory_key
 from central.devices.tokens import forget_expired
 from central.presence.tending import keep_books, tend
@@ -75,6 +76,7 @@ class LinkService:
             sweeps += 1
             try:
                 await self._database.run(records.sweep, now().wall_ms)
+                await self._database.run(forget_late, records.moment(now().wall_ms))
                 if sweeps % FORGET_EVERY == 0:
                     await self._database.run(forget_expired, records.moment(now().wall_ms))
                     await self._database.run(keep_books, now().wall_ms)

@@ -41,8 +41,8 @@ def patched(target: object, name: str, wrong: object) -> Callable[[], AbstractCo
 def _grant_before_record() -> Iterator[None]:
     real = core._present
 
-    def present(state: core.Station, event_facts: Any) -> core.Step:
-        state, effects = real(state, event_facts)
+    def present(state: core.Station, event_facts: Any, captured: Any = None) -> core.Step:
+        state, effects = real(state, event_facts, captured)
         early: list[Effect] = [
             Unlock(effect.then, 3_000)
             for effect in effects

@@ -11,7 +11,8 @@ from central.devices.doors import device_at
 from central.devices.outcome import add_waiting, outcome_of
 from wire.vocabulary import CommandName
 
-_NAMES = [name.value for name in CommandName if name is not CommandName.UNLOCK]
+_ELSEWHERE = {CommandName.UNLOCK, CommandName.CAPTURE}
+_NAMES = [name.value for name in CommandName if name not in _ELSEWHERE]
 
 
 class Command(BaseCommand):

@@ -1,0 +1,1 @@
+"""The front desk: a card that is tapped there becomes a member's, without anybody typing its number."""
