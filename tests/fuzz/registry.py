@@ -11,6 +11,7 @@ from tests.fuzz import (
     panel,
     passing,
     presenting,
+    sealing,
     sessions,
     settings,
     typing_readers,
@@ -30,6 +31,7 @@ TARGETS: Final[dict[str, Target]] = {
         panel,
         ledger,
         importing,
+        sealing,
         typing_readers,
     )
     for target in module.TARGETS

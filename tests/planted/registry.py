@@ -46,6 +46,7 @@ MODULES: Final[tuple[str, ...]] = (
     "tests.planted.storage",
     "tests.planted.rules",
     "tests.planted.passes",
+    "tests.planted.desk",
 )
 _OF_OTHER_LAYERS: Final = ("tests.simulation.planted", "tests.processes.planted")
 
