@@ -44,7 +44,7 @@ class PresenceFacts(Struct, frozen=True, omit_defaults=True):
     """
 
     is_site_wide: bool = False
-    """True while the link is up and these are the whole site's; else they are what this device has seen itself."""
+    """True while the link is up and these are the whole site's; else what the device saw, and was told last."""
     zone: str | None = None
     """The zone that the holder's last passage led into, "" for outside; None where nobody knows."""
     age_ms: Whole = 0

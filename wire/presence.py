@@ -50,7 +50,7 @@ class UsedStep(msgspec.Struct, frozen=True):
 
 
 class Heard(msgspec.Struct, frozen=True):
-    """How far the device's own events of a run are part of this presence."""
+    """How far the device's own events of a run are part of this presence; said with the last message alone."""
 
     run: str
     upto: Number

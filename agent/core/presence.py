@@ -29,6 +29,9 @@ CONFIRMED_MS: Final = 35_000
 BEHIND_MS: Final = 5_000
 """Where central named a newer version and it has not come for so long, what is here is not current."""
 
+DELAY_MS: Final = 30_000
+"""Central's word may have been under way for so long, and seem that much newer than it is."""
+
 
 class Told(Struct, frozen=True, gc=False):
     """What central said of a member."""
@@ -211,7 +214,7 @@ class Presence:
     def _is_overruled(self, seen: Seen, told: Told) -> bool:
         if self._is_heard(seen.event):
             return True
-        return told is not _ABSENT and told.stay.since_ms > seen.stay.since_ms
+        return told is not _ABSENT and told.stay.since_ms > seen.stay.since_ms + DELAY_MS
 
     def _is_heard(self, event: EventId) -> bool:
         return event.n <= self._heard.get(event.run, 0)

@@ -69,6 +69,10 @@ def follow(site_id: UUID, now_ms: int) -> bool:
         changed, quiet, found = _moved(place, rows, read, now_ms)
         _note_steps(presence, place, read, now_ms)
         write(presence, changed, quiet)
+        if not changed:
+            # Its door has to hear that this is known, or would go by it for ever.
+            presence.ver += 1
+            publish(presence)
         findings.raise_twice(place, found)
         findings.raise_overfull(place, changed)
     with_packs = VisitPack.objects.filter(member__in=[row.member_id for row in (*changed, *quiet)])

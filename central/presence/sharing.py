@@ -19,6 +19,9 @@ def delta(device_id: UUID, held: PresenceRef | None, wall_ms: int) -> PresDelta 
     """Return the next part of what a device misses that has `held`, None where it has the newest."""
     device = Device.objects.select_related("door").get(pk=device_id)
     site_id = device.door.site_id
+    # Before the rows: what a device is told to forget of its own has to be among them.
+    followed = FollowedRun.objects.filter(run__device_id=device_id, n__gt=0).select_related("run").order_by("-run")
+    heard = [Heard(each.run.run, each.n) for each in followed[:_RUNS_TOLD]]
     now = newest(site_id)
     floor = SitePresence.objects.filter(pk=site_id).values_list("floor", flat=True).first() or 0
     follows = held is not None and held.epoch == now.epoch and floor <= held.ver <= now.ver
@@ -28,7 +31,6 @@ def delta(device_id: UUID, held: PresenceRef | None, wall_ms: int) -> PresDelta 
     rows, steps = _after(site_id, first, now.ver), _steps(device, site_id, first, now.ver)
     cut = _cut(sorted([row.ver for row in rows] + [ver for ver, _ in steps]))
     to = now.ver if cut is None else cut
-    heard = FollowedRun.objects.filter(run__device_id=device_id, n__gt=0).select_related("run").order_by("-run")
     return PresDelta(
         epoch=now.epoch,
         first=first,
@@ -36,7 +38,7 @@ def delta(device_id: UUID, held: PresenceRef | None, wall_ms: int) -> PresDelta 
         server_ms=wall_ms,
         put=[_present(row) for row in rows if row.ver <= to],
         steps=[step for ver, step in steps if ver <= to],
-        heard=[Heard(each.run.run, each.n) for each in heard[:_RUNS_TOLD]],
+        heard=heard if cut is None else [],
         is_last=cut is None,
     )
 

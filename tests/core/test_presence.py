@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from agent.core.presence import BEHIND_MS, CONFIRMED_MS, SITE_KEPT, STAY_MS, Presence
+from agent.core.presence import BEHIND_MS, CONFIRMED_MS, DELAY_MS, SITE_KEPT, STAY_MS, Presence
 from agent.core.sightings import KEPT, At
 from agent.core.types import EventId
 from rules.facts import Now
@@ -193,8 +193,10 @@ def test_a_passage_here_that_central_has_not_heard_of_holds() -> None:
 
 def test_a_later_passage_elsewhere_holds_over_one_here() -> None:
     door = Door()
-    door.passes("m1", T - 9_000, Direction.OUT)
-    door.told(inside("m1", ago_ms=1_000))
+    door.passes("m1", T - DELAY_MS - 9_000, Direction.OUT)
+    door.told(inside("m1", ago_ms=9_000))
+    assert door.facts().zone == OUTSIDE, "it may have been under way for long"
+    door.told(inside("m1", ago_ms=8_999))
     assert door.facts().zone == "gym"
 
 

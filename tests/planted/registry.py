@@ -47,6 +47,7 @@ MODULES: Final[tuple[str, ...]] = (
     "tests.planted.rules",
     "tests.planted.passes",
     "tests.planted.desk",
+    "tests.planted.presence",
 )
 _OF_OTHER_LAYERS: Final = ("tests.simulation.planted", "tests.processes.planted")
 
