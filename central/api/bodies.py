@@ -37,10 +37,10 @@ class MembershipBody(Body, frozen=True, kw_only=True):
 
 
 class PackBody(Body, frozen=True, kw_only=True):
-    """A bought number of visits, and how many of them are used."""
+    """A bought number of visits, and how many of them are used: as many as before where that is left out."""
 
     visits: Visits
-    used: Visits = 0
+    used: Visits | UnsetType = UNSET
 
 
 class NewMember(Body, frozen=True, kw_only=True):

@@ -130,11 +130,12 @@ def _join(member: Member, given: list[MembershipBody]) -> None:
 
 def _pack(member: Member, given: PackBody) -> None:
     """Set the figures of the newest pack; it counts, whichever were bought before."""
-    if given.used > given.visits:
-        raise bad_field("pack.used", f"{given.used} visits are used of {given.visits}; give at most as many as bought")
     pack = member.packs.first() or VisitPack(member=member)
-    if pack.visits != given.visits or pack.used != given.used:
-        pack.visits, pack.used = given.visits, given.used
+    used = pack.used if given.used is msgspec.UNSET else given.used
+    if used > given.visits:
+        raise bad_field("pack.used", f"{used} visits are used of {given.visits}; give at most as many as bought")
+    if (pack.visits, pack.used) != (given.visits, used):
+        pack.visits, pack.used = given.visits, used
         pack.save()
 
 

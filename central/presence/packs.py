@@ -69,9 +69,16 @@ def visits(pack: VisitPack) -> QuerySet[Movement]:
     return found.filter(at_ms__gte=since_ms).exclude(device__door__rules__leaves__isnull=False)
 
 
+def changed(packs: Collection[VisitPack]) -> None:
+    """Tell doors after the commit of packs that staff changed, where their visits were counted."""
+    counted = set(PackCount.objects.filter(pack__in=packs).values_list("pack__member_id", flat=True))
+    if counted:
+        transaction.on_commit(lambda: tell(counted))
+
+
 def _saved(instance: VisitPack, raw: bool = False, **_: Any) -> None:
-    if not raw and PackCount.objects.filter(pack=instance).exists():
-        transaction.on_commit(lambda: tell({instance.member_id}))
+    if not raw:
+        changed([instance])
 
 
 def _counted(pack: VisitPack) -> int:

@@ -8,11 +8,13 @@ from central.directory.models import Credential, Member
 from central.passes import issuing
 from central.passes.models import Pass
 from central.whatif.held import Held
+from central.whatif.whereabouts import recorded
 from rules.book import Book
 from rules.explaining import Explanation, explain
 from rules.facts import Credential as ReadCredential
 from rules.facts import Facts, Now, Read
 from rules.passes import Moment, Register, check, row_of
+from rules.whereabouts import OUTSIDE
 from wire.book import CredentialClass
 from wire.facts import DoorFacts, PresenceFacts
 from wire.passes import is_pass
@@ -23,7 +25,10 @@ _READER = "what-if"
 
 @dataclass(frozen=True, slots=True)
 class Circumstances:
-    """When and in what state of the door somebody comes. `offline_s` is None while the link is up."""
+    """When and in what state of the door somebody comes. `offline_s` is None while the link is up.
+
+    Where they are, and whether their guardian or host is inside, is as the site's record says where it is None.
+    """
 
     wall_ms: int
     direction: Direction = Direction.IN
@@ -31,8 +36,8 @@ class Circumstances:
     mode: DoorMode | None = None
     offline_s: int | None = None
     knows_time: bool = True
-    is_inside: bool = False
-    has_company: bool = True
+    is_inside: bool | None = None
+    has_company: bool | None = None
 
     @property
     def now(self) -> Now:
@@ -52,7 +57,6 @@ def facts_of(held: Held, seen: Circumstances) -> Facts:
     """Return the facts about the door and the moment, of a credential that nobody knows."""
     book = held.edition.book
     here = "" if book is None else book.here
-    zone = _zone(book)
     return Facts(
         read=Read(_READER, seen.direction, ReadCredential(CredentialKind.HF_UID, "0" * 32), 0),
         now=seen.now,
@@ -60,12 +64,7 @@ def facts_of(held: Held, seen: Circumstances) -> Facts:
         row=None,
         book=book,
         door=DoorFacts(here, seen.mode, seen.lockdown),
-        presence=PresenceFacts(
-            is_site_wide=seen.offline_s is None,
-            zone=zone if seen.is_inside else "",
-            is_guardian_inside=seen.has_company,
-            is_host_inside=seen.has_company,
-        ),
+        presence=PresenceFacts(is_site_wide=seen.offline_s is None),
         stale_s=seen.offline_s or 0,
     )
 
@@ -76,8 +75,8 @@ def of_member(held: Held, member: Member, seen: Circumstances) -> list[Answered]
     cards = Credential.objects.filter(member=member).order_by("created_at", "pk")
     passes = Pass.objects.filter(member=member, site=held.past.site_id, is_over=False).select_related("key")
     return [
-        *(_of_row(held, facts, card) for card in cards),
-        *(Answered(f"pass {made}", explain(with_pass(held, facts, issuing.text_of(made).encode()))) for made in passes),
+        *(_of_row(held, facts, card, seen) for card in cards),
+        *(_of_pass(held, facts, f"pass {made}", issuing.text_of(made).encode(), seen) for made in passes),
     ]
 
 
@@ -85,9 +84,9 @@ def of_value(held: Held, kind: CredentialKind, canonical: bytes, seen: Circumsta
     """Return what the door says to a credential that somebody holds in their hand."""
     facts = facts_of(held, seen)
     if kind is CredentialKind.QR_STATIC and is_pass(canonical):
-        return Answered("the pass", explain(with_pass(held, facts, canonical)))
-    index = held.past.index_of(kind, canonical)
-    return Answered(f"the {kind} that was entered", explain(_with_row(held, facts, kind, index, None)))
+        return _of_pass(held, facts, "the pass", canonical, seen)
+    known = _with_row(held, facts, kind, held.past.index_of(kind, canonical), None)
+    return Answered(f"the {kind} that was entered", explain(_present(held, known, seen)))
 
 
 def with_pass(held: Held, facts: Facts, text: bytes) -> Facts:
@@ -101,10 +100,27 @@ def with_pass(held: Held, facts: Facts, text: bytes) -> Facts:
     return replace(facts, read=read, row=known or row_of(found.passed, index), passed=found.passed)
 
 
-def _of_row(held: Held, facts: Facts, card: Credential) -> Answered:
+def _of_pass(held: Held, facts: Facts, shown: str, text: bytes, seen: Circumstances) -> Answered:
+    return Answered(shown, explain(_present(held, with_pass(held, facts, text), seen)))
+
+
+def _present(held: Held, facts: Facts, seen: Circumstances) -> Facts:
+    """Return the facts with where the holder is: by the site's record, but for what the question says."""
+    book = facts.book
+    zone = None if book is None else book.zones.get(_zone(book))
+    known = recorded(held.past.site_id, facts.row, zone, seen.wall_ms)
+    if seen.is_inside is not None:
+        known = replace(known, zone=_zone(book) if seen.is_inside else OUTSIDE, age_ms=0, is_certain=True)
+    if seen.has_company is not None:
+        known = replace(known, is_guardian_inside=seen.has_company, is_host_inside=seen.has_company)
+    return replace(facts, presence=replace(known, is_site_wide=seen.offline_s is None))
+
+
+def _of_row(held: Held, facts: Facts, card: Credential, seen: Circumstances) -> Answered:
     index = held.past.index(card.kind, bytes(card.sealed))
     kind = CredentialKind(card.kind)
-    return Answered(str(card), explain(_with_row(held, facts, kind, index, str(card.member_id))))
+    known = _with_row(held, facts, kind, index, str(card.member_id))
+    return Answered(str(card), explain(_present(held, known, seen)))
 
 
 def _with_row(held: Held, facts: Facts, kind: CredentialKind, index: str, member: str | None) -> Facts:

@@ -17,7 +17,8 @@ from wire.vocabulary import CredentialKind, Direction, DoorMode
 
 SHOWN_AS: Final = "%Y-%m-%dT%H:%M"
 _WAYS: Final = [("in", "in"), ("out", "out"), ("toggle", "one reader for both")]
-_RARE: Final = ("mode", "lockdown", "is_inside", "is_alone", "knows_no_time")
+_RARE: Final = ("mode", "lockdown", "where", "company", "knows_no_time")
+_RECORD, _YES, _NO = "", "yes", "no"
 _MOST_HOURS: Final = 24 * 366 * 10
 _MOST_LEVEL: Final = 32_767
 _FIRST_YEAR, _LAST_YEAR = 1970, 2199
@@ -39,8 +40,15 @@ class QuestionForm(forms.Form):
         help_text="Empty while the link is up.",
     )  # fmt: skip
     knows_no_time = forms.BooleanField(label="The door does not know the time", required=False)
-    is_inside = forms.BooleanField(label="They are inside already, by the record", required=False)
-    is_alone = forms.BooleanField(label="Their guardian or host is not inside", required=False)
+    where = forms.ChoiceField(
+        label="They are",
+        required=False,
+        choices=[(_RECORD, "where the record says"), (_NO, "outside"), (_YES, "inside")],
+    )
+    company = forms.ChoiceField(
+        label="Their guardian or host is", required=False,
+        choices=[(_RECORD, "where the record says"), (_YES, "inside"), (_NO, "not inside")],
+    )  # fmt: skip
     mode = forms.ChoiceField(
         label="The door is", required=False,
         choices=[("", "as its hours say"), *((str(mode), str(mode).replace("_", " ")) for mode in DoorMode)],
@@ -106,6 +114,10 @@ class QuestionForm(forms.Form):
             mode=DoorMode(given["mode"]) if given["mode"] else None,
             offline_s=None if offline_h is None else offline_h * 3600,
             knows_time=not given["knows_no_time"],
-            is_inside=given["is_inside"],
-            has_company=not given["is_alone"],
+            is_inside=_said(given["where"]),
+            has_company=_said(given["company"]),
         )
+
+
+def _said(chosen: str) -> bool | None:
+    return None if chosen == _RECORD else chosen == _YES

@@ -10,6 +10,7 @@ from central.directory.enrolling import enrol
 from central.directory.importing.running import Report, import_members
 from central.directory.models import Group, Member, Schedule, VisitPack, Zone
 from central.directory.rows import NOBODY
+from central.presence.models import PackCount, Whereabouts
 from tests.central_ledger.conftest import make_member
 from tests.central_ledger.told import rows_for
 from wire.rows import DirectoryRow, Pack
@@ -133,8 +134,22 @@ def test_pack_is_set_and_its_use_kept(site: Site, device: Device) -> None:
     run("external_id,pack_used\nguest,4\n")
     pack.refresh_from_db()
     assert (pack.visits, pack.used) == (20, 4)
+    assert run("external_id,pack_used\nguest,1\n").same_members == 1, "a file gives no visits back"
+    pack.refresh_from_db()
+    assert pack.used == 4
     assert versions.of_site(site.pk).ver > before
     assert told(device)["guest"].pack == Pack(id=str(pack.pk), visits=20, used=4)
+
+
+def test_change_of_a_pack_whose_visits_are_counted_is_told_to_doors_at_once(
+    site: Site, django_capture_on_commit_callbacks: Any
+) -> None:
+    run(GOOD)
+    pack = VisitPack.objects.get()
+    PackCount.objects.create(pack=pack)
+    with django_capture_on_commit_callbacks(execute=True):
+        run("external_id,pack_used\nguest,7\n")
+    assert Whereabouts.objects.get(site=site, member=pack.member).used == 7
 
 
 def test_every_fault_is_named_with_line_column_value_and_remedy() -> None:

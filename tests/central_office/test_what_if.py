@@ -19,10 +19,12 @@ from central.directory.models import (
     Schedule,
     ScheduleWindow,
     SiteRules,
+    VisitPack,
     Zone,
 )
 from central.editions import offering
 from central.passes import issuing
+from central.presence.models import Whereabouts
 from central.review.past import Past
 from central.whatif import surviving
 from central.whatif.asking import Circumstances, of_member
@@ -172,7 +174,7 @@ def test_nonsense_is_refused_with_what_would_do(device: Device, desk: Client, gi
     ("given", "reason"),
     [
         ({"offline_h": 49}, "directory_stale"),
-        ({"is_inside": "on"}, "anti_passback"),
+        ({"where": "yes"}, "anti_passback"),
         ({"lockdown": 1}, "lockdown"),
         ({"mode": "locked"}, "door_locked"),
         ({"direction": "out", "lockdown": 1}, "member_valid"),
@@ -186,14 +188,40 @@ def test_circumstances_count(device: Device, site: Site, desk: Client, given: di
     assert page.context["answers"][0]["reason"] == reason
 
 
+def answer(device: Device, member: Member, seen: Circumstances) -> Reason:
+    return of_member(held_by(device), member, seen)[0].explanation.decision.reason
+
+
 def test_minor_without_company_is_denied(device: Device, site: Site) -> None:
     member = member_with(site, CARD, is_minor=True)
     brought(device)
-    said = [
-        of_member(held_by(device), member, Circumstances(NOON_MS, has_company=company))[0].explanation.decision.reason
-        for company in (True, False)
-    ]
-    assert said == [Reason.MEMBER_VALID, Reason.GUARDIAN_ABSENT]
+    said = [answer(device, member, Circumstances(NOON_MS, has_company=company)) for company in (True, False, None)]
+    assert said == [Reason.MEMBER_VALID, Reason.GUARDIAN_ABSENT, Reason.GUARDIAN_ABSENT]
+
+
+def test_where_people_are_is_as_the_record_of_the_site_says(device: Device, site: Site) -> None:
+    member, guardian = member_with(site, CARD, is_minor=True), member_with(site, "04A15BC2D3E4E7")
+    member.guardians.add(guardian)
+    brought(device)
+    inside = {"site": site, "zone": "gym", "since_ms": NOON_MS - 60_000, "ver": 2}
+    seen = Circumstances(NOON_MS)
+    assert answer(device, guardian, seen) is Reason.MEMBER_VALID
+    Whereabouts.objects.create(member=guardian, **inside)
+    assert (answer(device, member, seen), answer(device, guardian, seen)) == (Reason.MEMBER_VALID, Reason.ANTI_PASSBACK)
+    assert answer(device, guardian, Circumstances(NOON_MS, is_inside=False)) is Reason.MEMBER_VALID
+    for number in range(5):
+        Whereabouts.objects.create(member=member_with(site, f"04A15BC2D3F0{number:02X}"), **inside)
+    assert answer(device, member, seen) is Reason.ZONE_FULL
+    assert answer(device, member, Circumstances(NOON_MS, offline_s=60)) is Reason.NEEDS_LINK
+
+
+def test_visits_used_of_a_pack_are_as_the_record_says(device: Device, site: Site) -> None:
+    member = member_with(site, CARD)
+    VisitPack.objects.create(member=member, visits=3, used=1)
+    brought(device)
+    assert answer(device, member, Circumstances(NOON_MS)) is Reason.MEMBER_VALID
+    Whereabouts.objects.create(member=member, site=site, ver=2, used=3)
+    assert answer(device, member, Circumstances(NOON_MS)) is Reason.PACK_EMPTY
 
 
 def test_passes_of_a_member_are_asked_about_by_their_signed_text(device: Device, site: Site) -> None:

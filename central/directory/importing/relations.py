@@ -13,6 +13,7 @@ from django.db import models
 from central.directory.importing import standing
 from central.directory.importing.wanted import AT_SITES, Wanted
 from central.directory.models import Group, Member, Membership, Schedule, VisitPack, Zone
+from central.presence import packs
 
 _AT_ONCE: Final = 500
 _MODELS: Final = {"groups": Group, "schedules": Schedule, "zones": Zone}
@@ -76,6 +77,8 @@ class Relations:
             linked.write()
         VisitPack.objects.bulk_create(self.new_packs, batch_size=_AT_ONCE)
         VisitPack.objects.bulk_update(self.changed_packs, ["visits", "used"], batch_size=_AT_ONCE)
+        for at in range(0, len(self.changed_packs), _AT_ONCE):
+            packs.changed(self.changed_packs[at : at + _AT_ONCE])
 
     def at_sites(self, wanted: Wanted, memberships: list[Membership], fault: Faults) -> bool:
         """Give the memberships what is wanted of each; return whether that changed anything.
@@ -129,7 +132,7 @@ class Relations:
             pack = VisitPack(member=member, visits=visits)
         before = (pack.visits, pack.used)
         pack.visits = pack.visits if visits is None else visits
-        pack.used = pack.used if used is None else used
+        pack.used = pack.used if used is None else max(pack.used, used)  # a file never gives visits back
         if pack.used > pack.visits:
             column = "pack_visits" if used is None else "pack_used"
             fault(column, f"{pack.used} visits are used of {pack.visits}; write at most as many as were bought")
