@@ -9,6 +9,7 @@ from agent.clock import Clock
 from agent.core.effects import HoldEnded, Opened, Opening, PulseEnded
 from agent.core.screen import Screen
 from agent.core.screen import Tone as CoreTone
+from agent.sounding import Sounding
 from hardware.base import Buzzer, Interlock, Light, Pulse, PulseEnd, Signal, Strike, Tone, Turnstile, Way
 from hardware.errors import HardwareError
 from wire.vocabulary import Direction, PassageOutcome
@@ -111,7 +112,7 @@ class Acting:
     ) -> None:
         self._lock = lock
         self._light = light
-        self._buzzer = buzzer
+        self._sounding = Sounding(buzzer)
         self._interlock = interlock
         self._clock = clock
         self._tasks = tasks
@@ -151,10 +152,9 @@ class Acting:
         """Put a picture on light, buzzer and page; an output that fails is logged and keeps nobody out."""
         try:
             self._light.show(Signal(screen.signal.value))
-            if screen.tone is not CoreTone.NONE:
-                self._buzzer.play(Tone(screen.tone.value))
         except HardwareError as error:
-            log.warning("light or buzzer: %s", error)
+            log.warning("light: %s", error)
+        self._sounding.play(None if screen.tone is CoreTone.NONE else Tone(screen.tone.value))
         for listener in self.listeners:
             listener(screen)
 

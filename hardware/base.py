@@ -329,6 +329,8 @@ class Tone(StrEnum):
     DENIED = "denied"
     GOODBYE = "goodbye"
     ATTENTION = "attention"
+    ALARM = "alarm"
+    """One pulse; whoever plays it plays it again each second."""
 
 
 class Buzzer(Protocol):

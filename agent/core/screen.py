@@ -72,6 +72,7 @@ class Tone(StrEnum):
     DENIED = "denied"
     GOODBYE = "goodbye"
     ATTENTION = "attention"
+    ALARM = "alarm"  # once a second, until another picture
 
 
 class Screen(Struct, frozen=True):
@@ -145,7 +146,7 @@ MAINTENANCE: Final = Screen(State.OUT_OF_SERVICE)
 HELD_OPEN: Final = Screen(State.HELD_OPEN, Signal.GRANTED)
 STAFF_CALLED: Final = Screen(State.STAFF_CALLED, tone=Tone.ATTENTION, code=PublicCode.STAFF_COMING)
 STAFF_AWAY: Final = Screen(State.STAFF_AWAY)
-DOOR_ALARM: Final = Screen(State.DOOR_ALARM, Signal.ATTENTION, Tone.ATTENTION)
+DOOR_ALARM: Final = Screen(State.DOOR_ALARM, Signal.ATTENTION, Tone.ALARM)
 IDENTIFY: Final = Screen(State.IDENTIFY, Signal.ATTENTION, Tone.ATTENTION, for_ms=IDENTIFY_MS)
 DESK: Final = Screen(State.DESK, Signal.READY)
 CAPTURE: Final = Screen(State.CAPTURE, Signal.READY, Tone.ATTENTION)

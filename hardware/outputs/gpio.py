@@ -36,6 +36,7 @@ BEATS_S: Final[Mapping[Tone, Sequence[float]]] = {
     Tone.GOODBYE: (0.1, 0.05, 0.1),
     Tone.DENIED: (0.2, 0.15, 0.2),
     Tone.ATTENTION: (0.06, 0.06, 0.06, 0.06, 0.06),
+    Tone.ALARM: (0.5,),
 }
 """Seconds on, off, on... An active buzzer has one pitch, so tones differ by rhythm."""
 
@@ -100,12 +101,15 @@ class GpioBuzzer:
         self._line = line
         self._call_later = call_later
         self._next: Cancellable | None = None
+        self._is_closed = False
 
     def play(self, tone: Tone) -> None:
         self._silence()
-        self._beat(BEATS_S[tone], is_on=True)
+        if not self._is_closed:
+            self._beat(BEATS_S[tone], is_on=True)
 
     def close(self) -> None:
+        self._is_closed = True
         self._silence()
 
     def _beat(self, beats_s: Sequence[float], *, is_on: bool) -> None:

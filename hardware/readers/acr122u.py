@@ -21,7 +21,7 @@ _LAMPS: Final = {
     Signal.ATTENTION: _RED | _GREEN,
 }
 _BEATS: Final = {Tone.TICK: (1, 0, 1), Tone.GRANTED: (2, 0, 1), Tone.GOODBYE: (1, 1, 2), Tone.DENIED: (2, 1, 2),
-                 Tone.ATTENTION: (1, 1, 3)}  # fmt: skip
+                 Tone.ATTENTION: (1, 1, 3), Tone.ALARM: (3, 0, 1)}  # fmt: skip
 """Tenths of a second on and off, and how often."""
 _SOUND_WHILE_ON: Final = 0x01
 

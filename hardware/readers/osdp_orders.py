@@ -18,7 +18,7 @@ _COLOURS: Final = {
 """Those that every OSDP reader has (IEC 60839-11-5, 6.10)."""
 _BEATS: Final = {
     Tone.TICK: (1, 0, 1), Tone.GRANTED: (2, 0, 1), Tone.GOODBYE: (1, 1, 2), Tone.DENIED: (2, 1, 2),
-    Tone.ATTENTION: (1, 1, 3),
+    Tone.ATTENTION: (1, 1, 3), Tone.ALARM: (4, 0, 1),
 }  # fmt: skip
 """Tenths of a second on and off, and how often."""
 
