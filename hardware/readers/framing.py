@@ -1,7 +1,8 @@
 """Where one code ends and the next begins, for readers that type or send characters. Pure: no I/O, no clock.
 
 A code is what comes without a longer pause than ``gap_ms`` and ends with the terminator. What a pause cuts off is torn
-and dropped: half a code never becomes a shorter one, and never joins what comes after it. Without a terminator only an
+and dropped: half a code never becomes a shorter one, and never joins what comes after it. Nor does the other half: what
+follows a pause that tore a code is its rest, up to the terminator or to a longer silence. Without a terminator only an
 exact length tells a whole code from a torn one, so profiles that lack both are refused.
 """
 
@@ -14,6 +15,9 @@ from hardware.base import FaultReason, Medium, ReaderEvent, ReaderFault, Scan
 
 FLOOD_ENDS_MS: Final = 1000
 """So long nothing has to come before a flooding reader is heard again."""
+
+REST_MS: Final = 2000
+"""What begins within this time after a code was torn by a pause is taken for its rest. Nobody presents anew so soon."""
 
 _DECIMAL: Final = frozenset("0123456789")
 _HEX: Final = frozenset("0123456789abcdefABCDEF")
@@ -78,6 +82,7 @@ class Framer:
         self._text: list[str] = []
         self._began_ms = since_mono_ms
         self._spoiled: tuple[FaultReason, str] | None = None
+        self._rest_until_ms: int | None = None
         self._throttle = Throttle(framing.per_second)
 
     @property
@@ -98,6 +103,7 @@ class Framer:
             return []
         if self._framing.terminator is not Terminator.NONE:
             self._spoil(FaultReason.TORN_READ, f"{len(self._text)} characters and no terminator")
+            self._rest_until_ms = self._last_ms + REST_MS
         return self._end()
 
     def touch(self, at_mono_ms: int) -> list[ReaderEvent]:
@@ -128,7 +134,7 @@ class Framer:
         ended = self.touch(at_mono_ms)
         if self._has_begun:
             ended += self._end()
-        self._is_deaf = False
+        self._is_deaf, self._rest_until_ms = False, None
         return ended
 
     def abandon(self, at_mono_ms: int) -> list[ReaderEvent]:
@@ -149,6 +155,8 @@ class Framer:
             self._began_ms = at_mono_ms
             if self._is_deaf:
                 self._spoil(FaultReason.TORN_READ, "began before the reader was ready")
+            elif self._rest_until_ms is not None and at_mono_ms <= self._rest_until_ms:
+                self._spoil(FaultReason.TORN_READ, "the rest of a code that a pause has torn")
         return ended
 
     def _spoil(self, reason: FaultReason, detail: str) -> None:

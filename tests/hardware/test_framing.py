@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hardware.base import FaultReason, Medium, ReaderEvent, ReaderFault, Scan
-from hardware.readers.framing import FLOOD_ENDS_MS, Characters, Framer, Framing, Identity, Terminator
+from hardware.readers.framing import FLOOD_ENDS_MS, REST_MS, Characters, Framer, Framing, Identity, Terminator
 
 pytestmark = pytest.mark.unit
 
@@ -64,13 +64,31 @@ def test_torn_code_is_reported_when_the_pause_is_over_and_never_joins_the_next()
     assert heard.tick(1030 + GAP_MS) == []
     assert reasons(heard.tick(1030 + GAP_MS + 1)) == [FaultReason.TORN_READ]
     assert framed_nothing(heard)
-    assert [event.data for event in typed(heard, "5678", 1500) if isinstance(event, Scan)] == [b"5678"]
+    later_ms = 1030 + REST_MS + 1
+    assert [event.data for event in typed(heard, "5678", later_ms) if isinstance(event, Scan)] == [b"5678"]
 
 
 def test_torn_code_is_reported_before_the_next_even_without_a_timer() -> None:
     heard = framer()
-    events = typed(heard, "1234", 1000, end=False) + typed(heard, "5678", 1500)
+    events = typed(heard, "1234", 1000, end=False) + typed(heard, "5678", 1030 + REST_MS + 1)
     assert [type(event) for event in events] == [ReaderFault, Scan]
+
+
+@pytest.mark.parametrize("pause_ms", [GAP_MS + 1, 500, REST_MS])
+def test_rest_of_a_code_that_a_pause_has_torn_is_no_code(pause_ms: int) -> None:
+    heard = framer()
+    events = typed(heard, "00012", 1000, end=False) + typed(heard, "34567", 1040 + pause_ms)
+    assert reasons(events) == [FaultReason.TORN_READ] * 2
+    assert [event for event in events if isinstance(event, Scan)] == []
+    assert len(typed(heard, "0001234567", 1040 + pause_ms + 200)) == 1
+    assert [type(event) for event in typed(heard, "0001234568", 1040 + pause_ms + 400)] == [Scan]
+
+
+def test_a_code_after_the_terminator_of_a_torn_one_is_read_at_once() -> None:
+    heard = framer()
+    assert reasons(typed(heard, "0001234567", 1000, end=False)) == []
+    assert reasons(heard.terminate(1090 + GAP_MS + 1)) == [FaultReason.TORN_READ]
+    assert [type(event) for event in typed(heard, "0001234568", 1300)] == [Scan]
 
 
 def test_tail_of_a_code_that_began_before_the_reader_was_there_is_dropped() -> None:
@@ -142,7 +160,10 @@ STEPS = st.lists(st.tuples(st.integers(0, 500), st.sampled_from("0123456789\n"))
 def test_whatever_the_pauses_a_code_is_what_was_typed_without_a_longer_one(
     steps: list[tuple[int, str]], gap_ms: int
 ) -> None:
-    """The reference cuts at pauses first and at terminators then, from the whole recording."""
+    """The reference cuts at pauses first and at terminators then, from the whole recording.
+
+    No pause of it is long enough for somebody to present anew, so what follows a torn code is its rest.
+    """
     heard = framer(Framing(gap_ms=gap_ms, min_length=1, per_second=50))
     at_ms, pieces = 10_000, [""]
     events: list[ReaderEvent] = []
@@ -152,6 +173,11 @@ def test_whatever_the_pauses_a_code_is_what_was_typed_without_a_longer_one(
             pieces.append("")
         pieces[-1] += character
         events += heard.terminate(at_ms) if character == "\n" else heard.character(character, at_ms)
-    whole = [code for piece in pieces for code in piece.split("\n")[:-1] if code]
+    whole: list[str] = []
+    is_torn = False
+    for piece in pieces:
+        *ended, open_ended = piece.split("\n")
+        whole += [code for code in (ended[1:] if is_torn else ended) if code]
+        is_torn = bool(open_ended) or (is_torn and not ended)
     if FaultReason.FLOOD not in reasons(events):
         assert [event.data.decode() for event in events if isinstance(event, Scan)] == whole

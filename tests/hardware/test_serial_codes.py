@@ -47,7 +47,7 @@ def test_character_that_arrives_in_two_parts_is_one_and_a_pause_between_them_is_
     by = line()
     first, second = "Grüße".encode()[:3], "Grüße".encode()[3:]
     assert codes(by.take(Received(first, 1000)) + by.take(Received(second + b"\r", 1050))) == ["Grüße".encode()]
-    events = by.take(Received(first, 2000)) + by.take(Received(b"1234\r", 3000))
+    events = by.take(Received(first, 2000)) + by.take(Received(b"1234\r", 5000))
     assert codes(events) == [b"1234"]
     assert reasons(events) == [FaultReason.TORN_READ]
 

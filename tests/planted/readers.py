@@ -11,7 +11,7 @@ from unittest import mock
 from hardware.base import FaultReason, Medium, ReaderEvent, ReaderFault, ReaderState, Scan
 from hardware.errors import HardwareError
 from hardware.profiles import Direction, EvdevReader
-from hardware.readers import osdp_cards, wiegand_frames
+from hardware.readers import framing, osdp_cards, wiegand_frames
 from hardware.readers.framing import Framer, Framing, Identity
 from hardware.readers.osdp_cards import read_key
 from hardware.readers.serial_codes import Received, SerialCodes
@@ -84,6 +84,17 @@ def _joins_halves() -> str | None:
     return None if codes == [b"5678"] and torn else f"two halves, a minute apart, read as {len(codes)} codes"
 
 
+def _reads_the_rest() -> str | None:
+    framer = Framer(Identity("in", Medium.QR), Framing(gap_ms=100), 0)
+    events: list[ReaderEvent] = []
+    for at_ms, half in ((1_000, "00012"), (1_500, "34567")):
+        for character in half:
+            events += framer.character(character, at_ms)
+    events += framer.terminate(1_501)
+    codes = [event.data for event in events if isinstance(event, Scan)]
+    return f"the rest of a torn code was read as {codes}" if codes else None
+
+
 def _reads_a_wrong_bit() -> str | None:
     frames = WiegandFrames(Identity("in", Medium.HID, "wiegand"), Pulses(), 0)
     frame = wiegand_frame(26, 0x760643)
@@ -129,6 +140,11 @@ PLANTED: Final = (
         "gap-ignored", "a pause between two keys does not end a code",
         "half a code never joins what comes after it", "tests.planted.readers",
         patched(Framer, "is_pause", lambda *_: False), _joins_halves,
+    ),
+    PlantedBug(
+        "rest-is-a-code", "what follows the pause that tore a code is read as a code of its own",
+        "half a code is none, whichever half it is", "tests.planted.readers",
+        patched(framing, "REST_MS", -1), _reads_the_rest,
     ),
     PlantedBug(
         "parity-ignored", "a Wiegand frame is read whatever its parity bits say",
