@@ -60,6 +60,16 @@ class Debounce:
                 self._since_ms = self._at_ms
         return change
 
+    def found(self, level: bool, at_mono_ms: int) -> Believed | None:
+        """Somebody looked and saw this level. One that no edge has told of yet began at a moment that is not known.
+
+        The time since the last known moment then speaks for neither level: a blip whose end is told late is no change.
+        """
+        if level == self._level:
+            return self.look(at_mono_ms)
+        self._at_ms = max(self._at_ms, at_mono_ms)
+        return self.edge(level, self._at_ms)
+
     def look(self, at_mono_ms: int) -> Believed | None:
         """Time has passed and the level stayed."""
         passed_ms = max(0, at_mono_ms - self._at_ms)

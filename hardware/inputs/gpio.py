@@ -202,7 +202,7 @@ class _Watch:
             if not self.broken.done():
                 self.broken.set_exception(error)
             return
-        self._take(self._debounce.edge(level, self._mono_ms()))
+        self._take(self._debounce.found(level, self._mono_ms()))
 
     def _take(self, change: Believed | None) -> None:
         if change is not None:

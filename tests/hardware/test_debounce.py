@@ -137,3 +137,21 @@ def test_late_edge_counts_as_now() -> None:
     contact.now_ms -= 200
     contact.move()
     assert contact.debounce.due_mono_ms == 1_350
+
+
+def test_blip_whose_end_is_told_late_is_not_believed_by_a_look_in_between() -> None:
+    contact = Contact(window_ms=50)
+    contact.stay(500)
+    contact.move()
+    assert contact.debounce.found(level=False, at_mono_ms=1_551) is None
+    assert contact.debounce.edge(level=False, at_mono_ms=1_510) is None
+    assert contact.debounce.found(level=False, at_mono_ms=1_800) is None
+    assert not contact.debounce.is_active
+
+
+def test_level_that_no_edge_told_of_counts_from_the_look_that_found_it() -> None:
+    contact = Contact(window_ms=50)
+    contact.stay(500)
+    assert contact.debounce.found(level=True, at_mono_ms=1_700) is None
+    assert contact.debounce.due_mono_ms == 1_750
+    assert contact.debounce.found(level=True, at_mono_ms=1_750) == Believed(is_active=True, since_mono_ms=1_700)
