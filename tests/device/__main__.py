@@ -17,11 +17,12 @@ import click
 
 from tests.device.door import Bench
 from tests.device.image import cache_folder, ensure, only_one
-from tests.device.table import LONG, NOT_RUN, OK, SHORT, Case, Result, Scale, run_case
+from tests.device.table import LONG, Case, Result, Scale, run_case
 from tests.processes.doors import central_alone
 from tests.processes.lab import NotRunError
+from tests.processes.verdicts import NOT_RUN, OK, SHORT
 
-MODULES: Final = ("door", "power", "keyboard", "inputs")
+MODULES: Final = ("door", "reader", "power", "keyboard", "inputs")
 
 
 def cases(only: tuple[str, ...] = ()) -> list[Case]:
@@ -51,6 +52,7 @@ async def run(chosen: list[Case], scale: Scale, folder: Path) -> list[Result]:
 @click.option("--cuts", type=click.IntRange(0), help="Power cuts.")
 @click.option("--codes", type=click.IntRange(1), help="Codes typed with each layout.")
 @click.option("--replugs", type=click.IntRange(0), help="Times that a keyboard is pulled out and plugged in.")
+@click.option("--pulls", type=click.IntRange(0), help="Times that a card reader is pulled out and plugged in.")
 def main(only: tuple[str, ...], *, is_long: bool, **counts: int | None) -> None:
     """Run the device test; exits with 1 where a promise is not kept, with 2 where there is no guest to run it in."""
     scale = replace(
@@ -65,7 +67,7 @@ def main(only: tuple[str, ...], *, is_long: bool, **counts: int | None) -> None:
     except NotRunError as reason:
         click.echo(f"device: not run: {reason}", err=True)
         sys.exit(2)
-    counts_by = Counter(result.verdict for result in results)
+    counts_by = Counter(result.ending.verdict for result in results)
     click.echo(", ".join(f"{counts_by[verdict]} {verdict}" for verdict in (OK, SHORT, NOT_RUN)))
     if counts_by[SHORT] or not counts_by[OK]:
         sys.exit(1)

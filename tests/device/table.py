@@ -1,22 +1,16 @@
 """The table of the device test: what is tried on which device, how much of it, and how each case ended."""
 
-import asyncio
-import textwrap
-import traceback
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from pathlib import Path
-from time import monotonic
 from typing import Final
 
 from tests.device.door import Bench
 from tests.device.guest import GuestError
 from tests.device.qemu import MonitorError
-from tests.processes.lab import NotRunError, ShortError
+from tests.processes.verdicts import NAMED, Ending, attempted
 
-OK, SHORT, NOT_RUN = "ok", "short", "not run"
 _CASE_WITHIN_S: Final = 6 * 3600.0
-_NAMED: Final = (ShortError, NotRunError, GuestError, MonitorError)
+_NAMED: Final = (*NAMED, GuestError, MonitorError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +23,10 @@ class Scale:
     cuts: int = 50
     codes: int = 10
     replugs: int = 10
+    pulls: int = 2
 
 
-LONG: Final = Scale(restarts=200, crashes=50, greens=100, cuts=200, codes=500, replugs=100)
+LONG: Final = Scale(restarts=200, crashes=50, greens=100, cuts=200, codes=500, replugs=100, pulls=50)
 
 Attempt = Callable[[Bench, Scale], Awaitable[str]]
 
@@ -64,47 +59,18 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """How a case ended, and in which words."""
+    """How a case ended."""
 
     case: Case
-    verdict: str
-    words: str
-    seconds: float
+    ending: Ending
 
     def text(self) -> str:
         """Return the row for people."""
-        head = f"{self.case.id:<10} {self.verdict:<8}{self.seconds:7.1f} s  {self.case.device} | {self.case.promise}"
-        if not self.words:
-            return head
-        return head + "\n" + textwrap.indent(textwrap.fill(self.words[:900], 110), " " * 30)
+        case, ending = self.case, self.ending
+        head = f"{case.id:<10} {ending.verdict:<8}{ending.seconds:7.1f} s  {case.device} | {case.promise}"
+        return ending.row(head, indent=30, at_most=900)
 
 
 async def run_case(case: Case, bench: Bench, scale: Scale) -> Result:
     """Run one case; whatever happens becomes its result."""
-    began = monotonic()
-    try:
-        async with asyncio.timeout(_CASE_WITHIN_S):
-            words = await case.attempt(bench, scale)
-    except BaseException as fault:  # a supervising loop: one case must not end the table
-        leaf = _leaf(fault)
-        if isinstance(leaf, KeyboardInterrupt | asyncio.CancelledError):
-            raise
-        return Result(case, *_verdict_of(leaf), monotonic() - began)
-    return Result(case, OK, words, monotonic() - began)
-
-
-def _leaf(fault: BaseException) -> BaseException:
-    """Return what is inside groups of one task's failure; the promise before whatever broke because of it."""
-    while isinstance(fault, BaseExceptionGroup):
-        named = [each for each in fault.exceptions if isinstance(_leaf(each), _NAMED)]
-        fault = (named or list(fault.exceptions))[0]
-    return fault
-
-
-def _verdict_of(fault: BaseException) -> tuple[str, str]:
-    if isinstance(fault, NotRunError):
-        return NOT_RUN, str(fault)
-    if isinstance(fault, ShortError):
-        return SHORT, str(fault)
-    where = traceback.extract_tb(fault.__traceback__)[-1]
-    return SHORT, f"{type(fault).__name__}: {fault} ({Path(where.filename).name}:{where.lineno})"
+    return Result(case, await attempted(case.attempt(bench, scale), within_s=_CASE_WITHIN_S, named=_NAMED))

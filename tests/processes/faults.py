@@ -10,41 +10,35 @@ import importlib.util
 import subprocess
 import sys
 import tempfile
-import textwrap
-import traceback
 from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from time import monotonic
 from typing import Final
 
 import click
 
 from tests.processes.doors import central_alone
-from tests.processes.lab import Lab, NotRunError, Row, ShortError
+from tests.processes.lab import Lab, Row
+from tests.processes.verdicts import NOT_RUN, OK, SHORT, Ending, attempted
 
 MODULES: Final = ("power", "disk", "door", "process", "network", "central", "clock")
 ROW_WITHIN_S: Final = 240.0
-OK, SHORT, NOT_RUN = "ok", "short", "not run"
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """How a row ended, and in which words."""
+    """How a row ended."""
 
     row: Row
-    verdict: str
-    words: str
-    seconds: float
+    ending: Ending
 
     def text(self) -> str:
         """Return the row for people."""
-        head = f"{self.row.id:<8} {self.verdict:<8}{self.seconds:6.1f} s  {self.row.promise} | {self.row.did}"
-        if not self.words:
-            return head
-        return head + "\n" + textwrap.indent(textwrap.fill(self.words[:600], 110), " " * 27)
+        row, ending = self.row, self.ending
+        head = f"{row.id:<8} {ending.verdict:<8}{ending.seconds:6.1f} s  {row.promise} | {row.did}"
+        return ending.row(head, indent=27, at_most=600)
 
 
 def rows(only: tuple[str, ...] = (), *, is_quick: bool = False) -> list[Row]:
@@ -64,33 +58,7 @@ async def lab_in(folder: Path) -> AsyncIterator[Lab]:
 
 async def run_row(row: Row, lab: Lab) -> Result:
     """Run one row; whatever happens becomes its result."""
-    began = monotonic()
-    try:
-        async with asyncio.timeout(ROW_WITHIN_S):
-            words = await row.attempt(lab) or ""
-    except BaseException as fault:  # a supervising loop: one row must not end the table
-        leaf = _leaf(fault)
-        if isinstance(leaf, KeyboardInterrupt | asyncio.CancelledError):
-            raise
-        return Result(row, *_verdict_of(leaf), monotonic() - began)
-    return Result(row, OK, words, monotonic() - began)
-
-
-def _leaf(fault: BaseException) -> BaseException:
-    """Return what is inside groups of one task's failure; the promise before whatever broke because of it."""
-    while isinstance(fault, BaseExceptionGroup):
-        named = [each for each in fault.exceptions if isinstance(_leaf(each), ShortError | NotRunError)]
-        fault = (named or list(fault.exceptions))[0]
-    return fault
-
-
-def _verdict_of(fault: BaseException) -> tuple[str, str]:
-    if isinstance(fault, NotRunError):
-        return NOT_RUN, str(fault)
-    if isinstance(fault, ShortError):
-        return SHORT, str(fault)
-    where = traceback.extract_tb(fault.__traceback__)[-1]
-    return SHORT, f"{type(fault).__name__}: {fault} ({Path(where.filename).name}:{where.lineno})"
+    return Result(row, await attempted(row.attempt(lab), within_s=ROW_WITHIN_S))
 
 
 async def table(folder: Path, chosen: list[Row]) -> list[Result]:
@@ -119,7 +87,7 @@ def main(only: tuple[str, ...], *, no_planted: bool) -> None:
     """Run the fault table; exits with 1 where a promise is not kept or a planted bug escapes."""
     with tempfile.TemporaryDirectory(prefix="doorstile-faults-", ignore_cleanup_errors=True) as folder:
         results = asyncio.run(table(Path(folder), rows(only)))
-    counts = Counter(result.verdict for result in results)
+    counts = Counter(result.ending.verdict for result in results)
     click.echo(", ".join(f"{counts[verdict]} {verdict}" for verdict in (OK, SHORT, NOT_RUN)))
     all_caught = no_planted or planted()
     if counts[SHORT] or not all_caught:

@@ -73,13 +73,14 @@ def _planting(name: str) -> Iterator[None]:
 
 def _caught_by(did: str) -> str | None:
     """Run the row of the fault table that does this; return what it missed, None where it was content."""
-    from tests.processes.faults import OK, lab_in, rows, run_row
+    from tests.processes.faults import lab_in, rows, run_row
+    from tests.processes.verdicts import OK
 
     async def attempt(folder: Path) -> str | None:
         row = next(row for row in rows() if row.did == did)
         async with lab_in(folder) as lab:
-            result = await run_row(row, lab)
-        return None if result.verdict == OK else f"{row.id} {result.verdict}: {result.words}"
+            ending = (await run_row(row, lab)).ending
+        return None if ending.verdict == OK else f"{row.id} {ending.verdict}: {ending.words}"
 
     with tempfile.TemporaryDirectory(prefix="doorstile-planted-", ignore_cleanup_errors=True) as folder:
         return asyncio.run(attempt(Path(folder)))

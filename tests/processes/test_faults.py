@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.processes.faults import NOT_RUN, OK, lab_in, rows, run_row
+from tests.processes.faults import lab_in, rows, run_row
+from tests.processes.verdicts import NOT_RUN, OK
 
 pytestmark = [pytest.mark.service, pytest.mark.slow, pytest.mark.timeout(400)]
 
@@ -21,4 +22,4 @@ async def test_quick_rows_keep_their_promises(tmp_path: Path, capsys: pytest.Cap
         results = [await run_row(row, lab) for row in rows(is_quick=True)]
     with capsys.disabled():
         print("\n" + "\n".join(f"  {result.text()}" for result in results))
-    assert [result.text() for result in results if result.verdict not in (OK, NOT_RUN)] == []
+    assert [result.text() for result in results if result.ending.verdict not in (OK, NOT_RUN)] == []
