@@ -13,6 +13,7 @@ from typing import Final
 import click
 import msgspec
 
+from agent.commands.relay import relay
 from agent.commands.trying import HardwareFault, Named, built, line_of, notice, run, test, with_profile
 from hardware import trial
 from hardware.base import InputChange, ReaderEvent
@@ -37,11 +38,12 @@ class Listing(msgspec.Struct, frozen=True):
 @click.group()
 @click.option("--config", "config_path", type=click.Path(path_type=Path), help="The agent's configuration.")
 @click.option("--profile", help="Hardware profile, instead of the configuration's.")
+@click.option("--state", type=click.Path(path_type=Path), help="The agent's state folder.")
 @click.pass_context
-def hardware(ctx: click.Context, config_path: Path | None, profile: str | None) -> None:
+def hardware(ctx: click.Context, config_path: Path | None, profile: str | None, state: Path | None) -> None:
     """Show and try out this door's hardware."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s", stream=sys.stderr)
-    ctx.obj = Named(config_path, profile)
+    ctx.obj = Named(config_path, profile, state)
 
 
 @hardware.command("list")
@@ -115,4 +117,5 @@ def watch(profile: Profile, seconds: float | None, as_json: bool) -> None:
         things.close()
 
 
+test.add_command(relay)
 hardware.add_command(test)

@@ -11,9 +11,9 @@ from typing import Concatenate, Final, NoReturn, ParamSpec, TypeVar
 import click
 import msgspec
 
-from agent.config import load_config
+from agent.config import Config, load_config, overridden
 from hardware import factory, trial
-from hardware.base import Hardware, InputChange, ReaderEvent, ReaderFault, Removed, Scan, Way
+from hardware.base import Hardware, InputChange, ReaderEvent, ReaderFault, Removed, Scan
 from hardware.errors import HardwareError
 from hardware.profiles import Profile, load_profile, outputs_only, sensing_only
 
@@ -35,11 +35,16 @@ class Named:
 
     config: Path | None
     profile: str | None
+    state: Path | None = None
+
+    def settings(self) -> Config:
+        """Read the configuration; raise ConfigError where it is of no use."""
+        return overridden(load_config(self.config), state=self.state, profile=self.profile, kiosk_port=None)
 
     def loaded(self) -> Profile:
         """Read the profile; raise HardwareFault or ConfigError where it is of no use."""
         try:
-            return load_profile(self.profile or load_config(self.config).named_profile)
+            return load_profile(self.settings().named_profile)
         except HardwareError as error:
             raise HardwareFault(str(error)) from error
 
@@ -106,45 +111,10 @@ def test_reader(profile: Profile, name: str | None, timeout_s: float, as_json: b
         things.close()
     if scan is None:
         said = f"; it said {', '.join(faults)}" if faults else ""
-        _end(as_json, Result("reader", passed=False, detail=f"no read within {timeout_s:g} s{said}"))
+        ended(as_json, Result("reader", passed=False, detail=f"no read within {timeout_s:g} s{said}"))
     else:
         detail = f"{scan.reader} read {trial.masked(scan)}" + (f" ({scan.detail})" if scan.detail else "")
-        _end(as_json, Result("reader", passed=True, detail=detail))
-
-
-@test.command("relay")
-@click.option("--way", type=click.Choice([way.value for way in Way]), default=Way.IN.value, help="Of a turnstile.")
-@click.option("--pulse-s", type=click.FloatRange(min=0, min_open=True), help="For how long [as the profile says].")
-@click.option("--yes", "is_agreed", is_flag=True, help="Open the door without asking first.")
-@click.option("--heard", type=click.Choice(["yes", "no"]), help="Whether it clicked and opened, instead of asking.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
-@with_profile
-def test_relay(
-    profile: Profile, way: str, pulse_s: float | None, is_agreed: bool, heard: str | None, as_json: bool
-) -> None:
-    """Open the door once, for as long as a grant would, and ask whether it did."""
-    section = profile.strike or profile.turnstile
-    if section is None:
-        raise HardwareFault(f"profile {profile.name!r} has no lock; nothing can be opened")
-    duration_s = pulse_s or section.pulse_s
-    if not is_agreed:
-        click.confirm(f"This opens the door for {duration_s:g} s. Go on?", abort=True, err=True)
-    things = built(outputs_only(profile))
-    try:
-        pulse = run(_opened(things, Way(way), duration_s))
-    finally:
-        things.close()
-    told = heard or ("yes" if click.confirm("Did it click, and open?", err=True) else "no")
-    _end(as_json, Result("relay", passed=told == "yes", detail=f"{pulse}, heard: {told}"))
-
-
-async def _opened(things: Hardware, way: Way, duration_s: float) -> str:
-    if things.turnstile is not None:
-        done, what = await things.turnstile.release(way, duration_s), f"turnstile {way}"
-    else:
-        assert things.strike is not None
-        done, what = await things.strike.pulse(duration_s), "strike"
-    return f"{what} was on for {done.length_ms} ms"
+        ended(as_json, Result("reader", passed=True, detail=detail))
 
 
 @test.command("signals")
@@ -160,7 +130,7 @@ def test_signals(profile: Profile, each_s: float, seen: str | None, as_json: boo
     finally:
         things.close()
     told = seen or ("yes" if click.confirm("Did each come as it was named?", err=True) else "no")
-    _end(as_json, Result("signals", passed=told == "yes", detail=f"seen: {told}"))
+    ended(as_json, Result("signals", passed=told == "yes", detail=f"seen: {told}"))
 
 
 @test.command("inputs")
@@ -189,7 +159,7 @@ def test_inputs(profile: Profile, names: tuple[str, ...], timeout_s: float, as_j
     short = [name for name in wanted if len(edges[name]) < 2]
     detail = f"not seen both ways within {timeout_s:g} s: {', '.join(short)}" if short else "all seen both ways"
     seen = {name: ["active" if edge else "inactive" for edge in sorted(edges[name])] for name in wanted}
-    _end(as_json, Result("inputs", passed=not short, detail=detail, seen=seen))
+    ended(as_json, Result("inputs", passed=not short, detail=detail, seen=seen))
 
 
 def _known(name: str, known: list[str], kind: str) -> None:
@@ -202,7 +172,8 @@ def _say(as_json: bool, text: str) -> None:
         click.echo(text)
 
 
-def _end(as_json: bool, result: Result) -> None:
+def ended(as_json: bool, result: Result) -> None:
+    """Print a result and exit as it says."""
     if as_json:
         click.echo(msgspec.json.encode(result).decode())
     else:
