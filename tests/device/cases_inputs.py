@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import Final
 
-from tests.device.door import Bench
+from tests.device.door import CARD_READER, HEAD, OUTPUTS, RELAY, Bench, GuestDoor
 from tests.device.guest import Guest
 from tests.device.table import Scale, Table
 from tests.device.watching import Told, Watching
@@ -33,16 +33,16 @@ driver = "none"
 """
 
 
-def _input(role: str, line: int) -> str:
-    """Return an input's section: closed to ground it is at rest, so its line is high while it is active."""
+def _input(role: str, line: int, pull: str = "pull_up", contact: str = "NC") -> str:
+    """Return an input's section: its line is high while it is active, whether at rest it is closed or open."""
     return f"""
 [[inputs]]
 name = "{role}"
 driver = "gpio"
 role = "{role}"
 line = {line}
-pull = "pull_up"
-contact = "NC"
+pull = "{pull}"
+contact = "{contact}"
 active_high = true
 """
 
@@ -98,3 +98,61 @@ async def _seen_ms(guest: Guest, watching: Watching, role: str, level: int) -> f
     told = [each for each in await watching.until(is_told, f"{role} {level}", within_s=10) if "input" in each]
     need(len(told) == 1 and told[0]["is_active"] is bool(level), f"{role} pulled to {level}: {told}")
     return abs(float(told[0]["at_ms"]) - at_ms)
+
+
+_LASTS_S: Final = 1.5
+_AT_REST_OPEN: Final = "".join(_input(role, line, "pull_down", "NO") for role, line in LINES.items())
+_SHOWN_S: Final = 4.0
+_GONE_WRONG: Final = ["door_forced", "door_secure", "tamper", "tamper_over", "fire", "fire_input_over"]
+_MOVED: Final = ["opened", "closed"]
+
+
+@TABLE.case(
+    "inputs-agent", "gpio-sim", "through the agent to central: who passed, force, exit, tampering, fire, no noise"
+)
+async def through_the_agent(bench: Bench, _scale: Scale) -> str:
+    async with bench.door("told", HEAD + CARD_READER + OUTPUTS + _AT_REST_OPEN) as door:
+        await door.start()
+        await door.unlocks_by_card()
+        await _pulled(door, "contact")
+        await door.rests(within_s=1.0)  # the lock closes behind whoever opened the door
+        await asyncio.sleep(_LASTS_S + 2)  # and the grant's time is over
+        await _pulled(door, "contact")
+        await _pulled(door, "tamper")
+        for role in LINES:
+            await _blip(door.guest, role)
+        await _pulled(door, "rex", while_it_lasts="contact")
+        await _fire(door)
+        record, _ = await door.checked()
+    alarms = [event["body"]["code"] for _, event in record.of_kind("alarm")]
+    moves = [event["body"]["what"] for _, event in record.of_kind("door")]
+    need(alarms == _GONE_WRONG, f"alarms: {alarms}")
+    need(moves == [*_MOVED * 2, "exit_request", *_MOVED], f"the door's movements: {moves}")
+    need(len(record.grants()) == 1, f"{len(record.grants())} grants, one of them before the fire")
+    need([how for _, how in record.passages()] == ["passed"], f"passages: {record.passages()}")
+    senses = [event["body"].get("sense") for _, event in record.of_kind("passage")]
+    need(senses == ["contact"], f"passages were told by {senses}")
+    return f"{len(alarms)} alarms and {len(moves)} movements at central, in order; 4 blips of 5 ms told nothing"
+
+
+async def _pulled(door: GuestDoor, role: str, *, while_it_lasts: str = "") -> None:
+    """Let an input become active for a while, and another one within that."""
+    await door.guest.pull(LINES[role], 1)
+    await asyncio.sleep(_LASTS_S)
+    if while_it_lasts:
+        await _pulled(door, while_it_lasts)
+    await door.guest.pull(LINES[role], 0)
+    await asyncio.sleep(_LASTS_S)
+
+
+async def _fire(door: GuestDoor) -> None:
+    """From a fire on nobody is let in, also after its input is at rest: staff have not reset it."""
+    after = len(door.page.seen)
+    await door.guest.pull(LINES["fire"], 1)
+    await door.page.next_of(frozenset({"fire"}), after=after, within_s=20)
+    for level in (1, 0):
+        await door.guest.pull(LINES["fire"], level)
+        await asyncio.sleep(_LASTS_S)
+        async with door.card_on_reader(door.card()):
+            await asyncio.sleep(_SHOWN_S)
+        need(await door.guest.level(RELAY) == 0, "the relay's line is high after a fire began")
