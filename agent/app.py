@@ -45,6 +45,7 @@ from agent.sync.runner import Link, central_key
 from hardware.base import Hardware
 from hardware.errors import HardwareError
 from hardware.factory import build, out_of_service
+from hardware.keeper import Keeper
 from hardware.profiles import Profile, SimulatedReader, load_profile
 from wire.events import StartedBody
 from wire.vocabulary import AlarmCode, EventKind
@@ -80,6 +81,7 @@ async def work(config: Config) -> None:
     profile = load_profile(config.named_profile)
     identity = load_identity(config.state_folder)
     hardware, fault = _hardware(profile)
+    keeper = Keeper(None) if fault else Keeper.over(profile)
     try:
         async with _stores(config, identity) as (journal, directory), asyncio.TaskGroup() as tasks:
             agent = _assemble(config, profile, identity, hardware, journal, directory, tasks)
@@ -89,6 +91,7 @@ async def work(config: Config) -> None:
                 await start_anew(fault)
     finally:
         hardware.close()
+        keeper.dismiss()
 
 
 def _hardware(profile: Profile) -> tuple[Hardware, str]:

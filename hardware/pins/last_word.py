@@ -1,0 +1,75 @@
+"""What the keeper runs: it waits until the agent is gone, and then switches the agent's lines off.
+
+`python -I -S last_word.py CHIP LINE=LEVEL...`, with the agent's pipe as standard input. A byte there says that nothing
+is left to do; its end alone says that the agent died. Each line is then requested with its resting level, which makes
+it an output at that level in one step (`struct gpio_v2_line_request` in linux/gpio.h, Linux 5.10 and later), whether
+the kernel kept the dead agent's level or dropped it to its pull. The lines of a process are let go one after another
+while it ends, so a busy one is asked for again; after a while somebody new has it, and it is theirs.
+
+Imports nothing of ours and little else: it waits for as long as the agent lives, in some MiB.
+"""
+
+import errno
+import fcntl
+import os
+import select
+import struct
+import sys
+
+GET_LINE = 0xC250B407
+"""_IOWR(0xB4, 0x07, struct gpio_v2_line_request)"""
+REQUEST = struct.Struct("=64I32sQI5IIIQQ216xII5Ii")
+"""Offsets and the name of whom they are for; flags; one attribute of ten; how many lines, and the answer."""
+_FLAG_OUTPUT = 1 << 3
+_OUTPUT_VALUES = 2
+_NAME = b"doorstile-keeper"
+TRIES = 250
+RETRY_S = 0.002
+
+
+def request(line: int, level: int) -> bytes:
+    """Return the request for one line as an output at a level."""
+    attribute = (_OUTPUT_VALUES, 0, level, 1)
+    return REQUEST.pack(line, *[0] * 63, _NAME, _FLAG_OUTPUT, 1, *[0] * 5, *attribute, 1, 0, *[0] * 5, 0)
+
+
+def is_left_to_us(pipe: int) -> bool:
+    """Wait until the other end is closed or says something; True where it said nothing."""
+    return os.read(pipe, 1) == b""
+
+
+def rest(chip: int, levels: dict[int, int]) -> dict[int, int]:
+    """Drive lines to their levels, in order. Return those that could not be had, with the error's number."""
+    failed = dict.fromkeys(levels, errno.EBUSY)
+    for _ in range(TRIES):
+        for line in [line for line, number in failed.items() if number == errno.EBUSY]:
+            failed[line] = _claim(chip, line, levels[line])
+        failed = {line: number for line, number in failed.items() if number}
+        if errno.EBUSY not in failed.values():
+            break
+        select.select([], [], [], RETRY_S)
+    return failed
+
+
+def _claim(chip: int, line: int, level: int) -> int:
+    try:
+        fcntl.ioctl(chip, GET_LINE, request(line, level))
+    except OSError as error:
+        return error.errno or errno.EIO
+    return 0
+
+
+def main(arguments: list[str]) -> int:
+    """Keep watch; return the exit code."""
+    chip = os.open(arguments[0], os.O_RDWR | os.O_CLOEXEC)
+    levels = {int(line): int(level) for line, _, level in (text.partition("=") for text in arguments[1:])}
+    if not is_left_to_us(0):
+        return 0
+    failed = rest(chip, levels)
+    words = ", ".join(f"GPIO{line}: {os.strerror(number)}" for line, number in failed.items())
+    os.write(2, f"keeper: the agent died; its lines are at rest, but for: {words or 'none'}\n".encode())
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    os._exit(main(sys.argv[1:]))
