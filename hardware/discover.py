@@ -13,6 +13,7 @@ from typing import Final
 from msgspec import Struct
 
 from hardware.gpiochips import GpioChip, gpio_chips
+from hardware.readers.beeps import passes_commands
 from hardware.readers.input_devices import InputDevice, input_devices
 
 _SMART_CARD: Final = "0b"
@@ -51,7 +52,7 @@ class Found(Struct, frozen=True):
     """Everything that was there when somebody looked.
 
     ``keyboards`` are the USB devices that type, scanners and card readers among them; ``pcsc_problem`` says why
-    ``pcsc`` may not be all.
+    ``pcsc`` may not be all, ``passes_commands`` whether the daemon hands a reader commands that are for no card.
     """
 
     usb: tuple[UsbDevice, ...] = ()
@@ -62,6 +63,7 @@ class Found(Struct, frozen=True):
     gpio: tuple[GpioChip, ...] = ()
     i2c: tuple[str, ...] = ()
     rtc: str = ""
+    passes_commands: bool = False
 
     @property
     def header(self) -> GpioChip | None:
@@ -89,7 +91,7 @@ def pcsc_names() -> list[str]:
 
 
 def look(root: Path = Path("/"), *, names: PcscNames = pcsc_names) -> Found:
-    """Return what is plugged in. ``root`` stands before ``sys`` and ``dev``."""
+    """Return what is plugged in. ``root`` stands before ``sys``, ``dev`` and ``etc``."""
     problem = ""
     try:
         readers = _within(PCSC_TIMEOUT_S, names)
@@ -109,6 +111,7 @@ def look(root: Path = Path("/"), *, names: PcscNames = pcsc_names) -> Found:
         gpio=tuple(gpio_chips(dev)),
         i2c=tuple(sorted(f"/dev/{path.name}" for path in dev.glob("i2c-*"))),
         rtc=_text(sys / "class/rtc/rtc0/name"),
+        passes_commands=passes_commands(root / "etc/libccid_Info.plist"),
     )
 
 

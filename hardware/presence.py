@@ -5,11 +5,13 @@ from enum import StrEnum
 from typing import assert_never
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from hardware import profiles
 from hardware.discover import Found
 from hardware.gpiochips import GpioChip, GpioLineState, read_line
 from hardware.profiles import Part, Profile
+from hardware.readers.beeps import own_beep
 from hardware.readers.input_devices import of_scanner
 
 ReadLine = Callable[[GpioChip, int], GpioLineState | None]
@@ -26,13 +28,17 @@ class Presence(StrEnum):
 
 
 class Row(Struct, frozen=True):
-    """One thing that a profile names. ``where`` is how it is found, ``note`` what was found, or the remedy."""
+    """One thing that a profile names. ``where`` is how it is found, ``note`` what was found, or the remedy.
+
+    ``beep`` says of a reader that sounds by itself what would stop it.
+    """
 
     key: str
     driver: str
     where: str
     presence: Presence
     note: str = ""
+    beep: str = ""
 
 
 def rows(profile: Profile, found: Found, *, read_line: ReadLine = read_line) -> list[Row]:
@@ -47,21 +53,30 @@ def rows(profile: Profile, found: Found, *, read_line: ReadLine = read_line) -> 
 
 def _readers(profile: Profile, found: Found, read_line: ReadLine) -> Iterator[Row]:
     for part in profile.readers:
-        key, driver = f"readers.{part.name}", _driver(part)
-        match part:
-            case profiles.SimulatedReader():
-                yield Row(key, driver, "", Presence.THERE)
-            case profiles.PcscReader():
-                yield _pcsc(key, part, found)
-            case profiles.EvdevReader():
-                yield _typing(key, part, found)
-            case profiles.SerialReader() | profiles.OsdpReader():
-                yield _serial(key, part, found)
-            case profiles.WiegandReader():
-                for wire, number in (("d0", part.d0), ("d1", part.d1)):
-                    yield _line(f"{key}.{wire}", number, found, read_line)
-            case other:
-                assert_never(other)
+        beep = own_beep(part, [name for name in found.pcsc if _is_of(part, name)], is_told=found.passes_commands)
+        yield from (replace(row, beep=beep) for row in _reader(part, found, read_line))
+
+
+def _is_of(part: profiles.ReaderPart, name: str) -> bool:
+    return isinstance(part, profiles.PcscReader) and part.match in name
+
+
+def _reader(part: profiles.ReaderPart, found: Found, read_line: ReadLine) -> Iterator[Row]:
+    key, driver = f"readers.{part.name}", _driver(part)
+    match part:
+        case profiles.SimulatedReader():
+            yield Row(key, driver, "", Presence.THERE)
+        case profiles.PcscReader():
+            yield _pcsc(key, part, found)
+        case profiles.EvdevReader():
+            yield _typing(key, part, found)
+        case profiles.SerialReader() | profiles.OsdpReader():
+            yield _serial(key, part, found)
+        case profiles.WiegandReader():
+            for wire, number in (("d0", part.d0), ("d1", part.d1)):
+                yield _line(f"{key}.{wire}", number, found, read_line)
+        case other:
+            assert_never(other)
 
 
 def _pcsc(key: str, part: profiles.PcscReader | profiles.Acr122uLight | profiles.Acr122uBuzzer, found: Found) -> Row:

@@ -13,6 +13,7 @@ from typing import Final
 import click
 import msgspec
 
+from agent.commands.keying import key
 from agent.commands.relay import relay
 from agent.commands.trying import HardwareFault, Named, built, line_of, notice, run, test, with_profile
 from hardware import trial
@@ -67,8 +68,8 @@ def list_parts(profile: Profile, as_json: bool) -> None:
 
 def _print_row(row: Row) -> None:
     click.echo(f"  {row.key:<20} {row.presence:<8} {row.driver} {row.where}".rstrip())
-    if row.note:
-        _print_note(row.note)
+    for note in filter(None, (row.note, row.beep)):
+        _print_note(note)
 
 
 def _print_note(note: str) -> None:
@@ -119,3 +120,4 @@ def watch(profile: Profile, seconds: float | None, as_json: bool) -> None:
 
 test.add_command(relay)
 hardware.add_command(test)
+hardware.add_command(key)

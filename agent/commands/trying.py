@@ -95,7 +95,7 @@ def test() -> None:
 def test_reader(profile: Profile, name: str | None, timeout_s: float, as_json: bool) -> None:
     """Wait for a card or a code at a reader (any reader, without NAME)."""
     if name is not None:
-        _known(name, [part.name for part in profile.readers], "reader")
+        known(name, [part.name for part in profile.readers], "reader")
     _say(as_json, f"Tap any card or show a code at {name or 'any reader'}…")
     faults: list[str] = []
 
@@ -140,10 +140,10 @@ def test_signals(profile: Profile, each_s: float, seen: str | None, as_json: boo
 @with_profile
 def test_inputs(profile: Profile, names: tuple[str, ...], timeout_s: float, as_json: bool) -> None:
     """See every input become active and inactive: open the door, press the button. Both edges have to be seen."""
-    known = [part.name for part in profile.inputs]
+    every = [part.name for part in profile.inputs]
     for name in names:
-        _known(name, known, "input")
-    wanted = names or tuple(known)
+        known(name, every, "input")
+    wanted = names or tuple(every)
     if not wanted:
         raise HardwareFault(f"profile {profile.name!r} has no inputs; there is nothing to try")
     _say(as_json, f"Work each of {', '.join(wanted)}: on and off again…")
@@ -162,9 +162,10 @@ def test_inputs(profile: Profile, names: tuple[str, ...], timeout_s: float, as_j
     ended(as_json, Result("inputs", passed=not short, detail=detail, seen=seen))
 
 
-def _known(name: str, known: list[str], kind: str) -> None:
-    if name not in known:
-        raise click.UsageError(f"no {kind} {name!r}; the profile has {', '.join(known) or 'none'}")
+def known(name: str, names: list[str], kind: str) -> None:
+    """Refuse a name that the profile lacks."""
+    if name not in names:
+        raise click.UsageError(f"no {kind} {name!r}; the profile has {', '.join(names) or 'none'}")
 
 
 def _say(as_json: bool, text: str) -> None:

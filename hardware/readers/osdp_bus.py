@@ -16,6 +16,8 @@ from hardware.readers.osdp_orders import Command
 from hardware.readers.serial_codes import Received
 
 _QUIET_LOG: Final = osdp_sys.LOG_EMERG
+_SCBK: Final = 1
+"""The only type of key that osdp_KEYSET knows."""
 
 
 class CardSeen(Struct, frozen=True):
@@ -26,16 +28,20 @@ class CardSeen(Struct, frozen=True):
 
 
 class OsdpBus:
-    """One reader on one line."""
+    """One reader on one line.
 
-    def __init__(self, port: Port[Received], address: int, key: bytes, name: str) -> None:
+    With `is_install` a reader that knows nothing but the standard's default key is given ours, and then has to use it.
+    """
+
+    def __init__(self, port: Port[Received], address: int, key: bytes, name: str, *, is_install: bool = False) -> None:
         self._seen: deque[CardSeen] = deque(maxlen=16)
         self._line = _Line(port)
         osdp_sys.set_loglevel(_QUIET_LOG)
         self._panel = osdp_sys.ControlPanel(
             [
                 {
-                    "name": name, "address": address, "flags": osdp_sys.FLAG_ENFORCE_SECURE, "scbk": key,
+                    "name": name, "address": address, "scbk": key,
+                    "flags": osdp_sys.FLAG_INSTALL_MODE if is_install else osdp_sys.FLAG_ENFORCE_SECURE,
                     "channel": self._line, "version": 1, "model": 1, "vendor_code": 0, "serial_number": 0,
                     "firmware_version": 0,
                 }
@@ -60,6 +66,10 @@ class OsdpBus:
     def tell(self, command: Command) -> None:
         """Queue a command; one that the library refuses is dropped."""
         self._panel.submit_command(0, command)
+
+    def set_key(self, key: bytes) -> None:
+        """Give the reader another key, through the secure channel of the one that it has."""
+        self.tell({"command": osdp_sys.CMD_KEYSET, "type": _SCBK, "data": key})
 
     def _event(self, _reader: int, event: dict[str, Any]) -> int:
         """From within ``refresh``. What was sent outside a secure channel does not get here."""

@@ -125,8 +125,7 @@ def load_key(path: Path) -> bytes:
         text = path.read_text(encoding="ascii", errors="replace")
     except OSError as error:
         raise HardwareError(
-            f"OSDP key {path}: {error.strerror}; write one: (umask 077; openssl rand -hex 16 > {path}), and the same "
-            "into the reader"
+            f"OSDP key {path}: {error.strerror}; give the reader one: doorstile hardware key READER"
         ) from error
     return read_key(text, str(path))
 

@@ -38,7 +38,8 @@ class FarEnd:
 class PeripheralDevice:
     """A reader that shows cards and keeps what its lamp and buzzer are told."""
 
-    def __init__(self, fd: int, address: int, key: bytes) -> None:
+    def __init__(self, fd: int, address: int, key: bytes | None) -> None:
+        """Have this key; without one, be in install mode and take the first that comes."""
         capabilities = [
             {"function_code": code, "compliance_level": 1, "num_items": 1}
             for code in (
@@ -49,7 +50,7 @@ class PeripheralDevice:
             )
         ]
         about = {
-            "name": "PD", "address": address, "flags": osdp_sys.FLAG_ENFORCE_SECURE, "scbk": key,
+            "name": "PD", "address": address, **_keyed(key),
             "channel": FarEnd(fd), "version": 1, "model": 1, "vendor_code": 1, "serial_number": 1,
             "firmware_version": 1,
         }  # fmt: skip
@@ -85,6 +86,12 @@ class PeripheralDevice:
             with self._lock:
                 while self._shows:
                     self._device.submit_event(self._shows.pop(0))
+
+
+def _keyed(key: bytes | None) -> dict[str, Any]:
+    if key is None:
+        return {"flags": osdp_sys.FLAG_INSTALL_MODE}
+    return {"flags": osdp_sys.FLAG_ENFORCE_SECURE, "scbk": key}
 
 
 @contextmanager
