@@ -19,8 +19,8 @@ _VERSION: Final = 2
 _MAGIC: Final = b"VSCD"
 _NO_READER: Final = 0xFFFFFFFF
 _WITHIN_S: Final = 30.0
-NAME: Final = "QEMU"
-"""A part of the name that pcscd gives it."""
+NAME: Final = "Gemplus USB"
+"""A part of the name that pcscd gives it: QEMU borrows the vendor and product of that reader."""
 
 
 class UsbCardReader:
