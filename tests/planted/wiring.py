@@ -1,6 +1,7 @@
 """Bugs between the program and its wires: what a contact says, and what a line does."""
 
 import asyncio
+import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
@@ -14,6 +15,7 @@ from hardware.inputs.debounce import Believed, Debounce
 from hardware.inputs.gpio import GpioInputLine
 from hardware.outputs.simulated import SimTurnstile
 from hardware.outputs.turnstile import PulsedTurnstile
+from hardware.pins import last_word
 from hardware.pins import mock as mock_pins
 from hardware.profiles import Profile, parse_profile
 from tests.fakes.input_bench import WINDOW_MS, InputBench
@@ -132,7 +134,29 @@ def _leaves_a_way_free() -> str | None:
     return "the way in that a crash left free stayed free" if line.state else None
 
 
+def _keeps_by_a_look() -> str | None:
+    contact = Debounce(window_ms=50, is_active=False, at_mono_ms=0)
+    contact.edge(level=True, at_mono_ms=1_000)
+    return "a blip was believed by a look" if contact.found(level=False, at_mono_ms=1_060) else None
+
+
+def _gives_up_at_once() -> str | None:
+    """A line that is let go a moment after the pipe, as when a process ends."""
+    answers = [OSError(errno.EBUSY, "busy"), b""]
+    with mock.patch("fcntl.ioctl", side_effect=answers), mock.patch("select.select"):
+        failed = last_word.rest(0, {17: 0})
+    return f"a dead agent's lines were left on: {failed}" if failed else None
+
+
 PLANTED: Final = (
+    PlantedBug(
+        "look-counts-as-edge", "a level that nobody told of is dated to the look that found it",
+        "under 30 ms is noise", "tests.planted.wiring", patched(Debounce, "found", Debounce.edge), _keeps_by_a_look,
+    ),
+    PlantedBug(
+        "keeper-gives-up", "the keeper asks once for a line that its dying owner still holds",
+        "a dead agent leaves nothing on", "tests.planted.wiring", patched(last_word, "TRIES", 1), _gives_up_at_once,
+    ),
     PlantedBug(
         "debounce-missing", "every edge of a bouncing contact is believed",
         "under 30 ms is noise", "tests.planted.wiring", patched(gpio, "Debounce", _Gullible), _bounces,
