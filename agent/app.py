@@ -27,6 +27,7 @@ from agent.core.types import EventId, OpenPromise
 from agent.describing import described, vitals_of
 from agent.fitting import door_of, passage_sense
 from agent.identity import Identity, load_identity
+from agent.keyring import Keyring
 from agent.kiosk.server import Kiosk
 from agent.kiosk.words import words_of
 from agent.presenting import Presenter
@@ -137,11 +138,12 @@ def _assemble(
     revocation = Revocation(directory)
     staleness = Staleness(directory, clock, None if directory.issue is None else directory.issue.issued_ms)
     whereabouts = upkeep.whereabouts_of(journal, directory, clock)
+    keyring = Keyring(identity, config.state_folder, lambda: central_key(identity, directory))
     presenter = Presenter(
         directory,
         journal,
         clock,
-        identity.credential_key_bytes,
+        keyring,
         book=lambda: directory.book,
         age_s=staleness.age_s,
         is_revoked=lambda: revocation.is_revoked,
@@ -157,6 +159,7 @@ def _assemble(
         acting=acting,
         clock=clock,
         captures=captures,
+        keyring=keyring,
     )
     gate = LinkGate()
     link = Link(
@@ -170,7 +173,7 @@ def _assemble(
         identity,
         outbox=journal,
         directory=directory,
-        commands=Commanding(station, journal, captures),
+        commands=Commanding(station, journal, captures, keyring),
         clock=clock,
         random=SystemRandom(),
         agent=__version__,
@@ -179,6 +182,7 @@ def _assemble(
         presence=whereabouts,
         forms=forms_of(profile),
         is_desk=profile.desk,
+        keys=lambda: keyring.ids,
     )
     link.on_server_time.append(lambda told: clock.learn_server(told.asked_ms, told.answered_ms, told.server_ms))
     link.on_server_time.append(lambda told: staleness.heard() if told.is_current else None)

@@ -5,14 +5,13 @@ for anybody.
 """
 
 import os
-from base64 import urlsafe_b64decode
-from binascii import Error as Base64Error
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
 from agent.core.effects import Captured
 from agent.reading import KINDS, ReaderPlace, is_shown_pass
+from agent.sync.signature import is_trusted
 from hardware.base import Scan
 from wire.credentials import CredentialError
 from wire.forms import is_partial, read_form
@@ -65,20 +64,6 @@ class Captures:
         except SealedError:
             return Captured(code="too_long")
         return Captured(sealed)
-
-
-def is_trusted(signed: bytes, sig: str, key: bytes | None) -> bool:
-    """True where `sig` (base64url without padding) is central's signature (Ed25519) by the key that was pinned."""
-    from cryptography.exceptions import InvalidSignature
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-
-    if key is None:
-        return False
-    try:
-        Ed25519PublicKey.from_public_bytes(key).verify(urlsafe_b64decode(sig + "=="), signed)
-    except (InvalidSignature, Base64Error, ValueError):
-        return False
-    return True
 
 
 def _whole(scan: Scan, place: ReaderPlace) -> list[tuple[CredentialKind, bytes]]:

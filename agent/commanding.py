@@ -4,6 +4,7 @@ from typing import Final, Protocol
 
 from agent.capturing import Captures
 from agent.core.effects import AnyCommand, Order, RemoteUnlock
+from agent.keyring import Keyring
 from agent.station import Station
 from agent.store.types import Promise
 from wire.messages import Command, CommandResult
@@ -24,10 +25,13 @@ class PromiseKeeper(Protocol):
 class Commanding:
     """Carries out commands through the station: each is recorded before it begins and after it ended."""
 
-    def __init__(self, station: Station, journal: PromiseKeeper, captures: Captures | None = None) -> None:
+    def __init__(
+        self, station: Station, journal: PromiseKeeper, captures: Captures | None = None, keyring: Keyring | None = None
+    ) -> None:
         self._station = station
         self._journal = journal
         self._captures = captures
+        self._keyring = keyring
 
     async def execute(self, command: Command, begin_before_ms: int) -> CommandResult:
         """Run a command and return how it ended; one that this device does not know fails and does nothing."""
@@ -44,9 +48,13 @@ class Commanding:
 
     def _prepared(self, command: Command) -> str:
         """Take the key that comes with a command; return why it cannot be used, empty where it can or there is none."""
-        if command.name != CommandName.CAPTURE:
-            return ""
-        return "no_reader" if self._captures is None else self._captures.begin(command)
+        match command.name:
+            case CommandName.CAPTURE:
+                return "no_reader" if self._captures is None else self._captures.begin(command)
+            case CommandName.ROTATE_KEY:
+                return "no_keys" if self._keyring is None else self._keyring.begin(command)
+            case _:
+                return ""
 
     async def forget(self, id_: str) -> None:
         """Central recorded the result."""

@@ -25,7 +25,8 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 
     `private_key` is the Ed25519 key as PKCS #8 PEM (RFC 8410), `credential_key` 64 hex digits. `ca_pem` and `pin` say
     how central's certificate is checked; without both the system's certificates decide. `directory_key` (64 hex digits)
-    is central's key for directories; it is empty where central had none when the device joined.
+    is central's key for directories; it is empty where central had none when the device joined. `old_key` is that of
+    before a rotation, while both are in use; `retired_keys`, newest first, tell passes that were used under them.
     """
 
     device: str
@@ -40,6 +41,8 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     ca_pem: str | None = None
     pin: str | None = None
     directory_key: str = ""
+    old_key: str = ""
+    retired_keys: list[str] = []
 
     @cached_property
     def signing_key(self) -> "Ed25519PrivateKey":
@@ -50,6 +53,11 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     def credential_key_bytes(self) -> bytes:
         """The key of the credential index."""
         return bytes.fromhex(self.credential_key)
+
+    @property
+    def finding_keys(self) -> tuple[str, ...]:
+        """The keys by which a card is looked up, newest first: two while one is being changed."""
+        return tuple(key for key in (self.credential_key, self.old_key) if key)
 
     def __repr__(self) -> str:
         """Name the device; never a key."""
@@ -67,7 +75,8 @@ def load_identity(folder: Path) -> Identity:
         raise IdentityError(f"{path} cannot be read ({fault.strerror}); check its rights, or {_REMEDY}") from fault
     try:
         identity = msgspec.json.decode(raw, type=Identity)
-        bytes.fromhex(identity.credential_key)
+        for key in (identity.credential_key, identity.old_key, *identity.retired_keys):
+            bytes.fromhex(key)
     except (msgspec.DecodeError, UnicodeDecodeError, ValueError) as fault:
         raise IdentityError(f"{path} is damaged ({_shape(fault)}); {_REMEDY}") from fault
     load_key(identity.private_key)

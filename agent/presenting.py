@@ -6,6 +6,7 @@ A pass is verified here; its text goes no further than this module and `agent.re
 import logging
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Protocol
 
 from agent.clock import Clock
@@ -54,6 +55,35 @@ class PresenceMemory(Protocol):
         """Forget whoever was seen too long ago."""
 
 
+class Keys(Protocol):
+    """The keys of the credential index. Both are newest first and hold at least one; a rotation changes them."""
+
+    @property
+    def finding(self) -> tuple[bytes, ...]:
+        """Those by which a card is looked up: the directory is under one of them."""
+
+    @property
+    def naming(self) -> tuple[bytes, ...]:
+        """Those under which a used step of a pass may be remembered."""
+
+
+@dataclass(frozen=True, slots=True)
+class OneKey:
+    """A key that nobody ever changed."""
+
+    key: bytes
+
+    @property
+    def finding(self) -> tuple[bytes, ...]:
+        """The key."""
+        return (self.key,)
+
+    @property
+    def naming(self) -> tuple[bytes, ...]:
+        """The key."""
+        return (self.key,)
+
+
 class _NobodyKnown:
     def facts(self, row: DirectoryRow | None) -> PresenceFacts:
         return PresenceFacts()
@@ -77,7 +107,7 @@ class Presenter:
         directory: MemberDirectory,
         steps: StepMemory,
         clock: Clock,
-        credential_key: bytes,
+        keys: Keys,
         *,
         book: Callable[[], Book | None] = lambda: None,
         age_s: Callable[[], int] = lambda: 0,
@@ -88,7 +118,7 @@ class Presenter:
         self._directory = directory
         self._steps = steps
         self._clock = clock
-        self._key = credential_key
+        self._keys = keys
         self._book = book
         self._age_s = age_s
         self.is_revoked = is_revoked
@@ -134,15 +164,22 @@ class Presenter:
             return (*self._spelled(scan, place), None)
         if is_shown_pass(scan):
             checked = self._check(scan, place, now, book)
-            read = read_of(scan, place, self._key, checked)
-            known = self._directory.find(read.credential.key)
+            read, known = self._found(lambda key: read_of(scan, place, key, checked))
             return read, known or row_of(checked.passed, read.credential.key), checked.passed
-        read = read_of(scan, place, self._key)
-        return read, self._directory.find(read.credential.key), None
+        return (*self._found(lambda key: read_of(scan, place, key)), None)
+
+    def _found(self, read_by: Callable[[bytes], Read]) -> tuple[Read, DirectoryRow | None]:
+        """Look up by the newest key first: while a key is being changed the directory may be under either."""
+        newest, *older = (read_by(key) for key in self._keys.finding)
+        for read in (newest, *older):
+            row = self._directory.find(read.credential.key)
+            if row is not None:
+                return read, row
+        return newest, None
 
     def _spelled(self, scan: Scan, place: ReaderPlace) -> tuple[Read, DirectoryRow | None]:
         """Return what a reading is that may be several things; what two members share is nobody's."""
-        possible = credentials_of(scan, place.also, self._key)
+        possible = [one for key in self._keys.finding for one in credentials_of(scan, place.also, key)]
         rows = {one: row for one in possible if (row := self._directory.find(one.key)) is not None}
         known = next(iter(rows), possible[0])
         read = Read(scan.reader, place.direction, known, scan.at_mono_ms)
@@ -165,7 +202,9 @@ class Presenter:
         return check(scan.data, Register() if book is None else book.passes, moment, self._last_step)
 
     def _last_step(self, kind: CredentialKind, canonical: bytes) -> int:
-        used = self._steps.last_step(f"{kind}:{credential_key(self._key, kind, canonical)}")
+        # Whatever key it stands under: a change of keys makes no used code good again.
+        names = (f"{kind}:{credential_key(key, kind, canonical)}" for key in self._keys.naming)
+        used = max(map(self._steps.last_step, names))
         return max(used, self._doubted()) if kind is CredentialKind.PASS_ROTATING else used
 
     def _doubted(self) -> int:

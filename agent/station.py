@@ -30,6 +30,7 @@ from agent.core.effects import (
     ModeChanged,
     Occupy,
     Opened,
+    Order,
     Presented,
     PulseEnded,
     Record,
@@ -37,6 +38,8 @@ from agent.core.effects import (
     RecordFailed,
     RecordFault,
     Recovered,
+    Rekey,
+    Rekeyed,
     Relock,
     Sensed,
     Show,
@@ -47,6 +50,7 @@ from agent.core.effects import (
 )
 from agent.core.types import EventId, OpenPromise, Role
 from agent.errors import CommitUnknownError, StoreError
+from agent.keyring import Keyring
 from agent.presenting import Presenter
 from agent.reading import ReaderPlace, fault_of, is_presentation, plain_of
 from agent.store.errors import DuplicatePromiseError, StepUsedError
@@ -93,6 +97,7 @@ class Station:
         acting: Acting,
         clock: Clock,
         captures: Captures | None = None,
+        keyring: Keyring | None = None,
     ) -> None:
         self._state = core.start(door, frozenset(place.name for place in places.values()))
         self._places = places
@@ -101,6 +106,7 @@ class Station:
         self._acting = acting
         self._clock = clock
         self._captures = captures
+        self._keyring = keyring
         self._queue: asyncio.Queue[Input | ReaderEvent | InputChange] = asyncio.Queue()
         self._waiting = 0
         self._answers: dict[str, asyncio.Future[CommandAnswer]] = {}
@@ -219,12 +225,10 @@ class Station:
                 return await self._unlock(effect)
             case Hold():
                 return await self._hold()
-            case Relock():
-                self._acting.relock()
-            case Occupy(is_busy):
-                self._acting.occupy(is_busy=is_busy)
-            case Show(screen):
-                self._acting.show(screen)
+            case Rekey():
+                return await self._rekey(effect.order)
+            case Relock() | Occupy() | Show():
+                self._act(effect)
             case Answer(id, _, state, code, out):
                 self._answer(id, CommandAnswer(state, code, out))
             case WakeAt(mono_ms):
@@ -234,6 +238,20 @@ class Station:
             case _:
                 assert_never(effect)
         return None
+
+    def _act(self, effect: Relock | Occupy | Show) -> None:
+        match effect:
+            case Relock():
+                self._acting.relock()
+            case Occupy(is_busy):
+                self._acting.occupy(is_busy=is_busy)
+            case Show(screen):
+                self._acting.show(screen)
+
+    async def _rekey(self, order: Order) -> Rekeyed:
+        """Change the keys; a card that is tapped meanwhile waits those few milliseconds."""
+        code = "no_keys" if self._keyring is None else await self._keyring.change(order.id)
+        return Rekeyed(order, code, self._clock.now())
 
     async def _unlock(self, effect: Unlock) -> Input | None:
         """Begin a pulse. That it began is told at once: in the queue green could wait until the way is closed again."""

@@ -21,7 +21,7 @@ from agent.clock import Clock, SimulatedTime, SystemTime, boot_id
 from agent.core.station import Door
 from agent.core.types import EventId
 from agent.kiosk.server import Kiosk
-from agent.presenting import Presenter
+from agent.presenting import OneKey, Presenter
 from agent.reading import ReaderPlace
 from agent.station import Station
 from agent.store.directory import Directory
@@ -142,7 +142,7 @@ async def open_door(folder: Path) -> AsyncIterator[BenchDoor]:
                 Door("North door", journal.run, PULSE_MS, hold_off_ms=round(2 * CADENCE_S * 1000)),
                 {"in": ReaderPlace("in", Direction.IN)},
                 journal=timed,
-                presenter=Presenter(directory, journal, clock, CREDENTIAL_KEY),
+                presenter=Presenter(directory, journal, clock, OneKey(CREDENTIAL_KEY)),
                 acting=acting,
                 clock=clock,
             )

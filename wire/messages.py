@@ -75,6 +75,7 @@ class Hello(Message, frozen=True, kw_only=True):
     """The device's first message on a connection.
 
     `forms` are those that its readers yield, as `kind/form`; a `desk` reads cards for enrolment and has no door.
+    `keys` names those of the credential index by which it looks up, newest first (`wire.credentials.key_id`).
     """
 
     type: ClassVar[str] = "hello"
@@ -94,6 +95,7 @@ class Hello(Message, frozen=True, kw_only=True):
     reason: str = "start"
     forms: list[str] = []
     desk: bool = False
+    keys: list[str] = []
 
 
 class Welcome(Message, frozen=True, kw_only=True):

@@ -273,6 +273,7 @@ class CommandName(StrEnum):
     LOCKDOWN = "lockdown"
     RELEASE = "release"
     IDENTIFY = "identify"
+    ROTATE_KEY = "rotate_key"  # brings the next key of the credential index, or ends the one before
     CAPTURE = "capture"  # hands the next card to central, sealed, and decides nothing about it
 
 

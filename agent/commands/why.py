@@ -67,7 +67,7 @@ def why(
     identity = load_identity(folder)
     quality = ClockQuality.NONE if clock_unknown else ClockQuality.SYNCED
     with look(folder) as seen:
-        read = Read("why", Direction(direction), _credential(credential, identity), 0)
+        read = Read("why", Direction(direction), _credential(credential, identity, seen), 0)
         facts = Facts(
             read=read,
             now=Now(0, _moment(at_text, _time_zone(seen, identity)), quality),
@@ -85,8 +85,11 @@ def why(
     click.echo(_json(facts, found_why) if as_json else _text(facts, found_why, _time_zone(seen, identity)))
 
 
-def _credential(text: str | None, identity: Identity) -> Credential:
-    """Return the credential that a text names; a card's number goes no further than this."""
+def _credential(text: str | None, identity: Identity, seen: Look) -> Credential:
+    """Return the credential that a text names; a card's number goes no further than this.
+
+    While a key is being changed it is the one that the directory knows, under either key.
+    """
     if text is None:
         return Credential(CredentialKind.HF_UID, "0" * _KEY_DIGITS)
     text = sys.stdin.readline().strip() if text == "-" else text
@@ -99,7 +102,8 @@ def _credential(text: str | None, identity: Identity) -> Credential:
         canonical = read_form(kind, _FORMS.get(kind, "hex"), value if is_named else text)
     except CredentialError as fault:
         raise click.UsageError(f"CREDENTIAL: {fault}") from fault
-    return Credential(kind, credential_key(identity.credential_key_bytes, kind, canonical))
+    newest, *older = (credential_key(bytes.fromhex(key), kind, canonical) for key in identity.finding_keys)
+    return Credential(kind, next((key for key in (newest, *older) if seen.find(key) is not None), newest))
 
 
 def _door(named: str | None, seen: Look) -> str:

@@ -198,6 +198,14 @@ class PulseEnded(Struct, frozen=True):
     now: Now
 
 
+class Rekeyed(Struct, frozen=True):
+    """The keys are changed, durably, or are not: `code` says why."""
+
+    order: Order
+    code: str
+    now: Now
+
+
 class Held(Struct, frozen=True):
     """The way stands open for everybody from now on."""
 
@@ -224,7 +232,7 @@ class Woke(Struct, frozen=True):
     now: Now
 
 
-Answered = Recorded | RecordFailed | Opened | PulseEnded | Held | HoldEnded
+Answered = Recorded | RecordFailed | Opened | PulseEnded | Held | HoldEnded | Rekeyed
 Input = Presented | Misread | ReaderChanged | Commanded | Sensed | ModeChanged | Recovered | Woke | Answered
 
 
@@ -256,6 +264,12 @@ class Unlock(Struct, frozen=True):
 
 class Hold(Struct, frozen=True):
     """Let everybody through until `Relock`: answered by `Held` or `HoldEnded`."""
+
+
+class Rekey(Struct, frozen=True):
+    """Change the keys of the credential index as central ordered; answered by `Rekeyed`."""
+
+    order: Order
 
 
 class Relock(Struct, frozen=True):
@@ -296,4 +310,4 @@ class Stop(Struct, frozen=True):
     why: str
 
 
-Effect = Record | Unlock | Hold | Relock | Occupy | Show | Answer | WakeAt | Stop
+Effect = Record | Unlock | Hold | Rekey | Relock | Occupy | Show | Answer | WakeAt | Stop

@@ -7,7 +7,7 @@ from the moment it is heard, even where it cannot be recorded.
 from msgspec.structs import replace
 
 from agent.core import capturing, modes, results, screen, surroundings, turnstile
-from agent.core.effects import AnyCommand, Effect, FireEnded, Order, Record, RemoteUnlock, Unlock
+from agent.core.effects import AnyCommand, Effect, FireEnded, Order, Record, Rekey, RemoteUnlock, Unlock
 from agent.core.modes import LocksDown, Overrides
 from agent.core.opening import obstacle
 from agent.core.standing import change, now_stands
@@ -58,6 +58,8 @@ def begun(state: Station, wanted: AnyCommand, now: Now) -> Step:
             return _release(state, wanted, now)
         case CommandName.CAPTURE:
             return capturing.begun(state, wanted, now)
+        case CommandName.ROTATE_KEY:
+            return state, [Rekey(wanted)]
         case _:
             assert wanted.name is CommandName.IDENTIFY, wanted
             shown, effects = show(state, screen.IDENTIFY, now)

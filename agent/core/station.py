@@ -43,6 +43,7 @@ from agent.core.effects import (
     RecordFailed,
     RecordFault,
     Recovered,
+    Rekeyed,
     RemoteUnlock,
     Sensed,
     Stood,
@@ -125,6 +126,8 @@ def _answered(state: Station, event: Answered) -> Step:
             return opening.held(state, now)
         case HoldEnded():
             return opening.hold_ended(state, event)
+        case Rekeyed(order, code, now):
+            return state, [results.failed(order, code, now) if code else results.done(order, "kept", now)]
         case _:
             assert_never(event)
 

@@ -70,6 +70,7 @@ class Greeting(Struct, frozen=True):
     directory_key: bytes | None = None
     forms: tuple[str, ...] = ()
     is_desk: bool = False
+    keys: tuple[str, ...] = ()
 
 
 # Inputs

@@ -45,4 +45,5 @@ def hello_of(
         reason=greeting.reason,
         forms=list(greeting.forms),
         desk=greeting.is_desk,
+        keys=list(greeting.keys),
     )

@@ -82,6 +82,7 @@ class Link:
         remembered: Sequence[CommandResult] = (),
         forms: tuple[str, ...] = (),
         is_desk: bool = False,
+        keys: Callable[[], tuple[str, ...]] = tuple,
     ) -> None:
         self._endpoint = endpoint
         self._identity = identity
@@ -94,6 +95,7 @@ class Link:
         self._presence = presence
         self._forms = forms
         self._is_desk = is_desk
+        self._keys = keys
         self.gate = gate or LinkGate()
         self._state = remembering(tuple(remembered))
         self._wait = ReconnectWait(random, self._kept_reconnect())
@@ -212,6 +214,7 @@ class Link:
             directory_key=central_key(self._identity, self._directory),
             forms=self._forms,
             is_desk=self._is_desk,
+            keys=self._keys(),
         )
 
     def _parting(self, code: int | None) -> Parting:

@@ -1,4 +1,4 @@
-"""Whether central signed a directory (Ed25519, RFC 8032). Pure; the key is pinned when the device joins."""
+"""Whether central signed a directory or an order (Ed25519, RFC 8032). Pure; the key is pinned when the device joins."""
 
 from base64 import urlsafe_b64decode
 from binascii import Error as Base64Error
@@ -12,14 +12,19 @@ KEY_BYTES: Final = 32
 
 def is_signed(issue: Issue, sig: str, key: bytes) -> bool:
     """True where `sig` (base64url without padding) is the signature of this issue by this key."""
+    return is_trusted(issue.signed, sig, key)
+
+
+def is_trusted(signed: bytes, sig: str, key: bytes | None) -> bool:
+    """True where `sig` (base64url without padding) is the signature of these bytes by the key that was pinned."""
     # Imported late: the first directory comes long after the first decision has to be ready.
     from cryptography.exceptions import InvalidSignature
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-    if len(sig) != _SIGNATURE_CHARS:
+    if key is None or len(sig) != _SIGNATURE_CHARS:
         return False
     try:
-        Ed25519PublicKey.from_public_bytes(key).verify(urlsafe_b64decode(sig + "=="), issue.signed)
+        Ed25519PublicKey.from_public_bytes(key).verify(urlsafe_b64decode(sig + "=="), signed)
     except (InvalidSignature, Base64Error, ValueError):
         return False
     return True

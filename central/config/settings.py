@@ -43,6 +43,7 @@ INSTALLED_APPS = [
     "central.editions",
     "central.parts",
     "central.desk",
+    "central.rotation",
     "central.checkins",
     "central.review",
     "central.presence",

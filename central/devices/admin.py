@@ -56,7 +56,7 @@ class DeviceAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     list_filter = ("state", "door__site")
     fields = ("name", "door", "state", "agent", "session", "connected_at", "last_seen_at", "backlog")
     readonly_fields = ("state", "agent", "session", "connected_at", "last_seen_at", "backlog")
-    actions = ("revoke", "reinstate")
+    actions = ("revoke", "reinstate", "rotate_key")
 
     @admin.display(description="What if")
     def what_if(self, device: Device) -> str:
@@ -71,6 +71,15 @@ class DeviceAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     def has_delete_permission(self, _request: HttpRequest, _obj: Device | None = None) -> bool:
         """Their events must keep their owner."""
         return False
+
+    @admin.action(description="Change the key of the card index", permissions=["change"])
+    def rotate_key(self, request: HttpRequest, devices: QuerySet[Device]) -> None:
+        """Begin to change the key of each chosen device; it goes on by itself."""
+        from central.rotation import rotating  # it builds on this app
+
+        for rotation in rotating.start(devices, actor=request.user.get_username(), now=timezone.now()):
+            self.log_change(request, rotation.device, "began to change the key of the card index")
+        messages.info(request, f"The key is changed at {rotating.progress()}; see Keys of the card index.")
 
     @admin.action(description="Revoke: refuse this device from now on", permissions=["change"])
     def revoke(self, request: HttpRequest, devices: QuerySet[Device]) -> None:

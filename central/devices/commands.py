@@ -23,6 +23,7 @@ TTL_MS: Final = {
     CommandName.RELEASE: 30_000,
     CommandName.IDENTIFY: 10_000,
     CommandName.CAPTURE: 30_000,
+    CommandName.ROTATE_KEY: 60_000,
 }
 """How long a command may take to begin: what lets people in has little time, what keeps them out has more."""
 MODE: Final = {
@@ -33,6 +34,7 @@ MODE: Final = {
     CommandName.RELEASE: CommandMode.ONCE,
     CommandName.IDENTIFY: CommandMode.IDEMPOTENT,
     CommandName.CAPTURE: CommandMode.ONCE,
+    CommandName.ROTATE_KEY: CommandMode.IDEMPOTENT,
 }
 RESULT_WITHIN: Final = timedelta(seconds=60)
 """How long after its expiry a command may wait for word from the device before it counts as unknown."""

@@ -83,12 +83,14 @@ class Device(models.Model):
     oldest_age_s = models.BigIntegerField(default=0, editable=False)
     dir_epoch = models.CharField(max_length=64, blank=True, editable=False)
     dir_ver = models.BigIntegerField(default=0, editable=False)
+    dir_digest = models.CharField(max_length=64, blank=True, editable=False)
     dir_refused = models.CharField(max_length=200, blank=True, editable=False)
     door_state = models.CharField(max_length=64, blank=True, editable=False)
     clock_offset_ms = models.BigIntegerField(null=True, editable=False)
     health = models.JSONField(default=dict, editable=False)
     is_desk = models.BooleanField(default=False, editable=False)
     forms = models.JSONField(default=list, editable=False)
+    key_ids = models.JSONField(default=list, editable=False)
 
     def __str__(self) -> str:
         return self.name

@@ -4,6 +4,7 @@ Hashes follow the changes, forwards and backwards, so that a device costs what c
 """
 
 import hashlib
+import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
@@ -21,7 +22,7 @@ from central.editions.models import Change, Line, Published, Total
 from central.editions.publishing import published
 from central.editions.splitting import weight
 from central.sync.exchange import Offer, Whole
-from wire.credentials import credential_key, partial_key
+from wire.credentials import credential_key, key_id, partial_key
 from wire.directory import DELTA_BYTES, DELTA_ROWS, Issue, directory_hash, item_element
 from wire.errors import DoorstileError
 from wire.forms import form_of
@@ -31,6 +32,7 @@ from wire.vocabulary import CredentialKind
 
 _READ_TRIES: Final = 5
 _FETCHED: Final = 2_000
+_log = logging.getLogger(__name__)
 
 
 class DirectoryBusyError(DoorstileError):
@@ -39,12 +41,16 @@ class DirectoryBusyError(DoorstileError):
 
 @dataclass(frozen=True, slots=True)
 class Recipient:
-    """A device as its directory sees it; with another key or door its `mark` is another."""
+    """A device as its directory sees it; with another key or door its `mark` is another.
+
+    `has_key` is False where the device said that it looks up by other keys: a directory under this one is of no use.
+    """
 
     device_id: UUID
     site_id: UUID
     key: bytes
     items: tuple[tuple[str, bytes], ...]
+    has_key: bool = True
 
     @property
     def mark(self) -> str:
@@ -65,7 +71,9 @@ class Recipient:
 def recipient(device_id: UUID) -> Recipient:
     """Return a device as its directory sees it."""
     device = Device.objects.select_related("door").get(pk=device_id)
-    return Recipient(device_id, device.door.site_id, device.credential_key, own_items(device))
+    key = device.credential_key
+    has_key = not device.key_ids or key_id(key) in device.key_ids
+    return Recipient(device_id, device.door.site_id, key, own_items(device), has_key)
 
 
 def newest(device_id: UUID) -> DirectoryRef:
@@ -79,6 +87,9 @@ def newest(device_id: UUID) -> DirectoryRef:
 def offer(device_id: UUID, held: DirectoryRef | None, wall_ms: int, *, takes_deltas: bool) -> Offer:
     """Return what brings a device that has `held` on. Raise DirectoryBusyError."""
     who = recipient(device_id)
+    if not who.has_key:
+        _log.warning("device %s has none of the keys that its directory is under; let it join again", device_id)
+        return Offer(None)
     for _ in range(_READ_TRIES):
         now = published(who.site_id)
         known = None if held is None else _total_at(who, now, held)

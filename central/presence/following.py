@@ -22,6 +22,7 @@ from central.presence import findings, packs
 from central.presence.history import Closing, Move, Past, stay_of, told
 from central.presence.models import FollowedRun, SitePresence, StepUsed, Whereabouts
 from central.presence.versions import locked, publish, write
+from central.rotation.keys import keys_of
 from rules.whereabouts import OUTSIDE, Ways
 from wire.credentials import credential_key
 from wire.events import Body, DecisionBody, PassageBody, read_body, read_event
@@ -243,8 +244,8 @@ def _note_steps(presence: SitePresence, place: Place, read: Iterable[_Read], now
 
 def _sealed(device_id: UUID, member: UUID, index: str) -> bytes | None:
     """Return the credential of a member that a device knows under an index."""
-    key = Device.objects.get(pk=device_id).credential_key
+    keys = keys_of(device_id)  # the event may be of before a change of keys
     for credential in Credential.objects.filter(member_id=member, kind=CredentialKind.PASS_ROTATING.value):
-        if credential_key(key, CredentialKind.PASS_ROTATING, credential.canonical) == index:
+        if index in (credential_key(key, CredentialKind.PASS_ROTATING, credential.canonical) for key in keys):
             return bytes(credential.sealed)
     return None

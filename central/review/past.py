@@ -1,6 +1,7 @@
 """The directory of a device as it was at an earlier version, from the lines as they are and what changed since."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from functools import lru_cache
 from uuid import UUID
 
@@ -8,10 +9,11 @@ import msgspec
 
 from central.editions import offering
 from central.editions.lines import BOOK, with_key
-from central.editions.models import Change, Line
+from central.editions.models import Change, Line, Published
 from central.editions.offering import Recipient
 from central.editions.publishing import published
 from central.review.decisions import Edition
+from central.rotation.keys import key_at
 from rules.book import load
 from wire.book import read_item
 from wire.credentials import credential_key
@@ -73,27 +75,19 @@ class Past:
         return self._editions[ver]
 
     def _made(self, ver: int) -> Edition:
-        changes = Change.objects.filter(site_id=self._who.site_id, ver__gt=ver, ver__lte=self._now.ver)
+        who = replace(self._who, key=key_at(self._who.device_id, self._now.epoch, ver))
+        changes = Change.objects.filter(site_id=who.site_id, ver__gt=ver, ver__lte=self._now.ver)
         first: dict[str, bytes | None] = {}
         for change in changes.order_by("ver", "id").iterator(chunk_size=_FETCHED):
-            first.setdefault(_place(self._who, change), None if change.was is None else bytes(change.was))
-        digest = offering.digest_at(self._who, self._now, ver)
+            first.setdefault(_place(who, change), None if change.was is None else bytes(change.was))
+        digest = offering.digest_at(who, self._now, ver)
 
         def find(index: str, member: str | None) -> DirectoryRow | None:
-            text = first[index] if index in first else self._line(index, member)
+            text = first[index] if index in first else _line(who, self._now, index, member)
             return None if text is None else msgspec.json.decode(with_key(index, text), type=DirectoryRow)
 
         book = load(read_item(text) for text in self._items(first))
         return Edition(DirectoryRef(self._now.epoch, ver, digest), book, find)
-
-    def _line(self, index: str, member: str | None) -> bytes | None:
-        own = [] if member is None else Line.objects.filter(site_id=self._who.site_id, member=UUID(member))
-        for held in own:
-            if self._who.index(held.kind, held.sealed) == index:
-                return bytes(held.text)
-        found = _lines(self._who, self._now.epoch, self._now.ver).get(index)
-        line = None if found is None else Line.objects.filter(pk=found).first()
-        return None if line is None else bytes(line.text)
 
     def _items(self, first: dict[str, bytes | None]) -> Iterable[bytes]:
         lines = Line.objects.filter(site_id=self._who.site_id, kind=BOOK)
@@ -105,6 +99,17 @@ class Past:
 def _place(who: Recipient, line: Change) -> str:
     """Return under what a device knows a line: the name of an item, the index of a credential."""
     return line.name if line.kind == BOOK else who.index(line.kind, line.sealed)
+
+
+def _line(who: Recipient, now: Published, index: str, member: str | None) -> bytes | None:
+    """Return the text of the line that a device knows under an index, None where it knows none."""
+    own = [] if member is None else Line.objects.filter(site_id=who.site_id, member=UUID(member))
+    for held in own:
+        if who.index(held.kind, held.sealed) == index:
+            return bytes(held.text)
+    found = _lines(who, now.epoch, now.ver).get(index)
+    line = None if found is None else Line.objects.filter(pk=found).first()
+    return None if line is None else bytes(line.text)
 
 
 @lru_cache(maxsize=_INDICES_IN_MEMORY)

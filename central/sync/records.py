@@ -20,6 +20,7 @@ from central.devices.tokens import Admitted, admit
 from central.editions import offering
 from central.presence import sharing
 from central.presence import versions as presence
+from central.rotation import rotating
 from central.sync import refusals
 from central.sync.exchange import Due, Offer
 from wire.messages import Anchor, Heartbeat, Hello, RunAck, Tomb
@@ -30,6 +31,7 @@ from wire.vocabulary import CloseCode, CommandMode, CommandState
 _TEXT_CHARS: Final = 64
 _MAX_READERS: Final = 8
 _MAX_FORMS: Final = 64
+_MAX_KEYS: Final = 4
 _REFUSAL_CHARS: Final = 200
 
 
@@ -70,6 +72,7 @@ def open_session(device_id: UUID, hello: Hello, wall_ms: int) -> Opening:
             raise RevokedError(f"device {device_id} is {device.state}")
         is_clone_suspected = _is_clone(device, hello, now)
         session = Session(device_id, device.session + 1)
+        rotating.reported(device, [bare(key) for key in hello.keys[:_MAX_KEYS]], now)
         _greet(device, hello, session.number, now)
         _offer_again(device_id, hello)
     last_run = runs.last_run(device_id)
@@ -97,7 +100,7 @@ def _greet(device: Device, hello: Hello, session: int, now: datetime) -> None:
     device.is_desk, device.forms = hello.desk, sorted({bare(form) for form in hello.forms[:_MAX_FORMS]})
     device.save(
         update_fields=["session", "agent", "store", "boot", "run", "connected_at", "last_seen_at", "disconnected_at",
-                       "backlog", "oldest_age_s", "is_desk", "forms"]
+                       "backlog", "oldest_age_s", "is_desk", "forms", "key_ids"]
     )  # fmt: skip
 
 
@@ -171,7 +174,13 @@ def keep_dir_state(session: Session, state: DirState) -> None:
     """Record which directory the device decides from, and which it refused."""
     refused = state.refused
     why = "" if refused is None else refusals.told(refused)
-    _update(session, dir_epoch=state.epoch, dir_ver=state.ver, dir_refused=why[:_REFUSAL_CHARS])
+    _update(
+        session,
+        dir_epoch=state.epoch,
+        dir_ver=state.ver,
+        dir_digest=bare(state.digest),
+        dir_refused=why[:_REFUSAL_CHARS],
+    )
     if refused is not None:
         refusals.alert(session.device_id, refused)
 

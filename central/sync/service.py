@@ -13,6 +13,7 @@ from central.devices.signing import directory_key
 from central.devices.tokens import forget_expired
 from central.presence.tending import keep_books, tend
 from central.review.reviewing import review_some
+from central.rotation import rotating
 from central.sync import records
 from central.sync.consumer import DeviceConsumer
 from central.sync.database import Database
@@ -76,6 +77,7 @@ class LinkService:
             sweeps += 1
             try:
                 await self._database.run(records.sweep, now().wall_ms)
+                await self._database.run(rotating.drive, records.moment(now().wall_ms))
                 await self._database.run(forget_late, records.moment(now().wall_ms))
                 if sweeps % FORGET_EVERY == 0:
                     await self._database.run(forget_expired, records.moment(now().wall_ms))

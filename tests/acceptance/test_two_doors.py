@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from agent.clock import Clock, KernelTime, SystemTime, boot_id
 from agent.core.types import Use
 from agent.identity import load_identity
-from agent.presenting import Presenter
+from agent.presenting import OneKey, Presenter
 from agent.reading import ReaderPlace
 from agent.store.directory import Directory
 from agent.store.journal import Draft, Journal
@@ -141,7 +141,12 @@ async def door(folder: Path) -> AsyncIterator[Door]:
     clock = Clock(TrustedTime(), boot=boot_id())
     whereabouts = whereabouts_of(journal, directory, clock)
     presenter = Presenter(
-        directory, journal, clock, identity.credential_key_bytes, book=lambda: directory.book, presence=whereabouts
+        directory,
+        journal,
+        clock,
+        OneKey(identity.credential_key_bytes),
+        book=lambda: directory.book,
+        presence=whereabouts,
     )
     link = Link(
         Endpoint(identity.central), identity, outbox=journal, directory=directory, commands=RecordingCommands(),

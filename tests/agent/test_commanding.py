@@ -80,3 +80,11 @@ async def test_an_argument_that_makes_no_sense_is_not_guessed(wrong: dict[str, s
     station = FakeStation()
     result = await Commanding(station, FakeKeeper()).execute(command("lockdown", **wrong), 7_000)
     assert (result.state, result.code, station.asked) == (CommandState.FAILED, "bad_argument", [])
+
+
+@pytest.mark.parametrize("name", ["capture", "rotate_key"])
+async def test_an_order_about_cards_or_keys_is_refused_where_nothing_could_carry_it_out(name: str) -> None:
+    station = FakeStation()
+    result = await Commanding(station, FakeKeeper()).execute(command(name), 7_000)
+    assert (result.state, station.asked) == (CommandState.FAILED, [])
+    assert result.code in {"no_reader", "no_keys"}

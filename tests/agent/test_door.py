@@ -14,7 +14,7 @@ from agent.core.effects import Order, RemoteUnlock
 from agent.core.screen import Screen, State
 from agent.core.types import EventId, OpenPromise
 from agent.fitting import door_of, mode_words, passage_sense
-from agent.presenting import Presenter
+from agent.presenting import OneKey, Presenter
 from agent.reading import ReaderPlace
 from agent.station import CommandAnswer, Station
 from agent.visitors import REACHES_S, Visitors
@@ -100,7 +100,7 @@ async def place(profile: str = "simulated", book: Book | None = None) -> AsyncIt
             door_of(load_profile(profile), DoorConfig(), name="North", run=journal.run),
             {"in": ReaderPlace("in", Direction.IN), "out": ReaderPlace("out", Direction.OUT)},
             journal=journal,
-            presenter=Presenter(MemoryDirectory(*rows, ref=DIRECTORY), journal, clock, KEY, book=lambda: book),
+            presenter=Presenter(MemoryDirectory(*rows, ref=DIRECTORY), journal, clock, OneKey(KEY), book=lambda: book),
             acting=acting,
             clock=clock,
         )

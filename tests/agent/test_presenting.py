@@ -3,7 +3,7 @@
 import pytest
 
 from agent.clock import Clock, KernelTime
-from agent.presenting import Presenter
+from agent.presenting import OneKey, Presenter
 from agent.reading import ReaderPlace
 from hardware.base import Medium, Scan
 from rules.book import Book
@@ -34,7 +34,7 @@ def presenter(site: Book | None, time: SetTime, *, age_s: int = 0) -> Presenter:
     known = row(key=credential_key(KEY, CredentialKind.HF_UID, UID), plan="day" if site else "")
     directory = MemoryDirectory(known, ref=DirectoryRef("e1", 1, "d"))
     clock = Clock(time, boot="b", floor_ms=0)
-    return Presenter(directory, MemoryJournal(), clock, KEY, book=lambda: site, age_s=lambda: age_s)
+    return Presenter(directory, MemoryJournal(), clock, OneKey(KEY), book=lambda: site, age_s=lambda: age_s)
 
 
 def reason(asked: Presenter) -> Reason:

@@ -5,7 +5,7 @@ import pytest
 from agent.core.effects import Misread, ReaderChanged
 from agent.core.types import Credential, Read
 from agent.errors import ConfigError
-from agent.presenting import Presenter
+from agent.presenting import OneKey, Presenter
 from agent.reading import ReaderPlace, credentials_of, fault_of, is_presentation, places_of, plain_of, read_of
 from hardware.base import FaultReason, Medium, ReaderFault, Removed, Scan
 from hardware.profiles import Profile, parse_profile
@@ -135,7 +135,7 @@ def test_reading_is_whatever_the_directory_knows_it_as() -> None:
     place = ReaderPlace("in", Direction.IN, also)
 
     def read_with(*rows: DirectoryRow) -> tuple[CredentialKind, str | None]:
-        presenter = Presenter(MemoryDirectory(*rows, ref=DIRECTORY), MemoryJournal(), PassClock(), KEY)
+        presenter = Presenter(MemoryDirectory(*rows, ref=DIRECTORY), MemoryJournal(), PassClock(), OneKey(KEY))
         facts = presenter.facts(scan, place)
         return facts.read.credential.kind, facts.row.member if facts.row else None
 
@@ -194,7 +194,12 @@ def test_every_fault_of_a_reader_has_been_thought_of() -> None:
 def test_card_in_part_is_judged_by_door_and_age_like_a_whole_one() -> None:
     site = load(items())
     presenter = Presenter(
-        MemoryDirectory(row(), ref=DIRECTORY), MemoryJournal(), PassClock(), KEY, book=lambda: site, age_s=lambda: 99
+        MemoryDirectory(row(), ref=DIRECTORY),
+        MemoryJournal(),
+        PassClock(),
+        OneKey(KEY),
+        book=lambda: site,
+        age_s=lambda: 99,
     )
     for scan in (PART, Scan("in", Medium.CARD_UID, CARD, 5)):
         facts = presenter.facts(scan, PLACE)

@@ -12,7 +12,7 @@ from agent.core.screen import Screen, State
 from agent.core.station import Door
 from agent.core.types import EventId, OpenPromise
 from agent.errors import CommitUnknownError, StoreError, StoreFullError
-from agent.presenting import Presenter
+from agent.presenting import OneKey, Presenter
 from agent.reading import ReaderPlace
 from agent.station import MAX_WAITING, UNREADABLE_ROW, Station
 from agent.store.errors import DuplicatePromiseError
@@ -102,7 +102,7 @@ async def bench(
             Door("North", journal.run, 3_000),
             {"in": ReaderPlace("in", Direction.IN), "out": ReaderPlace("out", Direction.OUT)},
             journal=journal,
-            presenter=Presenter(directory or MemoryDirectory(*rows, ref=DIRECTORY), journal, clock, KEY),
+            presenter=Presenter(directory or MemoryDirectory(*rows, ref=DIRECTORY), journal, clock, OneKey(KEY)),
             acting=acting,
             clock=clock,
         )

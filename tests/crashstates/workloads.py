@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Final
 
 import msgspec
+from msgspec import structs
 
 from agent.errors import CommitUnknownError
 from agent.identity import Identity, save_identity
@@ -235,8 +236,10 @@ async def _changes(folder: Path, say: Sayer, phase: int) -> None:
 
 
 def identity_of(version: int) -> Identity:
-    """Return the identity of a numbered enrolment."""
-    return identity_for(f"https://central{version}.example.org", pin=f"{version:064x}")
+    """Return the identity of a numbered enrolment, or change of keys: the key, the one before, those before that."""
+    made = identity_for(f"https://central{version}.example.org", pin=f"{version:064x}")
+    key, old, *retired = (f"{number:064x}" for number in range(version + 3, 0, -1))
+    return structs.replace(made, credential_key=key, old_key=old, retired_keys=retired)
 
 
 async def _identity(folder: Path, say: Sayer, phase: int) -> None:

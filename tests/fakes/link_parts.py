@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from msgspec.structs import replace
 
 from agent.errors import DirectoryRefusedError, StoreError
 from agent.identity import Identity
@@ -106,7 +107,7 @@ class RecordingCommands:
 
 def identity_for(central: str, key: Ed25519PrivateKey | None = None, **fields: str) -> Identity:
     """Return an identity at a central."""
-    return Identity(
+    made = Identity(
         device=DEVICE,
         central=central,
         audience="doorstile-test",
@@ -116,5 +117,6 @@ def identity_for(central: str, key: Ed25519PrivateKey | None = None, **fields: s
         name="North door",
         site="Gym",
         time_zone="Europe/Berlin",
-        **({"directory_key": PUBLIC.hex()} | fields),
+        directory_key=PUBLIC.hex(),
     )
+    return replace(made, **fields)

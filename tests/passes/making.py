@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from agent.clock import Clock
 from agent.core.types import Decision, Facts, Now
-from agent.presenting import Presenter, StepMemory
+from agent.presenting import Keys, OneKey, Presenter, StepMemory
 from agent.reading import ReaderPlace
 from hardware.base import Medium, Scan
 from rules.book import Book, load
@@ -121,14 +121,24 @@ class PassDoor:
     """One door: looks at codes as the product does, and remembers what a grant used up."""
 
     def __init__(
-        self, *rows: DirectoryRow, book: Book | None = None, steps: StepMemory | None = None, doubtful: bool = False
+        self,
+        *rows: DirectoryRow,
+        book: Book | None = None,
+        steps: StepMemory | None = None,
+        doubtful: bool = False,
+        keys: Keys | None = None,
     ) -> None:
         self.clock = PassClock()
         self.journal = MemoryJournal()
         self.book = load(items()) if book is None else book
         self.directory = MemoryDirectory(*rows, ref=DIRECTORY)
         self.presenter = Presenter(
-            self.directory, steps or self.journal, self.clock, KEY, book=lambda: self.book, is_doubtful=doubtful
+            self.directory,
+            steps or self.journal,
+            self.clock,
+            keys or OneKey(KEY),
+            book=lambda: self.book,
+            is_doubtful=doubtful,
         )
 
     def facts(self, text: str | bytes, direction: Direction = Direction.IN) -> Facts:

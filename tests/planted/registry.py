@@ -48,6 +48,7 @@ MODULES: Final[tuple[str, ...]] = (
     "tests.planted.passes",
     "tests.planted.desk",
     "tests.planted.presence",
+    "tests.planted.keys",
 )
 _OF_OTHER_LAYERS: Final = ("tests.simulation.planted", "tests.processes.planted")
 

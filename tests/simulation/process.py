@@ -16,7 +16,7 @@ from agent.commanding import Commanding, remembered_results
 from agent.core import screen
 from agent.core.effects import Grant, Opening
 from agent.core.station import FRESH_MS
-from agent.presenting import Presenter
+from agent.presenting import OneKey, Presenter
 from agent.reading import ReaderPlace
 from agent.station import Station
 from agent.store.journal import Journal
@@ -160,7 +160,7 @@ class Process:
             door_of(device.entry if device.has_lock else PLAIN, device.name, journal.run, _pulse_ms(device)),
             READERS,
             journal=journal,
-            presenter=Presenter(directory, journal, clock, device.identity.credential_key_bytes),
+            presenter=Presenter(directory, journal, clock, OneKey(device.identity.credential_key_bytes)),
             acting=acting,
             clock=clock,
         )

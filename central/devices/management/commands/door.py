@@ -11,7 +11,7 @@ from central.devices.doors import device_at
 from central.devices.outcome import add_waiting, outcome_of
 from wire.vocabulary import CommandName
 
-_ELSEWHERE = {CommandName.UNLOCK, CommandName.CAPTURE}
+_ELSEWHERE = {CommandName.UNLOCK, CommandName.CAPTURE, CommandName.ROTATE_KEY}
 _NAMES = [name.value for name in CommandName if name not in _ELSEWHERE]
 
 
