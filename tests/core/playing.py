@@ -24,6 +24,8 @@ from agent.core.effects import (
     Recorded,
     RecordFailed,
     RecordFault,
+    Rekey,
+    Rekeyed,
     Relock,
     Sensed,
     Show,
@@ -199,6 +201,8 @@ class Play:
                 return self._off()
             case Occupy(is_busy):
                 self.is_busy = is_busy
+            case Rekey(order):
+                return [Rekeyed(order, "", self.now)]
             case Show(screen):
                 self.screen = screen
             case Answer():
