@@ -191,14 +191,8 @@ class Play:
                 return [self._record(effect)]
             case Unlock(opening):
                 return self._unlock(opening)
-            case Hold():
-                ended = self._off()
-                self.holds += 1
-                self.is_held = not self.line_fails
-                return [HoldEnded("stuck", self.now) if self.line_fails else Held(self.now), *ended]
-            case Relock():
-                self.is_held = False
-                return self._off()
+            case Hold() | Relock():
+                return self._held(effect)
             case Occupy(is_busy):
                 self.is_busy = is_busy
             case Rekey(order):
@@ -214,6 +208,14 @@ class Play:
             case _:
                 raise AssertionError(effect)
         return []
+
+    def _held(self, effect: Hold | Relock) -> Iterable[Input]:
+        ended = self._off()
+        self.is_held = isinstance(effect, Hold) and not self.line_fails
+        if isinstance(effect, Relock):
+            return ended
+        self.holds += 1
+        return [HoldEnded("stuck", self.now) if self.line_fails else Held(self.now), *ended]
 
     def _record(self, record: Record) -> Input:
         if self.disk is not None and record.kind not in self.written:
