@@ -33,6 +33,8 @@ class UsbCardReader:
         self._writer: asyncio.StreamWriter | None = None
         self._serving: asyncio.Task[None] | None = None
         self._answer: Answer | None = None
+        self.laid = 0
+        """How often a card was laid on it."""
 
     async def plug(self, tasks: asyncio.TaskGroup) -> None:
         """Plug it in; the guest sees it in a moment."""
@@ -65,6 +67,7 @@ class UsbCardReader:
     def lay(self, answer: Answer) -> None:
         """Lay a card on it."""
         self._answer = answer
+        self.laid += 1
         self._send(_ATR, ATR)
 
     def lift(self) -> None:
