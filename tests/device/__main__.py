@@ -5,6 +5,7 @@ our wheel as its unit starts it. Prints a row for each case and exits with 1 whe
 """
 
 import asyncio
+import os
 import sys
 import tempfile
 from collections import Counter
@@ -31,21 +32,35 @@ def cases(only: tuple[str, ...] = ()) -> list[Case]:
     return [case for case in every if not only or case.id.startswith(only)]
 
 
-async def run(chosen: list[Case], scale: Scale, folder: Path) -> list[Result]:
-    """Run cases one by one, each in a guest of its own, printing each as it ends."""
+async def run(chosen: list[Case], scale: Scale, folder: Path, at_once: int) -> list[Result]:
+    """Run cases, each in a guest of its own, so many at a time; print each as it ends."""
     ready = await ensure(cache_folder())
-    results = []
-    async with central_alone(folder / "central") as central:
-        for case in chosen:
-            result = await run_case(case, Bench(folder, central, ready), scale)
+    results: list[Result] = []
+    turn = asyncio.Semaphore(at_once)
+    async with central_alone(folder / "central") as central, asyncio.TaskGroup() as tasks:
+        bench = Bench(folder, central, ready)
+
+        async def one(case: Case) -> None:
+            async with turn:
+                result = await run_case(case, bench, scale)
             results.append(result)
             click.echo(result.text())
+
+        for case in chosen:
+            tasks.create_task(one(case), name=case.id)
     return results
 
 
 @click.command()
 @click.option("--only", multiple=True, help="Cases whose id begins so, such as door; may be repeated.")
 @click.option("--long", "is_long", is_flag=True, help="As often as before a release: hours.")
+@click.option(
+    "--at-once",
+    type=click.IntRange(1),
+    default=min(2, os.cpu_count() or 1),
+    show_default=True,
+    help="Guests at a time.",
+)
 @click.option("--restarts", type=click.IntRange(0), help="Restarts of the agent.")
 @click.option("--crashes", type=click.IntRange(0), help="Kills of the agent.")
 @click.option("--greens", type=click.IntRange(1), help="Visitors before the power is cut.")
@@ -53,7 +68,7 @@ async def run(chosen: list[Case], scale: Scale, folder: Path) -> list[Result]:
 @click.option("--codes", type=click.IntRange(1), help="Codes typed with each layout.")
 @click.option("--replugs", type=click.IntRange(0), help="Times that a keyboard is pulled out and plugged in.")
 @click.option("--pulls", type=click.IntRange(0), help="Times that a card reader is pulled out and plugged in.")
-def main(only: tuple[str, ...], *, is_long: bool, **counts: int | None) -> None:
+def main(only: tuple[str, ...], *, is_long: bool, at_once: int, **counts: int | None) -> None:
     """Run the device test; exits with 1 where a promise is not kept, with 2 where there is no guest to run it in."""
     scale = replace(
         LONG if is_long else Scale(), **{name: count for name, count in counts.items() if count is not None}
@@ -63,7 +78,7 @@ def main(only: tuple[str, ...], *, is_long: bool, **counts: int | None) -> None:
             only_one(cache_folder()),
             tempfile.TemporaryDirectory(prefix="doorstile-device-", ignore_cleanup_errors=True) as folder,
         ):
-            results = asyncio.run(run(cases(only), scale, Path(folder)))
+            results = asyncio.run(run(cases(only), scale, Path(folder), at_once))
     except NotRunError as reason:
         click.echo(f"device: not run: {reason}", err=True)
         sys.exit(2)

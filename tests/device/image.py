@@ -69,7 +69,7 @@ def cache_folder() -> Path:
 
 @contextmanager
 def only_one(cache: Path) -> Iterator[None]:
-    """Let nobody else use the cache or run a guest meanwhile: an emulated machine needs every processor there is."""
+    """Let nobody else use the cache or run guests meanwhile: an emulated machine needs every processor there is."""
     cache.mkdir(parents=True, exist_ok=True)
     with (cache / "lock").open("w") as lock:
         try:
