@@ -8,16 +8,16 @@ so that an edge which the kernel's queue lost (16 events a line) delays a change
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
-from functools import partial
 from typing import Any, Final, Protocol
 
 from gpiozero import InputDevice
 from gpiozero.exc import GPIOZeroError
 
 from hardware import profiles
-from hardware.base import EmitChange, InputChange, InputRole, MonoClock
+from hardware.base import EmitChange, InputRole, MonoClock
 from hardware.errors import HardwareError
 from hardware.inputs.debounce import Believed, Debounce
+from hardware.inputs.told import ToldInput
 from hardware.pins.factory import Pins
 from hardware.profiles import InputPull
 from hardware.timers import CallLater, Cancellable, call_later
@@ -99,7 +99,7 @@ def _moment_ms(ticks: float, now_ms: int) -> int:
     return at_ms if 0 <= now_ms - at_ms <= _MAX_STAMP_AGE_MS else now_ms
 
 
-class GpioInput:
+class GpioInput(ToldInput):
     """An Input over one line, debounced."""
 
     def __init__(
@@ -112,45 +112,26 @@ class GpioInput:
         mono_ms: MonoClock,
         call_later: CallLater = call_later,
     ) -> None:
-        self._name = name
-        self._role = role
+        super().__init__(name, role, is_active=line.is_active)
         self._line = line
         self._window_ms = window_ms
         self._mono_ms = mono_ms
         self._call_later = call_later
-        self._watch: _Watch | None = None
-        self._is_active = line.is_active
-
-    @property
-    def name(self) -> str:
-        return self._name
-
-    @property
-    def role(self) -> InputRole:
-        return self._role
-
-    @property
-    def is_active(self) -> bool:
-        return self._is_active
 
     async def run(self, emit: EmitChange) -> None:
-        if self._watch is not None:
-            raise HardwareError(f"input {self._name!r} is already running; run it once")
-        loop = asyncio.get_running_loop()
-        self._watch = _Watch(self._line, self._window_ms, self._mono_ms, self._call_later, partial(self._tell, emit))
-        try:
-            self._watch.begin(loop)
-            await self._watch.broken
-        finally:
-            self._watch.end()
-            self._watch = None
+        with self.telling(emit):
+            watch = _Watch(self._line, self._window_ms, self._mono_ms, self._call_later, self._believe)
+            try:
+                watch.begin(asyncio.get_running_loop())
+                await watch.broken
+            finally:
+                watch.end()
 
     def close(self) -> None:
         self._line.close()
 
-    def _tell(self, emit: EmitChange, change: Believed) -> None:
-        self._is_active = change.is_active
-        emit(InputChange(self._name, self._role, change.is_active, change.since_mono_ms))
+    def _believe(self, change: Believed) -> None:
+        self.tell(change.is_active, change.since_mono_ms)
 
 
 class _Watch:

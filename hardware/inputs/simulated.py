@@ -5,49 +5,29 @@ from collections.abc import Iterable
 from typing import Protocol
 
 from hardware import profiles
-from hardware.base import EmitChange, Input, InputChange, InputRole, MonoClock, monotonic_ms
+from hardware.base import EmitChange, Input, InputRole, MonoClock, monotonic_ms
 from hardware.errors import HardwareError
+from hardware.inputs.told import ToldInput
 
 
-class SimInput:
+class SimInput(ToldInput):
     """An input whose world is method calls. Call them on the event loop while ``run`` is running."""
 
     def __init__(self, name: str, role: InputRole, *, mono_ms: MonoClock = monotonic_ms) -> None:
-        self._name = name
-        self._role = role
+        super().__init__(name, role, is_active=False)
         self._mono_ms = mono_ms
-        self._emit: EmitChange | None = None
-        self._is_active = False
-
-    @property
-    def name(self) -> str:
-        return self._name
-
-    @property
-    def role(self) -> InputRole:
-        return self._role
-
-    @property
-    def is_active(self) -> bool:
-        return self._is_active
 
     async def run(self, emit: EmitChange) -> None:
-        if self._emit is not None:
-            raise HardwareError(f"input {self._name!r} is already running; run it once")
-        self._emit = emit
-        try:
-            self._report()
+        with self.telling(emit):
+            self.tell(self.is_active, self._mono_ms())
             await asyncio.get_running_loop().create_future()
-        finally:
-            self._emit = None
 
     def become(self, *, is_active: bool) -> None:
         """Change it; what it is already is no change."""
-        if self._emit is None:
-            raise HardwareError(f"simulated input {self._name!r} is not running; start the agent first")
-        if is_active != self._is_active:
-            self._is_active = is_active
-            self._report()
+        if not self.is_told:
+            raise HardwareError(f"simulated input {self.name!r} is not running; start the agent first")
+        if is_active != self.is_active:
+            self.tell(is_active, self._mono_ms())
 
     def touch(self) -> None:
         """Make it active and inactive again at once: a button, a passing person."""
@@ -56,10 +36,6 @@ class SimInput:
 
     def close(self) -> None:
         """There is no line to give back."""
-
-    def _report(self) -> None:
-        assert self._emit is not None
-        self._emit(InputChange(self._name, self._role, self._is_active, self._mono_ms()))
 
 
 class SimInputs:
