@@ -50,5 +50,5 @@ def held_by(device: Device) -> Held:
         if not is_newest:
             says = f"version {device.dir_ver}, which this door has; the newest is {ver}"
         return Held(past, edition, is_held=True, says=says, newest=None if is_newest else newest)
-    has = f"version {device.dir_ver}, too old to be looked at" if device.dir_epoch else "no directory yet"
+    has = f"version {device.dir_ver}, which is not known here any more" if device.dir_epoch else "no directory yet"
     return Held(past, newest, is_held=False, says=f"version {ver}, the newest; this door has {has}")

@@ -46,7 +46,15 @@ def _is_short(fault: Fault) -> None:
 
 
 def _seeds() -> Iterator[bytes]:
-    header = ",".join(COLUMNS)
+    header = (
+        "external_id,full_name,is_active,valid_from,valid_to,sites,credential_kind,credential_form,credential,"
+        "credential_revoked"
+    )
+    yield ",".join(COLUMNS).encode()
+    yield (
+        b"external_id,is_minor,guardians,host,clearance,rights,groups,schedules,zones,pack_visits,pack_used\n"
+        b"17,yes,18|19,-,2,override|maintenance,juniors,-,pool|gym,10,3\n18,maybe,,18,-1,walk,,,,x,9999999\n"
+    )
     yield (
         f"{header}\n17,Ann,yes,2026-01-01,2026-12-31,Gym|Pool,hf_uid,,04 A1 5B C2 D3 E4 E6,no\n"
         "17,,,,,,lf_em4100,decimal,0004328719365,\n18,Bob,no,-,2027-06-30T12:00+05:00,-,lf_hid,,118-01603,yes\n"
