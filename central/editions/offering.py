@@ -32,6 +32,7 @@ from wire.vocabulary import CredentialKind
 
 _READ_TRIES: Final = 5
 _FETCHED: Final = 2_000
+_SOME: Final = 4 * DELTA_ROWS
 _log = logging.getLogger(__name__)
 
 
@@ -126,6 +127,19 @@ def _changes(site_id: UUID, after: int, upto: int) -> list[Change]:
     return list(Change.objects.filter(site_id=site_id, ver__gt=after, ver__lte=upto).order_by("ver", "id"))
 
 
+def _some_changes(site_id: UUID, after: int, upto: int) -> tuple[list[Change], bool]:
+    """Return at least what one delta may hold, in whole versions, and whether that is all there is.
+
+    A device that is many versions behind would read all that it misses anew with each of its deltas.
+    """
+    log = Change.objects.filter(site_id=site_id, ver__gt=after, ver__lte=upto).order_by("ver", "id")
+    some = list(log[:_SOME])
+    whole = [change for change in some if change.ver != some[-1].ver] if len(some) == _SOME else some
+    if whole or not some:
+        return whole, len(some) < _SOME
+    return list(log), True
+
+
 def _elements(who: Recipient, changes: Iterable[Change]) -> tuple[list[bytes], list[bytes]]:
     added: list[bytes] = []
     removed: list[bytes] = []
@@ -157,9 +171,9 @@ class _Net:
 
 def _delta(who: Recipient, now: Published, first: int, total: SetHash, wall_ms: int) -> DirDelta | None:
     """Return the longest run of versions that one delta holds; None where not even the next one fits."""
-    changes = _changes(now.site_id, first, now.ver)
+    changes, are_all = _some_changes(now.site_id, first, now.ver)
     to, used, nets = _longest(changes, first)
-    if len(used) == len(changes):
+    if are_all and len(used) == len(changes):
         to = now.ver
     elif to == first:
         return None

@@ -205,3 +205,23 @@ def test_in_between_each_credential_is_as_before_gone_or_as_after(site: Site, se
             assert told(twin) == truth(site)
             assert twin.wholes == 1
     assert Membership.objects.count() == 50
+
+
+@pytest.mark.parametrize("some", [2, 3, 4, 7, 1000])
+def test_device_that_is_far_behind_reads_no_more_than_it_is_sent(
+    site: Site, twin: Twin, some: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(offering, "_SOME", some)
+    members = populated(site, 60)
+    twin.sync()
+    for at in (0, 12):
+        block(members[at : at + 12])
+        raise_for_sites([site.pk])
+        published(site.pk)
+    members[40].is_blocked = True
+    members[40].save()
+    assert [len(delta.put) for delta in steps(twin)] == [3] * 8 + [1]
+    assert told(twin) == truth(site)
+    assert {row.member for row in rows_of(twin).values() if row.is_blocked} == {
+        str(member.pk) for member in (*members[:24], members[40])
+    }
