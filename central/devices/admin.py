@@ -54,8 +54,19 @@ class DeviceAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     list_display = ("name", "door", "state", "agent", "last_seen_at", "backlog", "session", "what_if")
     list_filter = ("state", "door__site")
-    fields = ("name", "door", "state", "agent", "session", "connected_at", "last_seen_at", "backlog")
-    readonly_fields = ("state", "agent", "session", "connected_at", "last_seen_at", "backlog")
+    fields = (
+        "name",
+        "door",
+        "state",
+        "agent",
+        "session",
+        "connected_at",
+        "last_seen_at",
+        "backlog",
+        "is_desk",
+        "forms",
+    )
+    readonly_fields = ("state", "agent", "session", "connected_at", "last_seen_at", "backlog", "is_desk", "forms")
     actions = ("revoke", "reinstate", "rotate_key")
 
     @admin.display(description="What if")

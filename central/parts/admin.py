@@ -15,7 +15,7 @@ _NAMED = 5
 class DoorFormAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     """Which readers drop bits, and how."""
 
-    list_display = ["door", "spelling"]
+    list_display = ["door", "spelling", "is_reported"]
     list_filter = ["door__site"]
 
     def save_model(self, request: HttpRequest, obj: DoorForm, form: Any, change: bool) -> None:

@@ -35,6 +35,12 @@ class DoorForm(Versioned):
 
     door = models.ForeignKey(Door, on_delete=models.CASCADE, related_name="partial_forms")
     spelling = models.CharField(max_length=SPELLING_CHARS, choices=spellings())
+    is_reported = models.BooleanField(
+        "reported",
+        default=False,
+        editable=False,
+        help_text="By the device, as long as nobody entered another for the door",
+    )
 
     class Meta:
         constraints: ClassVar = [models.UniqueConstraint(fields=["door", "spelling"], name="door_form_once")]

@@ -8,7 +8,7 @@ from django.db.models.signals import post_delete, post_save
 
 from central.directory.models import Credential, Membership
 from central.directory.versions import raise_for_sites
-from central.parts import alike
+from central.parts import alike, reported
 from central.parts.models import CardPart, DoorForm
 
 _log = logging.getLogger(__name__)
@@ -49,3 +49,5 @@ def _respelled(instance: DoorForm, **_: Any) -> None:
         raise_for_sites([instance.door.site_id])
     for spelling, cards in alike.renew(instance.door.site):
         _log.warning("%d cards look alike as %s at %s", len(cards), spelling, instance.door.site)
+    if not instance.is_reported:
+        reported.settle(instance.door_id)

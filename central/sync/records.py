@@ -18,6 +18,7 @@ from central.devices.fencing import MissingDeviceError, RevokedError, assert_cur
 from central.devices.models import Command, Device
 from central.devices.tokens import Admitted, admit
 from central.editions import offering
+from central.parts import reported
 from central.presence import sharing
 from central.presence import versions as presence
 from central.rotation import rotating
@@ -73,7 +74,10 @@ def open_session(device_id: UUID, hello: Hello, wall_ms: int) -> Opening:
         is_clone_suspected = _is_clone(device, hello, now)
         session = Session(device_id, device.session + 1)
         rotating.reported(device, [bare(key) for key in hello.keys[:_MAX_KEYS]], now)
+        was = device.forms
         _greet(device, hello, session.number, now)
+        if device.forms != was:
+            reported.settle(device.door_id)
         _offer_again(device_id, hello)
     last_run = runs.last_run(device_id)
     held = tuple(runs.register(device_id, session.number, hello))

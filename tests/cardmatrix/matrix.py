@@ -4,21 +4,27 @@ from dataclasses import replace
 from random import Random
 from typing import Final
 
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from msgspec import Struct
 
+from agent.capturing import Captures
 from agent.reading import ReaderPlace, plain_of
 from hardware.base import Medium, Scan
 from rules.policy import decide
 from tests.cardmatrix.doors import DOORS, MEDIA, DoorKind
 from tests.cardmatrix.formats import FORMATS, PHONE, Format
 from tests.core.builders import now
-from tests.passes.making import KEY, PassDoor
+from tests.passes.making import ISSUER, KEY, PassDoor, encoded
 from wire.credentials import CredentialError, check_canonical, credential_key, hid_canonical, partial_key
 from wire.forms import forms, is_partial, read_form
+from wire.messages import Command
 from wire.rows import DirectoryRow
-from wire.vocabulary import CredentialKind, Direction
+from wire.sealing import open_card, signed_order
+from wire.vocabulary import CommandMode, CommandName, CredentialKind, Direction
 
 PLACE: Final = ReaderPlace("in", Direction.IN)
+_DESK: Final = X25519PrivateKey.from_private_bytes(bytes(range(32)))
+"""Central's key for cards."""
 _HID_BITS: Final = {26: 24, 34: 32, 37: 35}
 
 
@@ -47,9 +53,32 @@ def directory() -> list[DirectoryRow]:
     rows = [PHONE.row(f"m{len(FORMATS) - 1}")]
     for number, format_ in enumerate(FORMATS):
         if format_.typed is not None:
-            keys = [credential_key(KEY, format_.kind, canonical_of(format_)), *_parts(format_)]
+            keys = [credential_key(KEY, format_.kind, enrolled(format_)), *_parts(format_)]
             rows += [DirectoryRow(key=key, kind=format_.kind, member=f"m{number}") for key in keys]
     return rows
+
+
+def enrolled(format_: Format) -> bytes:
+    """Return what central is handed of a credential: tapped at the first reader that yields all of it, else typed."""
+    return next((value for door in DOORS if (value := tapped(format_, door)) is not None), canonical_of(format_))
+
+
+def tapped(format_: Format, door: DoorKind) -> bytes | None:
+    """Return what a capture at a reader of this door brings to central; None where it can bring nothing."""
+    scan = door.scan(format_.kind, canonical_of(format_), (format_.typed or ("", ""))[1])
+    if scan is None:
+        return None
+    place = replace(PLACE, also=door.also)
+    captures = Captures("d1", ISSUER.public_key().public_bytes_raw, lambda count: b"\x07" * count)
+    args = {"key": _DESK.public_key().public_bytes_raw().hex()}
+    args["sig"] = encoded(ISSUER.sign(signed_order("d1", "c1", CommandName.CAPTURE.value, args["key"])))
+    order = Command(id="c1", name="capture", mode=CommandMode.ONCE, ttl_ms=1, age_ms=0, server_ms=0, args=args)
+    assert captures.begin(order) == ""
+    found = captures.taken("c1", _plain(scan, place), place)
+    if not found.sealed:
+        return None
+    card = open_card(found.sealed, _DESK.private_bytes_raw(), "d1|c1")
+    return card.value if card.kind is format_.kind else None
 
 
 def _parts(format_: Format) -> list[str]:
