@@ -9,6 +9,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.core.management import call_command
 from django.test import Client
+from django.utils import timezone
 
 from central.checkins.models import Alert, Event, Run
 from central.devices.models import Site
@@ -27,6 +28,7 @@ from central.editions.models import Published
 from central.review import decisions, reviewing
 from central.review.models import ReviewedRun
 from central.review.reviewing import Tally, review_some
+from central.rotation import rotating
 from rules.policy import VERSION
 from tests.central_ledger.conftest import make_member
 from tests.central_review.conftest import ScriptedDoor
@@ -268,3 +270,21 @@ def test_secret_key_that_was_lost_stops_nothing(ann: Member, door: ScriptedDoor,
     door.deliver()
     settings.SECRET_KEY = "another"
     assert dict(review_some().not_reviewed) == {"edition_unknown": 1}
+
+
+def test_decisions_of_before_a_change_of_keys_are_made_again_by_the_key_of_their_time(
+    ann: Member, bob: Member, door: ScriptedDoor
+) -> None:
+    door.update()
+    for uid in (ANN, BOB, STRANGER):
+        door.tap(uid)
+    (rotation,) = rotating.start([door.device], actor="ben", now=timezone.now())
+    rotating.reported(door.device, [rotation.new_id, rotation.old_id], timezone.now())
+    door.device.refresh_from_db()
+    door.update()
+    for uid in (ANN, BOB, STRANGER):
+        door.tap(uid)
+    tally = reviewed(door)
+    assert (tally.agreed, tally.differed) == (6, 0)
+    assert Alert.objects.count() == 0
+    assert len({msgspec.json.decode(text)["body"]["credential"] for text in door.journal.texts}) == 6
