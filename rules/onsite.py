@@ -31,9 +31,12 @@ def is_without_host(case: Case) -> bool:
 
 
 def has_no_visits_left(case: Case) -> bool:
-    """Say whether the pack is used up, by the directory's count or by the site's, whichever is higher."""
+    """Say whether the pack is used up, by the directory's count or by the site's, whichever is higher.
+
+    Inner doors charge no visit and ask for none: whoever is there has paid for being inside.
+    """
     pack, book = case.row.pack, case.facts.book
-    if pack is None or case.is_leaving_by_toggle:
+    if pack is None or case.is_leaving_by_toggle or _is_inner(case):
         return False
     if book is not None and not case.asks(book.site.pack_offline):
         return False
@@ -97,6 +100,11 @@ def _is_amnestied(case: Case, rule: AntiPassback) -> bool:
     return age_ms > book.calendar.ms_since(rule.amnesty_min, case.wall_ms)
 
 
+def _is_inner(case: Case) -> bool:
+    """Say whether the door leads on from another zone of the site."""
+    return case.door is not None and bool(case.door.leaves)
+
+
 def _asks_for_companions(case: Case) -> bool:
     book = case.facts.book
     return not case.is_leaving_by_toggle and (book is None or case.asks(book.site.companions_offline))
@@ -109,7 +117,7 @@ def _looked_at(case: Case) -> Iterator[WhenOffline]:
         return
     if row.guardians or row.host:
         yield book.site.companions_offline
-    if row.pack is not None:
+    if row.pack is not None and not _is_inner(case):
         yield book.site.pack_offline
     if zone is not None and zone.anti_passback is not None:
         yield zone.anti_passback.offline

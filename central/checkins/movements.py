@@ -34,7 +34,10 @@ _KEY: Final = {"device": "uuid", "run": "text", "n": "bigint"}
 
 
 class Fact(NamedTuple):
-    """What one event says of the grant `of`: that it was given, or how it ended."""
+    """What one event says of the grant `of`: that it was given, or how it ended.
+
+    A grant without a member is of somebody who makes no visits, whatever its end says of who that was.
+    """
 
     of: EventKey
     member: str | None
@@ -52,9 +55,10 @@ class _Known(NamedTuple):
         """Return what is known once `fact` is known too; telling it again, with a corrected time, replaces it."""
         said = fact.said
         if isinstance(said, Grant):
-            return _Known(fact.member or self.member, said, self.end)
+            return _Known(fact.member, said, self.end)
         is_stronger = self.end is None or visits.rank(said) <= visits.rank(self.end)
-        return _Known(self.member or fact.member, self.grant, said if is_stronger else self.end)
+        member = fact.member if self.grant is None else self.member
+        return _Known(member, self.grant, said if is_stronger else self.end)
 
 
 _NOTHING: Final = _Known()
@@ -66,8 +70,9 @@ def fact_of(key: EventKey, at_ms: int, body: Body | None, member: str | None) ->
     Staff, cleaners and contractors make no visits: nothing of theirs counts here.
     """
     if isinstance(body, DecisionBody):
-        is_grant = body.outcome is Outcome.GRANT and member is not None and body.holder in VISITORS
-        return Fact(key, member, Grant(key, at_ms, body.direction)) if is_grant else None
+        if body.outcome is not Outcome.GRANT or member is None:
+            return None
+        return Fact(key, member if body.holder in VISITORS else None, Grant(key, at_ms, body.direction))
     if isinstance(body, PassageBody):
         of = EventKey(key.device, body.of_run, body.of_n)
         return Fact(of, member, Passage(key, at_ms, body.outcome, body.direction))

@@ -24,6 +24,8 @@ TYPED_FORMS: Final = {
 }
 """The forms in which staff may type each kind; none of them can be mistaken for another."""
 _SHOWN: Final = 2
+_HIDDEN: Final = 8
+"""Bytes that a mask stands for at most: those of the longest card; a phone's key has more, and a column is narrow."""
 
 
 class HeldError(DoorstileError):
@@ -52,7 +54,7 @@ def mask(kind: CredentialKind, canonical: bytes) -> str:
     if kind is CredentialKind.QR_STATIC:
         return f"text of {len(canonical.decode())} characters"
     digits = canonical.hex(" ").upper().split(" ")
-    return " ".join([digits[0], *["**"] * (len(digits) - _SHOWN), digits[-1]])
+    return " ".join([digits[0], *["**"] * min(len(digits) - _SHOWN, _HIDDEN), digits[-1]])
 
 
 def fingerprint(kind: CredentialKind, canonical: bytes) -> str:

@@ -14,6 +14,7 @@ from central.directory.models import Member
 from tests.central_ledger.delivery import HOUR_MS, MINUTE_MS, greet, send, send_raws, visits_of
 from tests.fakes.journal_script import START_MS, JournalScript, decision
 from wire.errors import RemoteProtocolError
+from wire.events import PassageBody
 from wire.messages import Anchor, Tomb
 from wire.vocabulary import (
     VISITORS,
@@ -51,9 +52,14 @@ def test_entry_and_exit_become_a_visit(journal: JournalScript, member: Member) -
 @pytest.mark.parametrize("holder", list(HolderKind))
 def test_only_members_and_guests_make_visits(journal: JournalScript, member: Member, holder: HolderKind) -> None:
     body = replace(decision(member.pk), holder=holder)
-    journal.passage(journal.record(EventKind.DECISION, body, 0), 1_000)
+    of_n = journal.record(EventKind.DECISION, body, 0)
+    end = PassageBody(
+        of_run=journal.run, of_n=of_n, outcome=PassageOutcome.PASSED, member=str(member.pk), direction=Direction.IN
+    )
+    journal.record(EventKind.PASSAGE, end, 1_000)
     greet(journal)
-    assert send(journal).rejections == []
+    assert send(journal, 1, 1).rejections == []
+    assert send(journal, 2).rejections == []
     assert Visit.objects.exists() is (holder in VISITORS)
     assert Event.objects.filter(member=member.pk).exists()
 

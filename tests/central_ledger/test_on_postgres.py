@@ -19,7 +19,7 @@ LEDGER = [
         "test_directory.py", "test_stats.py", "test_views.py", "test_concurrency.py",
     )
 ]  # fmt: skip
-OFFICE = [HERE.parent / name for name in ("central_office", "central_api", "central_review")]
+OFFICE = [HERE.parent / name for name in ("central_office", "central_api", "central_review", "central_presence")]
 
 
 @pytest.mark.parametrize("same", [LEDGER, OFFICE], ids=["ledger", "office"])

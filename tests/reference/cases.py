@@ -179,9 +179,12 @@ def _group(random: Random, name: str, names: list[str], places: list[str]) -> Gr
 
 def _door(random: Random, name: str, zones: list[Zone], names: list[str]) -> Door:
     modes = [ModeHours(schedule=random.choice(names), mode=_mode(random)) for _ in range(random.choice([0, 0, 1, 2]))]
+    zone = random.choice(zones).name
+    others = [other.name for other in zones if other.name != zone]
     return Door(
         name=name,
-        zone=random.choice(zones).name,
+        zone=zone,
+        leaves=random.choice(others) if others and random.random() < 0.3 else "",
         directions=random.choice([[], [], [], [], [Direction.IN, Direction.OUT], [Direction.IN]]),
         mode=_mode(random),
         modes=modes,

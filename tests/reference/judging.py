@@ -171,7 +171,7 @@ def about_others(seen: Presented, row: DirectoryRow, zone: Zone | None) -> Itera
     limit = zone.limit if zone is not None and is_visitor(row) else None
     if alone and (
         (companions == "deny" and (row.guardians or row.host))
-        or (packs == "deny" and row.pack is not None)
+        or (packs == "deny" and row.pack is not None and not leads_further_in(seen))
         or (rule is not None and rule.offline == "deny")
         or (zone is not None and limit is not None and zone.limit_offline == "deny")
     ):
@@ -185,7 +185,7 @@ def about_others(seen: Presented, row: DirectoryRow, zone: Zone | None) -> Itera
 def about_counts(seen: Presented, row: DirectoryRow, zone: Zone | None) -> Iterator[str]:
     alone = not seen.presence.is_site_wide
     packs = next((site.pack_offline.value for site in of(Site, seen.items)), "local")
-    if row.pack is not None and not (alone and packs == "allow"):
+    if row.pack is not None and not leads_further_in(seen) and not (alone and packs == "allow"):
         counts = [row.pack.used] + ([seen.presence.used] if seen.presence.used is not None else [])
         if any(count >= row.pack.visits for count in counts):
             yield "pack_empty"
@@ -272,6 +272,11 @@ def is_open_to(seen: Presented, row: DirectoryRow, zone: Zone) -> bool:
     for group in groups:
         named = named + group.zones
     return zone.name in named or ("everywhere" in named and not zone.is_listed_only)
+
+
+def leads_further_in(seen: Presented) -> bool:
+    """Say whether one comes to the door from another zone: then the visit is paid for."""
+    return any(door.name == seen.door.door and door.leaves != "" for door in of(Door, seen.items))
 
 
 def leaves_by_toggle(seen: Presented, zone: Zone | None) -> bool:

@@ -200,6 +200,7 @@ TABLE: list[tuple[Facts, Reason]] = [
     (facts(row(pack=Pack("p", 10, 10))), Reason.PACK_EMPTY),
     (facts(row(pack=Pack("p", 10, 3)), presence=PresenceFacts(used=10)), Reason.PACK_EMPTY),
     (facts(row(pack=Pack("p", 10, 10)), presence=PresenceFacts(used=3)), Reason.PACK_EMPTY),
+    (facts(row(pack=Pack("p", 10, 10), zones=["pool"]), door=DoorFacts("pool")), GRANT),
     (facts(row(pack=Pack("p", 10, 10)), presence=INSIDE, direction=Direction.TOGGLE), GRANT),
     (facts(row(plan="", pack=Pack("p", 1, 1)), site=None, door=DoorFacts()), Reason.PACK_EMPTY),
     (offline(WhenOffline.ALLOW, PresenceFacts(), pack=Pack("p", 1, 1)), GRANT),
