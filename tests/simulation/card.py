@@ -7,10 +7,11 @@ from itertools import zip_longest
 from random import Random
 from typing import Any, Final, Protocol
 
+from agent.core.types import EventId
 from agent.store.reading import RunLine, genesis_of
 from agent.store.types import Loss, Promise
 from tests.simulation.truth import Truth
-from wire.events import Stamp
+from wire.events import Event, Stamp, read_event
 from wire.vocabulary import TombReason
 
 QUEUE_EVENTS: Final = 1024
@@ -163,6 +164,14 @@ class Card:
         if self.truth is not None:
             self.truth.began(self.device, run, ord_, line.acked_head)
         return line
+
+    def newest(self, most: int) -> list[tuple[EventId, Event]]:
+        """Return the last events of earlier runs that are kept, oldest first."""
+        found: list[tuple[EventId, Event]] = []
+        for line in list(self.image.lines.values())[:-1]:
+            rows = enumerate(self.rows[line.run][line.pruned : line.last], line.pruned + 1)
+            found += [(EventId(line.run, n), read_event(row.text)) for n, row in rows if row is not None]
+        return found[-most:]
 
     def _declare_hole(self, line: RunLine, after: RunLine | None) -> None:
         """Declare what is missing at the end of a run and was not declared."""

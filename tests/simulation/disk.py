@@ -54,6 +54,7 @@ class CardJournal:
         self._watchers: list[asyncio.Future[None]] = []
         self.is_dead = False
         self.on_grown: list[Callable[[str, int], None]] = []
+        self.on_durable: list[Callable[[EventId, Draft], None]] = []
         self.report = OpenReport(tuple(card.found))
         card.found.clear()
 
@@ -136,6 +137,8 @@ class CardJournal:
             n = len(card.rows[run])
             if card.truth is not None:
                 card.truth.durable(self._host.name, card.device, run, n, digest, draft)
+            for callback in self.on_durable:
+                callback(EventId(run, n), draft)
         line = card.image.lines[run]
         line.last, line.last_bytes = batch.n, batch.total_bytes
         _settle(card.image.promises, batch)

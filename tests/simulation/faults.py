@@ -163,6 +163,7 @@ def _lose_unsent(world: "World", clone: Device) -> None:
 
 def _rows_corrupt(world: "World", door: Device, step: Step) -> None:
     _power_cut(world, door, step)
+    world.truth.whereabouts.doubted.add(door.name)
     if door.card.corrupt(1 + step.b % 5):
         world.truth.excused_commands |= set(world.truth.commands)
 

@@ -23,6 +23,7 @@ from agent.store.journal import Journal
 from agent.sync import exchange as ex
 from agent.sync.connect import Endpoint
 from agent.sync.runner import Link
+from agent.whereabouts import EVENTS_READ, Whereabouts
 from hardware.base import Buzzer, Light, Strike, Turnstile
 from tests.simulation.disk import CardJournal
 from tests.simulation.doorside import PLAIN, TURNSTILE, ArmRelays, door_of
@@ -156,11 +157,17 @@ class Process:
         clock = self._clock = Clock(device.kernel, boot=device.kernel.boot, has_rtc=device.has_rtc)
         acting = _WatchedActing(self, _lock(device), clock=clock, tasks=cast(asyncio.TaskGroup, self))
         acting.listeners.append(self._shown)
+        sent = {line.run: line.acked for line in journal.held()}
+        whereabouts = Whereabouts(clock, lambda: None, sent)
+        whereabouts.remember(device.card.newest(EVENTS_READ))
+        journal.on_durable.append(lambda event, draft: whereabouts.note(event, draft.at, draft.body))
         station = Station(
             door_of(device.entry if device.has_lock else PLAIN, device.name, journal.run, _pulse_ms(device)),
             READERS,
             journal=journal,
-            presenter=Presenter(directory, journal, clock, OneKey(device.identity.credential_key_bytes)),
+            presenter=Presenter(
+                directory, journal, clock, OneKey(device.identity.credential_key_bytes), presence=whereabouts
+            ),
             acting=acting,
             clock=clock,
         )
@@ -175,6 +182,7 @@ class Process:
             random=Random(device.random.getrandbits(64)),
             agent="simulated",
             remembered=remembered_results(tuple(journal.settled_promises())),
+            presence=whereabouts,
         )
         link.on_server_time.append(lambda told: clock.learn_server(told.asked_ms, told.answered_ms, told.server_ms))
         parts = cast(

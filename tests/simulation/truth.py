@@ -13,6 +13,7 @@ from typing import Final
 from agent.core.effects import Grant, Opening
 from agent.store.types import Draft
 from tests.simulation.reference import Site, judge
+from tests.simulation.seen import Seen
 from wire.chain import link
 from wire.events import DecisionBody, ModeBody, PassageBody
 from wire.vocabulary import Direction, DoorMode, EventKind, Outcome, PassageOutcome, PassageSense, Reason
@@ -75,6 +76,7 @@ class Truth:
     walked: dict[str, Callable[[], int]] = field(default_factory=dict)
     attempts: dict[str, Attempts] = field(default_factory=dict)
     reports: Counter[str] = field(default_factory=Counter)
+    whereabouts: Seen = field(default_factory=Seen)
 
     def note(self, *parts: object) -> None:
         """Add a line to the trace."""
@@ -116,12 +118,14 @@ class Truth:
         self.counts[str(draft.kind)] += 1
         self._check_stamp(key, draft)
         if isinstance(draft.body, DecisionBody):
+            self._check_whereabouts(card, draft.body)
             self._check_decision(card, device, draft, draft.body)
         elif isinstance(draft.body, PassageBody):
             self._check_end(device, draft.body)
             self._check_passage(card, draft.body)
         elif isinstance(draft.body, ModeBody):
             self.stands[card] = draft.body.mode, draft.body.lockdown
+        self.whereabouts.saw(card, key, draft.body)
 
     def _check_stamp(self, key: Key, draft: Draft) -> None:
         stamp = draft.at
@@ -145,6 +149,17 @@ class Truth:
             ours == (body.outcome, body.reason),
             f"{card} decided {body.outcome}/{body.reason}, the reference says {ours[0]}/{ours[1]}",
         )
+
+    def _check_whereabouts(self, card: str, body: DecisionBody) -> None:
+        """A door decides by what its own disk says of who went where, however often it was cut off."""
+        told = body.receipt.presence
+        if told is None or told.zone is None or body.member is None:
+            return
+        if card in self.unsure_modes or card in self.whereabouts.doubted:
+            return
+        self.counts["presence compared"] += 1
+        ours = self.whereabouts.where(card, body.member)
+        self.require(told.zone == ours, f"{card} takes {body.member} to be in {told.zone!r}, its disk says {ours!r}")
 
     def _check_end(self, device: str, body: PassageBody) -> None:
         of = (device, body.of_run, body.of_n)
