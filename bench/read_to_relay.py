@@ -26,6 +26,7 @@ from agent.reading import ReaderPlace
 from agent.station import Station
 from agent.store.directory import Directory
 from agent.store.journal import Draft, Journal
+from agent.upkeep import whereabouts_of
 from bench.doors import CREDENTIAL_KEY, DEVICE, decision, fill_directory, uid
 from bench.measure import (
     Options,
@@ -138,11 +139,12 @@ async def open_door(folder: Path) -> AsyncIterator[BenchDoor]:
         async with asyncio.TaskGroup() as tasks:
             acting = Acting(StrikeLock(strike), SimLight(), SimBuzzer(), clock=clock, tasks=tasks)
             acting.listeners.append(Kiosk(door="North door", port=0, panel=None).show)
+            whereabouts = whereabouts_of(journal, directory, clock)
             station = Station(
                 Door("North door", journal.run, PULSE_MS, hold_off_ms=round(2 * CADENCE_S * 1000)),
                 {"in": ReaderPlace("in", Direction.IN)},
                 journal=timed,
-                presenter=Presenter(directory, journal, clock, OneKey(CREDENTIAL_KEY)),
+                presenter=Presenter(directory, journal, clock, OneKey(CREDENTIAL_KEY), presence=whereabouts),
                 acting=acting,
                 clock=clock,
             )

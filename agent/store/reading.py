@@ -23,7 +23,8 @@ _ROWS: Final = (
     "CAST(text AS BLOB) FROM events "
     "WHERE place > ? AND place <= ? ORDER BY place"
 )
-_NEWEST: Final = "SELECT place, text FROM events WHERE place <= ? ORDER BY place DESC LIMIT ?"
+_NEWEST: Final = "SELECT place FROM events WHERE place <= ? ORDER BY place DESC LIMIT 1 OFFSET ?"
+_SINCE: Final = "SELECT place, text FROM events WHERE place >= ? AND place <= ? ORDER BY place"
 _PASSAGES: Final = re.compile(rb'"kind":"(?:decision|passage)"')
 _KIND_WITHIN: Final = 64
 """The kind stands behind the number, at the beginning of a text (`wire.events.write_tail`)."""
@@ -105,8 +106,9 @@ def newest(connection: sqlite3.Connection, lines: Sequence[RunLine], most: int) 
     What cannot be read is left out: it is found and told elsewhere.
     """
     runs = {line.ord: line.run for line in lines}
-    found = connection.execute(_NEWEST, (place(max(runs, default=0), MAX_N), most)).fetchall()
-    for row_id, text in reversed(found):
+    upto = place(max(runs, default=0), MAX_N)
+    first = connection.execute(_NEWEST, (upto, most - 1)).fetchone()
+    for row_id, text in connection.execute(_SINCE, (first[0] if first else 0, upto)):
         run = runs.get(row_id >> RUN_BITS)
         if run is None or not isinstance(text, bytes) or not _PASSAGES.search(text, 0, _KIND_WITHIN):
             continue
