@@ -1,6 +1,7 @@
 """`doorstile hardware test relay`: open the door once. It opens, so it is recorded first, as all that opens is."""
 
 import getpass
+import os
 from collections.abc import Awaitable, Callable
 from typing import Final
 
@@ -54,7 +55,7 @@ def _recorded(named: Named, work: Callable[[], Awaitable[str]]) -> str:
     """Do it with a record before and after, as the state folder's owner."""
     config = named.settings()
     limits = JournalLimits(max_bytes=config.journal.max_mib << 20, keep_events=config.journal.keep_acknowledged)
-    actor = f"relay test by {getpass.getuser()}"
+    actor = f"relay test by {os.environ.get('SUDO_USER') or getpass.getuser()}"
     try:
         with as_owner_of(config.state_folder):
             return run(witnessed(config.state_folder, limits, actor, work))

@@ -160,3 +160,11 @@ def test_nobody_else_changes_who_they_are(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(os, "seteuid", lambda _: pytest.fail("it did"))
     with as_owner_of(tmp_path), as_owner_of(tmp_path / "absent"):
         assert EventKind.STARTED
+
+
+def test_who_asked_is_whoever_became_root_for_it(state: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SUDO_USER", "kim")
+    assert tried(state, tmp_path).exit_code == 0
+    begun = recorded(state)[1]
+    assert isinstance(begun, CommandBegunBody)
+    assert begun.actor == ACTOR.replace("Kim", "kim")

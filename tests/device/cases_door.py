@@ -10,6 +10,11 @@ from tests.processes.lab import need
 
 TABLE: Final = Table()
 PROFILE: Final = HEAD + CARD_READER + OUTPUTS
+_RELAY_TEST: Final = (
+    "unshare --mount sh -c 'mount --bind /run/board-cpuinfo /proc/cpuinfo && LG_WD=/tmp "
+    "/opt/doorstile/bin/doorstile hardware test relay --yes --heard yes'"
+)
+"""As root, who sees the board of the unit's own view."""
 
 
 @TABLE.case("door-tap", "vpcd, gpio-sim", "from the wheel, by its unit, as its own user: join, tap, relay, visit")
@@ -72,3 +77,25 @@ async def reboot(bench: Bench, _scale: Scale) -> str:
         record, _ = await door.settled()
         need(len(record.grants()) == 2, f"{len(record.grants())} grants for two taps")
     return "a pulse was cut off by the reboot, before the machine went down; no edge until the next grant"
+
+
+@TABLE.case(
+    "door-trial", "gpio-sim", "a technician's relay test, as root: recorded before it opens, the agent goes on after it"
+)
+async def relay_test(bench: Bench, _scale: Scale) -> str:
+    async with bench.door("trial", PROFILE) as door:
+        await door.start()
+        code, said = await door.guest.try_sh(_RELAY_TEST)
+        need(code == 5 and "systemctl stop" in said, f"tried beside a running agent: {code}: {said[-300:]}")
+        await door.stop()
+        said = await door.guest.sh(_RELAY_TEST)
+        need("strike was on for" in said, said[-300:])
+        owners = await door.guest.sh(f"stat -c %U {STATE}/*")
+        need(set(owners.split()) == {"doorstile"}, f"files in the state folder belong to {set(owners.split())}")
+        await door.start()
+        await door.opens_by_card()
+        record, _ = await door.checked()
+        results = [event["body"] for _, event in record.of_kind("command_result")]
+        need([body["code"] for body in results] == ["pulsed"], f"results: {results}")
+        need(len(pulses(door.edges, RELAY)) == 2, f"{len(pulses(door.edges, RELAY))} pulses")
+    return "refused beside the agent; then one pulse after its record, told to central by the agent that came after"
