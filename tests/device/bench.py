@@ -44,16 +44,18 @@ class Keyboards:
         """Pull it out."""
         self._plugged.pop(name).close()
 
-    def press(self, name: str, strokes: list[list[int]], gap_s: float) -> None:
-        """Press keys: each stroke holds its last key while all before it are down."""
-        keyboard = self._plugged[name]
+    def press(self, name: str, strokes: list[list[int]], gap_s: float) -> float:
+        """Press keys: each stroke holds its last key while all before it are down. Return the longest pause, in s."""
+        keyboard, longest_s, last_s = self._plugged[name], 0.0, time.monotonic()
         for stroke in strokes:
             for code in stroke:
+                longest_s, last_s = max(longest_s, time.monotonic() - last_s), time.monotonic()
                 self._send(keyboard, code, 1)
             for code in reversed(stroke):
                 self._send(keyboard, code, 0)
             if gap_s:
                 _pause.wait(gap_s)
+        return longest_s
 
     @staticmethod
     def _send(keyboard: Any, code: int, value: int) -> None:

@@ -33,6 +33,7 @@ _STROKE_S: Final = 0.02
 _KEY_PAUSE_S: Final = 0.02
 _READ_WITHIN_S: Final = 10.0
 _REST_S: Final = 3.0
+_HALTED_S: Final = 1.9
 """What begins sooner after a torn code is taken for its rest."""
 
 
@@ -57,8 +58,9 @@ async def _plug(guest: Guest, name: str = "scanner", product: int = 0x0035, port
     await guest.ask("plug", name=name, label=f"Bench {name}", vendor=0xFFFF, product=product, phys=f"{port}/input0")
 
 
-async def _type(guest: Guest, keys: list[Stroke], name: str = "scanner") -> None:
-    await guest.ask("press", name=name, strokes=keys, gap_s=_STROKE_S)
+async def _type(guest: Guest, keys: list[Stroke], name: str = "scanner") -> float:
+    """Press keys; return the longest pause between two, in seconds."""
+    return float(await guest.ask("press", name=name, strokes=keys, gap_s=_STROKE_S))
 
 
 @TABLE.case("keyboard-layouts", "uinput", "what five countries' keyboards type is read as it is, CapsLock on or off")
@@ -83,19 +85,23 @@ async def _all_read(guest: Guest, watching: Watching, layout: str, codes: list[s
     """Type codes until all are read; return how many were typed again. A wrong one raises ShortError at once.
 
     The kernel keeps 64 events of a keyboard and says when it dropped some, which tears the code; nothing else may.
+    Where the emulated machine stood still between two keys for so long that what follows is a presentation of its own
+    for anybody, what was typed then proves nothing: it is typed again.
     """
     waiting, again = codes, 0
     for _ in range(_TRIES):
-        before = len(watching.told)
+        before, halted = len(watching.told), list[str]()
         for number, code in enumerate(waiting):
             if number in (len(waiting) // 3, 2 * len(waiting) // 3):
                 await _type(guest, [(CAPS_LOCK,)], _OTHER)
-            await _type(guest, strokes(layout, code))
+            if await _type(guest, strokes(layout, code)) > _HALTED_S:
+                halted.append(code)
         await watching.quiet()
         told = watching.told[before:]
         unexpected = [fault for fault in faults(told) if not fault.startswith("torn_read")]
-        wrong = [code for code in scans(told) if code not in waiting]
-        need(not unexpected and not wrong, f"{layout}: read {wrong[:2]}, reported {unexpected[:2]}")
+        rests = [code for code in scans(told) if any(each.endswith(code) for each in halted)]
+        wrong = [code for code in scans(told) if code not in (*waiting, *rests)]
+        need(len(unexpected) <= len(halted) and not wrong, f"{layout}: read {wrong[:2]}, reported {unexpected[:2]}")
         need(len(set(scans(told))) == len(scans(told)), f"{layout}: a code was read twice")
         waiting = [code for code in waiting if code not in scans(told)]
         need(bool(faults(told)) or not waiting, f"{layout}: {waiting[:2]} vanished without a word")
