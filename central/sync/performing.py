@@ -173,10 +173,10 @@ class Performer:
         directory, commands, presence = await self._database.run(
             records.keep_heartbeat, self._current, beat, effect.offset_ms, now().wall_ms
         )
-        self._idle_beats += beat.backlog == 0
-        if self._idle_beats == _IDLE_BEATS:
-            await self._database.run(records.report_gaps, self._current)
+        if beat.backlog == 0:
             self._idle_beats += 1
+            if self._idle_beats == _IDLE_BEATS:
+                await self._database.run(records.report_gaps, self._current)
         return HeartbeatKept(now(), beat.mono_ms, beat.dir_ver, directory, commands, presence, beat.pres_ver)
 
     async def _keep_dir_state(self, effect: KeepDirState) -> None:

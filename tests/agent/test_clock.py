@@ -62,6 +62,14 @@ def test_centrals_time_stands_in_and_its_error_grows() -> None:
     assert device.stamp(now).err_ms == 42
 
 
+def test_what_is_learned_later_says_nothing_of_a_time_before() -> None:
+    device = clock(FixedTime(), has_rtc=True)
+    before = device.now()
+    device.learn_server(asked_ms=4_960, answered_ms=5_040, server_ms=LATER_MS + 14 * 86_400_000)
+    assert device.stamp(before).err_ms is None
+    assert device.stamp(device.now()).err_ms == 40
+
+
 async def test_the_signature_of_the_directory_has_passed(tmp_path: Path) -> None:
     directory, device = Directory.open(tmp_path), clock(FixedTime(wall_ms=LATER_MS))
     learn_floor(device, directory)

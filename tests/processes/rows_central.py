@@ -134,7 +134,10 @@ async def revoked_keeps_journal(lab: Lab) -> str | None:
 
 
 @TABLE.row(
-    "F62", "a revoked device denies all", "`manage.py revoke_device`, then a tap of a member, also after a restart"
+    "F62",
+    "a revoked device denies all",
+    "`manage.py revoke_device`, then a tap of a member, also after a restart",
+    is_quick=True,
 )
 async def revoked_denies(lab: Lab) -> str | None:
     async with lab.place() as place:

@@ -114,6 +114,24 @@ async def test_no_status_ends_the_link(status: int) -> None:
             await rig.until(lambda: rig.link.status.is_up)
 
 
+async def test_a_refusal_in_centrals_own_words_revokes_and_a_welcome_ends_that() -> None:
+    async with scripted_central(model=_model()) as central:
+        central.gatekeeper = lambda _request: answer(403)
+        async with running_link(central.url) as rig:
+            told: list[bool] = []
+            rig.link.on_revoked.append(told.append)
+            await rig.until(lambda: rig.link.stats.attempts >= 1 and rig.statuses != [])
+            assert told == []
+            central.gatekeeper = lambda _request: answer(403, WWW_Authenticate='Doorstile error="revoked"')
+            await asyncio.sleep(0.05)
+            rig.link.nudge()
+            await rig.until(lambda: told == [True])
+            central.gatekeeper = None
+            await asyncio.sleep(0.05)
+            rig.link.nudge()
+            await rig.until(lambda: told == [True, False])
+
+
 async def test_clock_refusal_is_answered_with_its_nonce_once() -> None:
     async with scripted_central(model=_model()) as central:
         challenge = 'Doorstile error="clock", nonce="abcdef0123456789"'
