@@ -7,7 +7,7 @@ while that worker and the sender keep up, so a flood is held back by TCP and not
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from random import Random
 
 import msgspec
@@ -24,6 +24,7 @@ from agent.sync.parting import Parting, of_close
 from agent.sync.ports import ClockPort, CommandPort, DirectoryPort, OutboxPort, PresencePort, Vitals
 from agent.sync.session import remembering, step
 from agent.sync.signature import read_key
+from agent.sync.status import LinkStats, LinkStatus
 from agent.sync.tokens import mint, warm
 from agent.sync.vitals import backlog_of, heartbeat_of
 from wire.codec import encode
@@ -34,27 +35,6 @@ from wire.transfer import DirectoryRef
 from wire.vocabulary import ClockQuality, CommandState
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class LinkStatus:
-    """Whether central is there: `since_ms` is monotonic, `words` say why it is not."""
-
-    is_up: bool
-    since_ms: int
-    words: str = ""
-    session: int | None = None
-
-
-@dataclass(slots=True)
-class LinkStats:
-    """Counters since the start of the process."""
-
-    attempts: int = 0
-    welcomes: int = 0
-    events_sent: int = 0
-    reports: int = 0
-    rtt_ms: int = 0
 
 
 class Link:

@@ -81,20 +81,32 @@ def _goes_back_where_changes_are_lost() -> str | None:
         return asyncio.run(_loses_its_changes(Path(name)))
 
 
-async def _loses_its_changes(folder: Path) -> str | None:
-    rows = [DirectoryRow(key="00" * 16, kind=CredentialKind.HF_UID, member="m")]
+_REMOVED = DirectoryRow(key="00" * 16, kind=CredentialKind.HF_UID, member="m")
+
+
+async def _in_two_versions(folder: Path) -> DirectoryRef:
+    """Leave a directory whose second version removes its one credential; return which that is."""
     directory = store.Directory.open(folder)
-    begin, delta = begin_of(rows, ver=1), delta_of(rows, (), first=1, to=2)
+    begin, delta = begin_of([_REMOVED], ver=1), delta_of([_REMOVED], (), first=1, to=2)
     await directory.stage_begin(begin, issued(begin))
-    await directory.stage_chunk(chunk_of(rows))
+    await directory.stage_chunk(chunk_of([_REMOVED]))
     await directory.stage_end(DirEnd(snap=begin.snap))
-    await directory.apply(delta, issued(delta))
+    ref = await directory.apply(delta, issued(delta))
     await directory.close()
-    (folder / CHANGES_NAME).unlink()
-    directory = store.Directory.open(folder)
-    known = directory.find(rows[0].key)
+    return ref
+
+
+async def _known_again(folder: Path, mark: str | None = None) -> str | None:
+    directory = store.Directory.open(folder, mark)
+    known = directory.find(_REMOVED.key)
     await directory.close()
     return None if known is None else "a credential that was removed is known again"
+
+
+async def _loses_its_changes(folder: Path) -> str | None:
+    await _in_two_versions(folder)
+    (folder / CHANGES_NAME).unlink()
+    return await _known_again(folder)
 
 
 def _lost_with_its_mark() -> str | None:
@@ -103,20 +115,10 @@ def _lost_with_its_mark() -> str | None:
 
 
 async def _loses_all_beside_it(folder: Path) -> str | None:
-    rows = [DirectoryRow(key="00" * 16, kind=CredentialKind.HF_UID, member="m")]
-    directory = store.Directory.open(folder)
-    begin, delta = begin_of(rows, ver=1), delta_of(rows, (), first=1, to=2)
-    await directory.stage_begin(begin, issued(begin))
-    await directory.stage_chunk(chunk_of(rows))
-    await directory.stage_end(DirEnd(snap=begin.snap))
-    ref = await directory.apply(delta, issued(delta))
-    await directory.close()
+    ref = await _in_two_versions(folder)
     for lost in (CHANGES_NAME, "kept.json"):
         (folder / lost).unlink()
-    directory = store.Directory.open(folder, mark_of(ref))
-    known = directory.find(rows[0].key)
-    await directory.close()
-    return None if known is None else "a credential that was removed is known again"
+    return await _known_again(folder, mark_of(ref))
 
 
 def _unsealed(self: Edition, key: bytes) -> bytes | None:

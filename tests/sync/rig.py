@@ -12,7 +12,8 @@ from agent.clock import Clock, SystemTime
 from agent.sync.connect import Endpoint
 from agent.sync.errands import RECONNECT_KEY
 from agent.sync.ports import ClockPort
-from agent.sync.runner import Link, LinkStatus
+from agent.sync.runner import Link
+from agent.sync.status import LinkStatus
 from tests.fakes.link_parts import MemoryDirectoryStore, RecordingCommands, identity_for
 from tests.fakes.memory_outbox import MemoryOutbox
 from wire.limits import Reconnect
