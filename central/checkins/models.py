@@ -242,7 +242,7 @@ class Alert(models.Model):
         DIGEST_CONFLICT = "digest_conflict", "two different events under one number"
         CHAIN_ANCHORED_ANEW = "chain_anchored_anew", "chain anchored anew"
         STORAGE_WENT_BACK = "storage_went_back", "the device's storage went back"
-        LOST_RANGE = "lost_range", "events declared lost"
+        LOST_RANGE = "lost_range", "events lost"
         DECISION_DIFFERS = "decision_differs", "central decides otherwise"
         PASS_USED_TWICE = "pass_used_twice", "a pass that is good once was used twice"
         PACK_OVERSPENT = "pack_overspent", "more visits than the pack has"
