@@ -16,6 +16,7 @@ from central.directory.enrolling import fill, holder_of, read_typed
 from central.directory.importing import pages
 from central.directory.models import Credential, Member, Membership, VisitPack
 from central.directory.models_rules import choices
+from central.directory.words import KIND_LABELS
 from central.parts import alike
 from wire.credentials import CredentialError
 from wire.vocabulary import CredentialKind, Right
@@ -24,16 +25,6 @@ _HELP = (
     "Card: UID in hex, such as 04 A1 5B C2 D3 E4 E6. EM4100: 10 hex or 13 decimal digits. HID: facility code and "
     "number, such as 118-01603. QR: the text of the code."
 )
-
-
-_KINDS = {
-    CredentialKind.HF_UID: "Card, 13.56 MHz",
-    CredentialKind.LF_EM4100: "Card, 125 kHz EM4100",
-    CredentialKind.LF_HID: "Card, 125 kHz HID Prox",
-    CredentialKind.QR_STATIC: "QR or bar code, printed",
-    CredentialKind.PASS_SIGNED: "Pass, signed",
-    CredentialKind.PASS_ROTATING: "Phone",
-}
 
 
 def warn(request: HttpRequest, member: Member) -> None:
@@ -45,7 +36,7 @@ def warn(request: HttpRequest, member: Member) -> None:
 @admin.display(description="kind", ordering="kind")
 def kind_label(credential: Credential) -> str:
     """What staff call a kind of credential."""
-    return _KINDS[CredentialKind(credential.kind)]
+    return KIND_LABELS[CredentialKind(credential.kind)]
 
 
 class MemberForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -75,7 +66,7 @@ class CredentialForm(forms.ModelForm):  # type: ignore[type-arg]
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         if "kind" in self.fields:
-            offered = [("", "---------"), *((kind.value, label) for kind, label in _KINDS.items())]
+            offered = [("", "---------"), *((kind.value, label) for kind, label in KIND_LABELS.items())]
             self.fields["kind"].widget.choices = offered
         if not self.instance._state.adding:  # noqa: SLF001 - public by Django's documentation, whatever its name
             self.fields.pop("value", None)

@@ -10,6 +10,7 @@ from django.utils import timezone
 from central.devices.models import Site
 from central.directory.enrolling import TYPED_FORMS, read_typed
 from central.directory.models import Member
+from central.directory.words import KIND_LABELS
 from central.whatif.asking import Circumstances
 from wire.credentials import CredentialError
 from wire.passes import is_pass
@@ -61,7 +62,7 @@ class QuestionForm(forms.Form):
         help_text="0 or empty for none.",
     )
     member = forms.ModelChoiceField(Member.objects.all(), required=False, widget=forms.HiddenInput)
-    kind = forms.ChoiceField(label="Kind", choices=[(k.value, k.value) for k in TYPED_FORMS], required=False)
+    kind = forms.ChoiceField(label="Kind", choices=[(k.value, KIND_LABELS[k]) for k in TYPED_FORMS], required=False)
     value = forms.CharField(
         label="Card or code", max_length=3000, required=False,
         widget=UnrepeatedInput(attrs={"autocomplete": "off"}),

@@ -103,6 +103,12 @@ def test_pages_are_for_staff_with_the_permission(device: Device, desk: Client, p
     assert "What if" not in text_of(staff("view_member").get(f"/?site={device.door.site_id}").content)
 
 
+def test_kinds_have_the_names_that_staff_know_from_the_administration(device: Device, desk: Client) -> None:
+    shown = text_of(desk.get(f"/devices/{device.pk}/what-if").content)
+    assert "Card, 13.56 MHz" in shown
+    assert "hf_uid" not in shown
+
+
 def test_rules_are_told_in_their_order_and_words_and_the_decisive_one_is_marked(
     device: Device, site: Site, desk: Client
 ) -> None:
