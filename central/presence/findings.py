@@ -4,7 +4,6 @@ Doors that cannot ask each other decide by what each saw itself; that may let in
 """
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 from uuid import UUID
 
 import msgspec
@@ -16,15 +15,13 @@ from central.directory.models import Member, VisitPack
 from central.directory.models_rules import Zone
 from central.presence.history import Move, Past, entries
 from central.presence.models import Whereabouts
+from central.presence.place import Place
 from wire.vocabulary import AntiPassbackKind
-
-if TYPE_CHECKING:
-    from central.presence.following import Place
 
 _DOORS_NAMED = 4
 
 
-def raise_twice(place: "Place", pasts: Iterable[tuple[UUID, Past]]) -> None:
+def raise_twice(place: Place, pasts: Iterable[tuple[UUID, Past]]) -> None:
     """Raise an alert for each who came in a second time without leaving, by a door that decided alone."""
     hard = {zone.name for zone in Zone.objects.filter(site=place.site, anti_passback=AntiPassbackKind.HARD.value)}
     if not hard:
@@ -35,7 +32,7 @@ def raise_twice(place: "Place", pasts: Iterable[tuple[UUID, Past]]) -> None:
                 _raise_twice(place, member, first, second)
 
 
-def _raise_twice(place: "Place", member: UUID, first: Move, second: Move) -> None:
+def _raise_twice(place: Place, member: UUID, first: Move, second: Move) -> None:
     zone = Zone.objects.get(site=place.site, name=second.ways.zone)
     row = Whereabouts.objects.filter(site=place.site, member_id=member).first()
     is_forgiven = row is not None and row.forgiven_ms is not None and first.at_ms <= row.forgiven_ms <= second.at_ms
@@ -49,7 +46,7 @@ def _raise_twice(place: "Place", member: UUID, first: Move, second: Move) -> Non
     raise_alert(UUID(second.device), Alert.Kind.ENTERED_TWICE, f"{second.device}/{second.run}/{second.n}", detail)
 
 
-def raise_overfull(place: "Place", changed: Iterable[Whereabouts]) -> None:
+def raise_overfull(place: Place, changed: Iterable[Whereabouts]) -> None:
     """Raise an alert where somebody who was let in by a door that decided alone makes a zone fuller than it may be."""
     limits = {zone.name: zone.limit for zone in Zone.objects.filter(site=place.site, limit__isnull=False)}
     came = [(row, _entry(row)) for row in changed if row.zone in limits and row.is_visitor]

@@ -13,17 +13,15 @@ import msgspec
 from django.db import transaction
 from django.db.models import F, Q
 
-from central.checkins.deriving import rule_of
 from central.checkins.models import Event, Run
-from central.devices.models import Device, Site
 from central.directory.models import Credential, Member, VisitPack
-from central.directory.models_rules import DoorRules
 from central.presence import findings, packs
 from central.presence.history import Closing, Move, Past, stay_of, told
 from central.presence.models import FollowedRun, SitePresence, StepUsed, Whereabouts
+from central.presence.place import Place
 from central.presence.versions import locked, publish, write
 from central.rotation.keys import keys_of
-from rules.whereabouts import OUTSIDE, Ways
+from rules.whereabouts import OUTSIDE
 from wire.credentials import credential_key
 from wire.events import Body, DecisionBody, PassageBody, read_body, read_event
 from wire.vocabulary import VISITORS, CredentialKind, EventKind, Outcome, PassageOutcome
@@ -35,27 +33,6 @@ OLD_MS: Final = 72 * 3_600_000
 STEPS_MS: Final = 600_000
 """For so long a used code is told to doors; none is accepted after 45 s."""
 _KINDS: Final = (EventKind.DECISION.value, EventKind.PASSAGE.value)
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """A site with its doors: the name of each device's door, and where it leads."""
-
-    site: Site
-    doors: dict[UUID, tuple[str, Ways]]
-    closing: Closing
-
-    @classmethod
-    def of(cls, site_id: UUID) -> "Place":
-        """Return a site as it is now."""
-        site = Site.objects.get(pk=site_id)
-        rules = {
-            rule.door_id: Ways(rule.zone.name, "" if rule.leaves is None else rule.leaves.name)
-            for rule in DoorRules.objects.filter(door__site=site).select_related("zone", "leaves")
-        }
-        devices = Device.objects.filter(door__site=site).values_list("pk", "door_id", "door__name")
-        doors = {pk: (name, rules.get(door, Ways())) for pk, door, name in devices}
-        return cls(site, doors, rule_of(site).deadline_ms)
 
 
 def follow(site_id: UUID, now_ms: int) -> bool:
