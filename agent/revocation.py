@@ -6,6 +6,7 @@ a refused handshake. A bare HTTP 403 may be anybody's, and changes nothing. A we
 
 import asyncio
 import logging
+from collections.abc import Callable
 from typing import Final
 
 from agent.errors import StoreError
@@ -18,12 +19,17 @@ _YES, _NO = "yes", "no"
 _AGAIN_S: Final = 60.0
 
 
+def is_kept_revoked(get: Callable[[str], str | None]) -> bool:
+    """Say whether the device is revoked by what was kept last."""
+    return get(_NAME) == _YES
+
+
 class Revocation:
     """What central said last; it holds at once, and is kept for the next start."""
 
     def __init__(self, keeper: Keeper) -> None:
         self._keeper = keeper
-        self.is_revoked = keeper.get(_NAME) == _YES
+        self.is_revoked = is_kept_revoked(keeper.get)
         self._told = asyncio.Event()
 
     def told(self, *, is_revoked: bool) -> None:

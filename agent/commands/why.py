@@ -1,6 +1,6 @@
 """`doorstile why`: explain a decision rule by rule from the device's own directory, and what opens without the link.
 
-Reads the directory and nothing else; nothing is decided for anybody, recorded or opened.
+Reads the state folder and nothing else; nothing is decided for anybody, recorded or opened.
 """
 
 import json
@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 import click
 
 from agent.clock import SystemTime
+from agent.commands.atdoor import AtDoor, age_words, at_door, words_of
 from agent.config import load_config
 from agent.identity import Identity, load_identity
 from agent.staleness import kept_age_s
@@ -28,15 +29,16 @@ from wire.vocabulary import ClockQuality, CredentialKind, Direction
 _KEY_DIGITS: Final = 32
 _FORMS: Final = {CredentialKind.QR_STATIC: "text", CredentialKind.LF_HID: "wiegand"}
 _HOUR_S: Final = 3_600
-_MINUTE_S: Final = 60
 
 
 @click.command()
 @click.argument("credential", required=False)
-@click.option("--at", "at_text", metavar="TIME", help="On the site's clock, such as 2027-01-13T07:30 [now].")
-@click.option("--door", help="The door's name in the site's book [the one that this device works].")
+@click.option(
+    "--at", "at_text", metavar="TIME", help="On the site's clock, such as 2027-01-13T07:30 [now, as the door stands]."
+)
+@click.option("--door", help="Another door of the site's book [the one that this device works, as it stands].")
 @click.option("--direction", type=click.Choice([way.value for way in Direction]), default="in", show_default=True)
-@click.option("--lockdown", type=click.IntRange(0), default=0, help="The level of a lockdown in force.")
+@click.option("--lockdown", type=click.IntRange(0), help="The level of a lockdown in force [as it is].")
 @click.option("--offline-h", type=click.IntRange(0), help="Hours since central was last heard of [as it is].")
 @click.option("--clock-unknown", is_flag=True, help="As if the device did not know the time.")
 @click.option("--if-link-dies", is_flag=True, help="Instead of one credential: how many still open without the link.")
@@ -48,7 +50,7 @@ def why(
     at_text: str | None,
     door: str | None,
     direction: str,
-    lockdown: int,
+    lockdown: int | None,
     offline_h: int | None,
     clock_unknown: bool,
     if_link_dies: bool,
@@ -56,7 +58,7 @@ def why(
     config_path: Path | None,
     state: Path | None,
 ) -> None:
-    """Explain a decision rule by rule, from the device's own directory.
+    """Explain a decision rule by rule, from the device's own directory and journal.
 
     CREDENTIAL is a card's UID in hex, KIND:VALUE such as qr_static:TEXT, the index of 32 hex digits that the journal
     shows, or - to read one of these from standard input, where other users of the machine do not see it.
@@ -68,13 +70,22 @@ def why(
     quality = ClockQuality.NONE if clock_unknown else ClockQuality.SYNCED
     with look(folder) as seen:
         read = Read("why", Direction(direction), _credential(credential, identity, seen), 0)
+        row = seen.find(read.credential.key) if credential else None
+        is_now = credential is not None and at_text is None and door is None
+        stands = at_door(folder, seen, row) if is_now else AtDoor()
         facts = Facts(
             read=read,
             now=Now(0, _moment(at_text, _time_zone(seen, identity)), quality),
             directory=seen.ref,
-            row=seen.find(read.credential.key) if credential else None,
+            row=row,
             book=seen.book,
-            door=DoorFacts(_door(door, seen), lockdown=lockdown),
+            door=DoorFacts(
+                _door(door, seen),
+                mode=stands.mode,
+                lockdown=stands.lockdown if lockdown is None else lockdown,
+                is_revoked=stands.is_revoked,
+            ),
+            presence=stands.presence,
             stale_s=kept_age_s(seen.kept.get) if offline_h is None else offline_h * _HOUR_S,
         )
         if credential is None:
@@ -82,7 +93,8 @@ def why(
             click.echo(_survey_json(found) if as_json else _survey_text(found))
             return
     found_why = explain(facts)
-    click.echo(_json(facts, found_why) if as_json else _text(facts, found_why, _time_zone(seen, identity)))
+    stands_so = words_of(stands, row) if is_now else []
+    click.echo(_json(facts, found_why) if as_json else _text(facts, found_why, _time_zone(seen, identity), stands_so))
 
 
 def _credential(text: str | None, identity: Identity, seen: Look) -> Credential:
@@ -130,7 +142,7 @@ def _moment(text: str | None, tz: ZoneInfo) -> int:
     return int((at if at.tzinfo else at.replace(tzinfo=tz)).timestamp() * 1000)
 
 
-def _text(facts: Facts, found: Explanation, tz: ZoneInfo) -> str:
+def _text(facts: Facts, found: Explanation, tz: ZoneInfo, stands_so: list[str]) -> str:
     decision, door = found.decision, facts.door.door or "this door"
     at = datetime.fromtimestamp(facts.now.wall_ms / 1000, UTC).astimezone(tz)
     lines = [f"{decision.outcome.upper()}: {decision.reason}"]
@@ -138,6 +150,7 @@ def _text(facts: Facts, found: Explanation, tz: ZoneInfo) -> str:
     lines.append(_directory_words(facts))
     if decision.member is not None:
         lines.append(f"held by {decision.holder} {decision.member}")
+    lines += stands_so
     if decision.notices:
         lines.append(f"staff are told: {_listed(decision.notices)}")
     lines.append("")
@@ -153,11 +166,7 @@ def _directory_words(facts: Facts) -> str:
     if ref is None:
         return "no directory yet"
     book = "with the site's book" if facts.book is not None else "without a book"
-    return f"directory {ref.epoch} version {ref.ver} {book}, central last heard of {_age(facts.stale_s)} ago"
-
-
-def _age(seconds: int) -> str:
-    return f"{seconds // _MINUTE_S} min" if seconds < _HOUR_S else f"{seconds // _HOUR_S} h"
+    return f"directory {ref.epoch} version {ref.ver} {book}, central last heard of {age_words(facts.stale_s)} ago"
 
 
 def _json(facts: Facts, found: Explanation) -> str:
@@ -172,6 +181,10 @@ def _json(facts: Facts, found: Explanation) -> str:
             "door": facts.door.door,
             "wall_ms": facts.now.wall_ms,
             "stale_s": facts.stale_s,
+            "mode": facts.door.mode,
+            "lockdown": facts.door.lockdown,
+            "is_revoked": facts.door.is_revoked,
+            "zone": facts.presence.zone,
             "rules": [{"reason": step.reason, "verdict": step.verdict, "says": step.says} for step in found.steps],
         },
         indent=2,

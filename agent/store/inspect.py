@@ -1,4 +1,4 @@
-"""Reading a journal from outside: for `doorstile journal tail`, `export` and `verify`.
+"""Reading a journal from outside: for `doorstile journal tail`, `export` and `verify`, and for `doorstile why`.
 
 Works while an agent writes and after one died. The connection is read-only and never becomes a second writer; nothing
 here takes the folder's lock, moves a file or checkpoints.
@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from agent.core.types import EventId
 from agent.errors import StoreError
 from agent.store import db, migrations, reading
 from agent.store.opening import JOURNAL_NAME, roll_path, witness_path
@@ -17,6 +18,7 @@ from agent.store.roll import read_roll
 from agent.store.types import Loss, Promise
 from agent.store.verify import findings
 from agent.store.witness import read_mark
+from wire.events import Event
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +82,18 @@ class Inspector:
         lines = {line.ord: line for line in reading.run_lines(self._connection)}
         for row in self._connection.execute("SELECT place, digest, text FROM events ORDER BY place"):
             yield _shown(lines, *row)
+
+    def open_promises(self) -> tuple[str, ...]:
+        """Return the keys of what was begun and has not ended, the oldest first."""
+        return tuple(promise.key for promise in reading.promises(self._connection) if promise.outcome is None)
+
+    def acknowledged(self) -> dict[str, int]:
+        """Return up to which event central has acknowledged each run."""
+        return {line.run: line.acked for line in reading.run_lines(self._connection)}
+
+    def passages(self, most: int) -> tuple[tuple[EventId, Event], ...]:
+        """Return the decisions and passages among the `most` newest events, oldest first."""
+        return tuple(reading.newest(self._connection, reading.run_lines(self._connection), most))
 
     def verify(self) -> Verdict:
         """Check every row, the chain, the cursors and the witness, at one moment of the journal."""
