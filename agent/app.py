@@ -255,9 +255,9 @@ def _start(agent: Agent, tasks: asyncio.TaskGroup) -> None:
     notifier = Notifier()
     tasks.create_task(agent.journal.watch(), name="journal-watch")
     tasks.create_task(agent.station.run(), name="station")
-    tasks.create_task(agent.station.keep_schedule(), name="schedule")
-    for part in agent.hardware.inputs:
+    for part in agent.hardware.inputs:  # before the schedule, which may open: a fire may be on, or the other door open
         tasks.create_task(part.run(agent.station.sense), name=f"input-{part.name}")
+    tasks.create_task(agent.station.keep_schedule(), name="schedule")
     for reader in agent.hardware.readers:
         tasks.create_task(reader.run(agent.station.present), name=f"reader-{reader.name}")
     tasks.create_task(agent.link.run(tasks), name="link")

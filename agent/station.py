@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from agent.acting import Acting
 from agent.capturing import Captures
 from agent.clock import Clock
+from agent.core import modes
 from agent.core import station as core
 from agent.core.effects import (
     Answer,
@@ -56,7 +57,7 @@ from agent.reading import ReaderPlace, fault_of, is_presentation, plain_of
 from agent.store.errors import DuplicatePromiseError, StepUsedError
 from agent.store.types import Draft
 from agent.supervise import StopError
-from hardware.base import InputChange, ReaderEvent, ReaderFault, Removed, Scan
+from hardware.base import InputChange, InputRole, ReaderEvent, ReaderFault, Removed, Scan
 from wire.vocabulary import CommandState, DoorMode, PassageOutcome
 
 log = logging.getLogger(__name__)
@@ -109,6 +110,7 @@ class Station:
         self._keyring = keyring
         self._queue: asyncio.Queue[Input | ReaderEvent | InputChange] = asyncio.Queue()
         self._waiting = 0
+        self._fires_waiting = 0
         self._answers: dict[str, asyncio.Future[CommandAnswer]] = {}
         self._alarm_clock: asyncio.TimerHandle | None = None
         self.dropped = 0
@@ -129,7 +131,13 @@ class Station:
         self._queue.put_nowait(event)
 
     def sense(self, change: InputChange) -> None:
-        """Take what an input says. Called by inputs, on the event loop; never blocks and never drops."""
+        """Take what an input says. Called by inputs, on the event loop; never blocks and never drops.
+
+        Fire does not wait its turn behind a slow disk: the lock is let go of now, and nothing is freed until it is.
+        """
+        if _is_fire(change):
+            self._fires_waiting += 1
+            self._acting.relock()
         self._queue.put_nowait(change)
 
     def set_mode(self, mode: DoorMode, after_first: DoorMode = DoorMode.CARD, *, is_revoked: bool = False) -> None:
@@ -137,13 +145,19 @@ class Station:
         self._queue.put_nowait(ModeChanged(mode, self._clock.now(), after_first, is_revoked))
 
     async def keep_schedule(self) -> None:
-        """Let the door do what its schedule asks for, until cancelled; what could not be recorded is tried again."""
+        """Let the door do what its schedule asks for, until cancelled; what could not be recorded is tried again.
+
+        What a person set before a restart ends by the wall clock, for which nothing can be woken: it may be set yet.
+        """
         while True:
             mode, after_first = self._presenter.mode()
             wanted = (mode, after_first, self._presenter.is_revoked())
             now_set = self._state.standing
             if wanted != (now_set.scheduled, now_set.after_first, now_set.is_revoked):
                 self.set_mode(mode, after_first, is_revoked=wanted[2])
+            now = self._clock.now()
+            if modes.over(now_set, now) is not None:
+                self._queue.put_nowait(Woke(now))
             await asyncio.sleep(SCHEDULE_EVERY_S)
 
     async def execute(self, command: AnyCommand) -> CommandAnswer:
@@ -202,6 +216,7 @@ class Station:
 
     def _sensed(self, change: InputChange) -> Sensed:
         """Date an input's change to when it began: a contact is believed a moment later than it moved."""
+        self._fires_waiting -= _is_fire(change)
         now = self._clock.now()
         ago_ms = max(0, now.mono_ms - change.at_mono_ms)
         began = replace(now, mono_ms=now.mono_ms - ago_ms, wall_ms=now.wall_ms - ago_ms)
@@ -256,8 +271,9 @@ class Station:
     async def _unlock(self, effect: Unlock) -> Input | None:
         """Begin a pulse. That it began is told at once: in the queue green could wait until the way is closed again."""
         now = self._clock.now()
-        if effect.not_after_mono_ms is not None and now.mono_ms > effect.not_after_mono_ms:
-            return PulseEnded(effect.opening, PassageOutcome.UNUSED, "too late", now)
+        is_late = effect.not_after_mono_ms is not None and now.mono_ms > effect.not_after_mono_ms
+        if is_late or self._fires_waiting:
+            return PulseEnded(effect.opening, PassageOutcome.UNUSED, "too late" if is_late else "fire", now)
         begun: list[Opened] = []
 
         def post(said: Opened | PulseEnded) -> None:
@@ -270,7 +286,9 @@ class Station:
         return begun[0] if begun else None
 
     async def _hold(self) -> Input | None:
-        """Let the way stand open; an end that nobody asked for comes through the queue."""
+        """Let the way stand open; an end that nobody asked for comes through the queue, and so does a fire."""
+        if self._fires_waiting:
+            return None
 
         def post(said: HoldEnded) -> None:
             self._queue.put_nowait(said)
@@ -303,3 +321,7 @@ class Station:
         loop = asyncio.get_running_loop()
         delay_s = max(0, mono_ms - self._clock.now().mono_ms) / 1000
         self._alarm_clock = loop.call_later(delay_s, lambda: self._queue.put_nowait(Woke(self._clock.now())))
+
+
+def _is_fire(change: InputChange) -> bool:
+    return change.role is InputRole.FIRE and change.is_active

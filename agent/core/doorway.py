@@ -10,11 +10,13 @@ from agent.core.effects import Effect, Grant, Record, Relock, Sensed, Unlock
 from agent.core.modes import CameFirst
 from agent.core.passing import Ended, Frees, Moved, Noticed, Relocks, Said
 from agent.core.screen import State
-from agent.core.standing import change, let_go
+from agent.core.standing import change, let_go, stand_open
 from agent.core.state import Holding, Station, Step, rest
 from agent.core.surroundings import FIRE_PROMISE
-from agent.core.types import Now, Role
+from agent.core.types import Facts, Now, Role
+from rules.case import case_of
 from wire.events import AlarmBody, DoorBody, PassageBody
+from wire.rows import DirectoryRow
 from wire.vocabulary import AlarmCode, Direction, DoorMode, EventKind, PassageOutcome, PassageSense, Right
 
 _GREEN = frozenset({State.GRANTED_IN, State.GRANTED_OUT})
@@ -33,7 +35,9 @@ def sensed(state: Station, event: Sensed) -> Step:
             return _fire_sensed(state, event)
         case _:
             around, said = surroundings.changed(state.around, role, event.is_active, now.mono_ms)
-            return _told(replace(state, around=around), said, now, event.name)
+            state, effects = _told(replace(state, around=around), said, now, event.name)
+            state, opens = stand_open(state) if role is Role.INTERLOCK and not state.lock_failed else (state, [])
+            return state, [*effects, *opens]
 
 
 def time_went_by(state: Station, now: Now) -> Step:
@@ -88,6 +92,13 @@ def forget_presence(state: Station, grant: Grant) -> Station:
     """Somebody whose grant came to nothing may present again at once."""
     who = (grant.decision.member, grant.read.direction)
     return replace(state, recent=tuple(p for p in state.recent if (p.subject, p.direction) != who))
+
+
+def comes_first(facts: Facts, row: DirectoryRow) -> bool:
+    """Say whether somebody who comes in may be a door's first person. Whoever leaves is not: the house may be empty."""
+    if Right.FIRST_PERSON not in row.rights or facts.read.direction is Direction.OUT:
+        return False
+    return not case_of(facts, row).is_leaving_by_toggle
 
 
 def _leaf_sensed(state: Station, event: Sensed) -> Step:
@@ -159,4 +170,4 @@ def _ended(state: Station, end: Ended, now: Now) -> Step:
 def _is_first(state: Station, grant: Grant) -> bool:
     standing = state.standing
     is_waiting = standing.scheduled is DoorMode.FIRST_PERSON and not standing.is_first_person_in
-    return is_waiting and Right.FIRST_PERSON in grant.rights
+    return is_waiting and grant.comes_first

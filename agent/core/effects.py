@@ -16,16 +16,17 @@ from wire.vocabulary import CommandName, CommandState, Direction, DoorMode, Even
 
 
 class Grant(Struct, frozen=True):
-    """A granted presentation, once its decision is durable as `event`; `rights` are those of its holder's row.
+    """A granted presentation, once its decision is durable as `event`.
 
-    `is_staff` where the holder is somebody that others may have waited for.
+    `comes_first` where its holder has the right to be a door's first person and comes in with it, `is_staff` where the
+    holder is somebody that others may have waited for.
     """
 
     read: Read
     decision: Decision
     promise: str
     event: EventId = UNRECORDED
-    rights: tuple[str, ...] = ()
+    comes_first: bool = False
     is_staff: bool = False
 
 

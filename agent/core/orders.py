@@ -111,9 +111,10 @@ def _unlock_refusal(state: Station) -> str:
 
 
 def _closed_code(state: Station) -> str:
-    if state.around.is_fire:
-        return "fire"
-    return "lockdown" if state.standing.level else ""
+    if state.standing.level and not state.around.is_fire:
+        return "lockdown"
+    reason = obstacle(state, Direction.IN)
+    return "" if reason is None else reason.value
 
 
 def _release_refusal(state: Station, what: str) -> str:

@@ -12,6 +12,7 @@ from agent.core import door as leaf
 from agent.core.effects import Effect, Hold, Occupy, Unlock, WakeAt
 from agent.core.state import Holding, Station, Step
 from agent.core.types import Now
+from wire.vocabulary import Direction
 
 _RETRY_MS: Final = 1_000
 """What was due and could not be done, as the disk is full, is tried again after this time."""
@@ -27,10 +28,14 @@ def settled(state: Station, effects: list[Effect], now: Now) -> Step:
 
 
 def _turn_away(state: Station, now: Now) -> Step:
-    """Whoever waits at a turnstile that is locked down meanwhile has to be asked again whether they may pass."""
-    if state.arms is None or not state.arms.waiting or not state.standing.is_closed:
+    """Whoever waits at a turnstile that is locked down meanwhile has to be asked again whether they may pass.
+
+    So have those who wait to come in while the other door of the pair was opened.
+    """
+    if state.arms is None or not (state.standing.is_closed or state.around.is_other_open):
         return state, []
-    arms, said = turnstile.emptied(state.arms)
+    ways = (Direction.IN, Direction.OUT) if state.standing.is_closed else (Direction.IN,)
+    arms, said = turnstile.emptied(state.arms, ways)
     return doorway.voice(replace(state, arms=arms), said, now)
 
 

@@ -44,15 +44,22 @@ def confirm(state: Station, cause: ModeCause, now: Now) -> Step:
 def stood(state: Station, then: Stood, now: Now) -> Step:
     """A change is durable: it holds, and the way opens where it is to stand open."""
     state = now_stands(state, modes.changed(state.standing, then.change), now)
-    effects: list[Effect] = []
-    if state.may_stand_open and state.holding is Holding.NOT:
-        waits = then.order if then.order is not None and then.order.name is CommandName.HOLD else None
-        state = replace(state, holding=Holding.ASKED, hold_order=waits)
-        effects.append(Hold())
+    waits = then.order if then.order is not None and then.order.name is CommandName.HOLD else None
+    state, effects = stand_open(state, waits)
     if then.order is not None and then.order != state.hold_order:
         effects.append(results.done(then.order, _DONE[then.order.name], now))
     shown, show = rest(state, now) if state.picture_until_ms is None else (state, [])
     return shown, [*effects, *show]
+
+
+def stand_open(state: Station, order: Order | None = None) -> Step:
+    """Let the way stand open where it is to; while the other door of the pair is open, not before that is shut.
+
+    A way that stands open already stays so: two doors that gave way to each other would do so for ever.
+    """
+    if not state.may_stand_open or state.holding is not Holding.NOT or state.around.is_other_open:
+        return state, []
+    return replace(state, holding=Holding.ASKED, hold_order=order), [Hold()]
 
 
 def fire_ended(state: Station, then: FireEnded, now: Now) -> Step:

@@ -162,7 +162,7 @@ def _grant(facts: Facts, decision: Decision, promise: str) -> Grant:
     row = facts.row
     assert row is not None, "nobody who is unknown is let in"
     is_staff = row.holder is HolderKind.STAFF
-    return Grant(facts.read, decision, promise, rights=tuple(row.rights), is_staff=is_staff)
+    return Grant(facts.read, decision, promise, comes_first=doorway.comes_first(facts, row), is_staff=is_staff)
 
 
 def _decision_body(state: Station, read: Read, decision: Decision) -> DecisionBody:

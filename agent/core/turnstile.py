@@ -7,6 +7,7 @@ did not turn. Without a sensor the completed release stands for the passage, and
 Passing outwards without a grant raises nothing: the arms let people out in hardware, and that is not ours to judge.
 """
 
+from collections.abc import Collection
 from typing import Final
 
 from msgspec import Struct
@@ -131,10 +132,11 @@ def busy(arms: Arms, is_active: bool, now_ms: int) -> Step:
     return arms, (*over, *said)
 
 
-def emptied(arms: Arms) -> Step:
+def emptied(arms: Arms, ways: Collection[Direction] = (Direction.IN, Direction.OUT)) -> Step:
     """Nobody is let in any more: those who wait are turned away, whoever goes through now is let through."""
-    ended = tuple(_unused(turn) for turn in arms.waiting if isinstance(turn.opening, Grant))
-    return replace(arms, waiting=()), ended
+    gone = tuple(turn for turn in arms.waiting if turn.way in ways)
+    stay = tuple(turn for turn in arms.waiting if turn.way not in ways)
+    return replace(arms, waiting=stay), tuple(_unused(turn) for turn in gone if isinstance(turn.opening, Grant))
 
 
 def opened_to_all(arms: Arms) -> Step:

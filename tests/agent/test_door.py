@@ -26,7 +26,7 @@ from hardware.profiles import load_profile
 from hardware.sim import SimBuzzer, SimLight, SimStrike
 from rules.book import Book, load
 from tests.agent.test_station import ANN, BEN, KEY, FakeKernel, settle
-from tests.core.builders import DIRECTORY, row
+from tests.core.builders import DIRECTORY, WALL_MS, row
 from tests.fakes.manual_time import ManualTime
 from tests.fakes.memory_directory import MemoryDirectory
 from tests.fakes.memory_journal import MemoryJournal
@@ -69,6 +69,13 @@ class Place:
     @property
     def alarms(self) -> list[str]:
         return [draft.body.code for draft in self.journal.drafts if isinstance(draft.body, AlarmBody)]
+
+    @property
+    def edges(self) -> list[bool]:
+        if isinstance(self.hardware.turnstile, SimTurnstile):
+            return [change.is_on for changes in self.hardware.turnstile.history.values() for change in changes]
+        assert isinstance(self.hardware.strike, SimStrike)
+        return [change.is_on for change in self.hardware.strike.history]
 
     @property
     def is_on(self) -> bool:
@@ -236,6 +243,64 @@ async def test_the_door_follows_the_book_by_itself(monkeypatch: pytest.MonkeyPat
         await settle()
         assert at.is_on
         following.cancel()
+
+
+async def test_what_was_set_before_a_restart_ends_by_the_wall_clock_though_nobody_comes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("agent.station.SCHEDULE_EVERY_S", 0)
+    async with place() as at, asyncio.TaskGroup() as tasks:
+        ends_ms = WALL_MS + at.time.now_ms + 5_000
+        await at.station.recover((OpenPromise(f"stands-mode:maintenance:7200000:{ends_ms}:Ann", EventId("aa", 1)),))
+        following = tasks.create_task(at.station.keep_schedule())
+        at.time.advance(4.9)
+        await settle()
+        assert mode_words(at.station.state.standing) == "maintenance"
+        at.time.advance(0.1)
+        await settle()
+        assert mode_words(at.station.state.standing) == "card"
+        following.cancel()
+
+
+@pytest.mark.parametrize("profile", ["simulated", "simulated-turnstile"])
+@pytest.mark.parametrize("is_held", [False, True])
+async def test_fire_does_not_wait_behind_a_slow_disk(profile: str, is_held: bool) -> None:
+    async with place(profile) as at:
+        at.station.set_mode(DoorMode.UNLOCKED if is_held else DoorMode.CARD)
+        at.tap(ANN)
+        await settle()
+        at.journal.gate.clear()
+        at.tap(BEN)
+        await settle()
+        assert at.edges == [True]
+        at.inputs[InputRole.FIRE].become(is_active=True)
+        assert at.edges == [True, False], "at once, whatever waits for the disk"
+        at.journal.gate.set()
+        await settle()
+        assert (at.is_on, at.screens[-1].state) == (False, State.FIRE)
+        assert at.edges == [True, False], "nothing was freed for what had waited"
+
+
+async def test_a_door_lets_in_again_once_a_fire_was_reset() -> None:
+    async with place() as at:
+        at.inputs[InputRole.FIRE].become(is_active=True)
+        at.inputs[InputRole.FIRE].become(is_active=False)
+        await settle()
+        await at.station.execute(Order("c9", CommandName.RELEASE, "Ann", 900_000, "release:c9", what="fire"))
+        at.tap(ANN)
+        await settle()
+        assert at.is_on
+
+
+async def test_a_hold_that_is_recorded_while_a_fire_waits_to_be_told_opens_nothing() -> None:
+    async with place() as at, asyncio.TaskGroup() as tasks:
+        at.journal.gate.clear()
+        answer = tasks.create_task(at.station.execute(HOLD))
+        await settle()
+        at.inputs[InputRole.FIRE].become(is_active=True)
+        at.journal.gate.set()
+        await settle()
+        assert (at.edges, answer.result().state, answer.result().code) == ([], CommandState.FAILED, "fire")
 
 
 async def test_a_lockdown_stands_after_a_restart() -> None:

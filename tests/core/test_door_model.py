@@ -263,7 +263,7 @@ class TroubleMachine(RuleBasedStateMachine):
         return play
 
     def is_about_to_open(self, opening: Grant | RemoteUnlock) -> None:
-        """Nothing opens without its record, and nobody is invited into a fire or a lockdown."""
+        """Nothing opens without its record, and nobody is invited into a fire, a lockdown or between two doors."""
         play = self.play
         if isinstance(opening, Grant):
             body = play.records[opening.event.n - 1].body
@@ -275,7 +275,7 @@ class TroubleMachine(RuleBasedStateMachine):
         assert not play.state.around.is_fire
         is_exit = isinstance(opening, Grant) and opening.read.direction is Direction.OUT
         is_shut = play.state.standing.is_closed if isinstance(opening, Grant) else play.state.standing.level
-        assert is_exit or not is_shut
+        assert is_exit or not (is_shut or play.state.around.is_other_open)
 
     @rule(ms=MOMENTS)
     def time_passes(self, ms: int) -> None:

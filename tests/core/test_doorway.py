@@ -315,6 +315,18 @@ def test_the_other_door_of_the_pair_is_told_before_this_one_is_freed_and_when_it
     assert not play.is_busy
 
 
+def test_who_waits_to_come_in_is_turned_away_when_the_other_door_is_opened() -> None:
+    play = Play(TURNSTILE)
+    play.tap()
+    play.tap(row("m2", key=OTHER), key=OTHER)
+    play.tap(row("m3", key="3" * 32), key="3" * 32, out=True)
+    play.sense(Role.INTERLOCK)
+    assert play.ends == [UNUSED]
+    play.advance(500)
+    play.touch(Role.PASSAGE_IN)
+    assert (len(play.pulses), play.ends) == (2, [UNUSED, PASSED]), "whoever leaves has their turn"
+
+
 def test_whoever_leaves_is_not_held_back_by_the_other_door() -> None:
     play = Play()
     play.sense(Role.INTERLOCK)

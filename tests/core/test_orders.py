@@ -5,7 +5,7 @@ from operator import itemgetter
 import pytest
 from msgspec.structs import replace
 
-from agent.core import modes
+from agent.core import doorway, modes
 from agent.core.effects import (
     AnyCommand,
     Held,
@@ -25,14 +25,19 @@ from agent.core.screen import PublicCode, State
 from agent.core.state import Door
 from agent.core.station import step
 from agent.core.types import EventId, OpenPromise, Role
-from tests.core.builders import now, row
+from rules.book import load
+from tests.core.builders import facts, now, read, row
 from tests.core.orders import order
 from tests.core.playing import DOOR, KIOSK, PLAIN, TURNSTILE, Play
+from wire.book import Door as BookDoor
+from wire.book import Here, Site, Zone
 from wire.events import CommandResultBody, DecisionBody, ModeBody, PassageBody
+from wire.facts import DoorFacts, PresenceFacts
 from wire.vocabulary import (
     AlarmCode,
     CommandName,
     CommandState,
+    Direction,
     DoorMode,
     EventKind,
     ModeCause,
@@ -515,6 +520,35 @@ def test_an_unlock_waits_for_no_other_door() -> None:
     assert (play.results, play.pulses) == (["other_door_open"], [])
 
 
+def test_a_door_stands_open_only_once_the_other_of_the_pair_is_shut() -> None:
+    play = Play(replace(DOOR, has_interlock=True))
+    play.sense(Role.INTERLOCK)
+    play.command(HOLD)
+    assert (play.results, play.state.standing.mode) == (["other_door_open"], DoorMode.CARD)
+    play.schedule(DoorMode.UNLOCKED)
+    assert (play.is_held, play.is_busy, play.modes[-1]) == (False, False, (DoorMode.UNLOCKED, 0))
+    play.sense(Role.INTERLOCK, is_active=False)
+    assert (play.is_held, play.is_busy) == (True, True)
+    play.sense(Role.INTERLOCK)
+    assert play.is_held, "two that gave way to each other would do so for ever"
+
+
+@pytest.mark.parametrize("mode", [DoorMode.CARD, DoorMode.LOCKED])
+def test_the_other_door_that_is_shut_opens_nothing_that_is_not_to_stand_open(mode: DoorMode) -> None:
+    play = Play()
+    play.schedule(mode)
+    play.touch(Role.INTERLOCK)
+    assert (play.is_held, play.holds) == (False, 0)
+
+
+def test_a_lock_that_failed_is_not_tried_again_by_the_other_door() -> None:
+    play = Play()
+    play.command(HOLD)
+    play.put(HoldEnded("stuck", play.now))
+    play.touch(Role.INTERLOCK)
+    assert play.holds == 1
+
+
 def test_an_unlock_that_came_too_late_for_the_relay_ends_expired() -> None:
     play = Play(TURNSTILE)
     _, effects = step(play.state, PulseEnded(UNLOCK, PassageOutcome.UNUSED, "too late", play.now))
@@ -597,3 +631,19 @@ def test_the_first_person_opens_the_door_for_all_where_they_have_the_right() -> 
     assert not play.is_held, "not before they came in"
     play.sense(Role.CONTACT)
     assert (play.is_held, play.modes[-1]) == (True, (DoorMode.UNLOCKED, 0))
+
+
+def test_whoever_leaves_is_no_first_person() -> None:
+    play = Play(PLAIN)
+    play.schedule(DoorMode.FIRST_PERSON, DoorMode.UNLOCKED)
+    play.tap(replace(row("s1"), rights=[Right.FIRST_PERSON]), out=True)
+    play.advance(5_000)
+    assert (play.ends, play.is_held) == ([PassageOutcome.PASSED], False)
+
+
+@pytest.mark.parametrize(("zone", "is_first"), [("gym", False), ("", True), (None, True)])
+def test_at_a_reader_for_both_ways_whoever_is_inside_is_no_first_person(zone: str | None, is_first: bool) -> None:
+    book = load([Site(id="s", tz="UTC"), Here(door="north"), Zone(name="gym"), BookDoor(name="north", zone="gym")])
+    at = replace(facts(read(direction=Direction.TOGGLE)), book=book, door=DoorFacts("north"))
+    known = replace(row("s1"), rights=[Right.FIRST_PERSON])
+    assert doorway.comes_first(replace(at, presence=PresenceFacts(zone=zone)), known) is is_first

@@ -8,7 +8,7 @@ from unittest import mock
 from msgspec.structs import replace
 
 from agent.core import door as leaf
-from agent.core import gestures, modes, orders, standing, state, surroundings, turnstile
+from agent.core import doorway, gestures, modes, orders, standing, state, surroundings, turnstile
 from agent.core import station as core
 from agent.core.effects import Hold, RecordFault, Recovered
 from agent.core.passing import Ended
@@ -16,7 +16,7 @@ from agent.core.screen import State
 from agent.core.types import EventId, Facts, OpenPromise, Role
 from tests.core.builders import row
 from tests.core.orders import order
-from tests.core.playing import TURNSTILE, Play
+from tests.core.playing import PLAIN, TURNSTILE, Play
 from tests.planted.registry import PlantedBug
 from wire.vocabulary import AlarmCode, CommandName, DoorMode, PassageOutcome, Right
 
@@ -208,6 +208,29 @@ def _opens_late() -> str | None:
     return "a hold began after its time" if play.is_held else None
 
 
+def _opens_for_who_leaves() -> str | None:
+    play = Play(PLAIN)
+    play.schedule(DoorMode.FIRST_PERSON, DoorMode.UNLOCKED)
+    play.tap(replace(row("s1"), rights=[Right.FIRST_PERSON]), out=True)
+    play.advance(5_000)
+    return "whoever left the house empty opened it to everybody" if play.is_held else None
+
+
+def _stands_open_between_doors() -> str | None:
+    play = Play()
+    play.sense(Role.INTERLOCK)
+    play.schedule(DoorMode.UNLOCKED)
+    return "both doors of a pair stand open" if play.is_held else None
+
+
+_real_stand_open = standing.stand_open
+
+
+def _blind_to_the_other_door(at: state.Station, by: Any = None) -> state.Step:
+    after, effects = _real_stand_open(replace(at, around=replace(at.around, is_other_open=False)), by)
+    return replace(after, around=at.around), effects
+
+
 def _closes_behind_a_turn() -> str | None:
     play = Play(TURNSTILE)
     play.tap()
@@ -305,6 +328,16 @@ PLANTED: Final = (
         "waiting-turn-ends-hold", "whoever waited at arms that are opened for all still gets a pulse of their own",
         "nothing says that the way is free while it is closed", "tests.planted.doorway",
         patched(turnstile, "opened_to_all", lambda arms: (arms, ())), _closes_behind_a_turn,
+    ),
+    PlantedBug(
+        "first-person-leaves", "whoever has the right to be the first person is so on the way out as well",
+        "a door that waits for its first person opens to nobody before", "tests.planted.doorway",
+        patched(doorway, "comes_first", lambda _, row: Right.FIRST_PERSON in row.rights), _opens_for_who_leaves,
+    ),
+    PlantedBug(
+        "hold-between-doors", "what is to stand open opens while the other door of the pair is open",
+        "of two doors that are a pair one lets nobody in while the other is open", "tests.planted.doorway",
+        patched(standing, "stand_open", _blind_to_the_other_door), _stands_open_between_doors,
     ),
     PlantedBug(
         "revocation-unasked", "that central has revoked the device is kept and not asked for",
