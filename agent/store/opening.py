@@ -9,6 +9,7 @@ from typing import Final
 
 from agent.errors import StoreError
 from agent.store import db, migrations, reading, salvage, standing, steps
+from agent.store.directory import DIRECTORY_NAME
 from agent.store.lock import FolderLock
 from agent.store.orders import Position
 from agent.store.reserve import Reserve
@@ -127,6 +128,8 @@ def _mend(path: Path, device: str, limits: JournalLimits) -> OpenReport:
         found.append(f"{path.name} is missing; event {mark.n} of run {mark.run} was the last")
     elif roll is not None or db.wal_of(path).exists():
         found.append(f"{path.name} is missing, though it was there before")
+    elif (path.parent / DIRECTORY_NAME).exists():
+        found.append(f"{path.name} and what stood beside it are missing, though this device has a directory")
     if found:
         report = salvage.rebuild(path, device, limits, mark, roll, tuple(found))
         mark_path(path).unlink(missing_ok=True)

@@ -93,7 +93,7 @@ def _build(
         if not is_ours:
             old = _Old()
         else:
-            _remember(old, mark)
+            _remember(old, mark, is_gone=not path.exists())
         if roll is not None:
             _correct(old, roll)
         store = old.store or (mark.store if mark else None)
@@ -140,10 +140,10 @@ def _small_tables(path: Path) -> _Old:
     return old
 
 
-def _remember(old: _Old, mark: Mark | None) -> None:
+def _remember(old: _Old, mark: Mark | None, *, is_gone: bool) -> None:
     """Put back what keeps people out and is gone, by its lists; an older agent's witness says not to heed them."""
     told = None if mark is None else mark.stands
-    if told is not None or (mark is None and old.is_listed):
+    if told is not None or (mark is None and (old.is_listed or is_gone)):
         old.promises += standing.remembered(old.promises, old.stands, told)
 
 

@@ -45,6 +45,12 @@ def damage(folder: Path, sql: str) -> None:
     connection.close()
 
 
+def leave_only(folder: Path, name: str) -> None:
+    for each in folder.iterdir():
+        if each.name != name:
+            each.unlink()
+
+
 @pytest.mark.parametrize("gone", GONE)
 async def test_what_kept_people_out_stands_though_its_promise_is_gone(tmp_path: Path, gone: str) -> None:
     await standing_journal(tmp_path)
@@ -64,6 +70,27 @@ async def test_what_kept_people_out_outlasts_the_loss_of_the_whole_file(tmp_path
     (tmp_path / "journal.db").unlink()
     journal = Journal.open(tmp_path, device=DEVICE, limits=QUICK)
     assert sorted(each.key for each in journal.open_promises()) == BRIEF
+    await journal.close()
+
+
+@pytest.mark.parametrize("left", ["journal.runs", "directory.db"])
+async def test_with_every_file_that_tells_of_it_gone_a_lockdown_stands(tmp_path: Path, left: str) -> None:
+    await standing_journal(tmp_path)
+    (tmp_path / "directory.db").touch()
+    leave_only(tmp_path, left)
+    journal = Journal.open(tmp_path, device=DEVICE, limits=QUICK)
+    assert "journal.db" in journal.report.found[0]
+    assert [each.key for each in journal.open_promises()] == ["stands-lockdown:1:28800000:0:"]
+    await journal.close()
+    journal = Journal.open(tmp_path, device=DEVICE, limits=QUICK)
+    assert journal.report.found == ()
+    await journal.close()
+
+
+async def test_device_that_has_just_joined_begins_without_a_lockdown(tmp_path: Path) -> None:
+    (tmp_path / "identity.json").touch()
+    journal = Journal.open(tmp_path, device=DEVICE, limits=QUICK)
+    assert (journal.report.found, journal.open_promises()) == ((), [])
     await journal.close()
 
 
