@@ -5,12 +5,21 @@ from collections.abc import Iterator, Sequence
 from hardware.base import Medium
 from hardware.readers.framing import Terminator
 from hardware.sections.outputs import BuzzerPart, LightPart, OsdpBuzzer, OsdpLight
-from hardware.sections.readers import CodeSection, EvdevReader, OsdpReader, ReaderPart, SerialReader, SpellingSection
+from hardware.sections.readers import (
+    CodeSection,
+    EvdevReader,
+    OsdpReader,
+    PcscReader,
+    ReaderPart,
+    SerialReader,
+    SpellingSection,
+)
 
 
 def reader_problems(parts: Sequence[ReaderPart]) -> Iterator[str]:
     """Say what is wrong with the readers of a profile, each with its full key, the value and the remedy."""
     scanners: list[EvdevReader] = []
+    slots: list[PcscReader] = []
     lines: dict[str, str] = {}
     for at, part in enumerate(parts):
         key = f"readers[{at}]"
@@ -23,12 +32,27 @@ def reader_problems(parts: Sequence[ReaderPart]) -> Iterator[str]:
             if other is not None:
                 yield f"{key}.usb_id: {part.usb_id} is also {other.name!r}; give each of the two its own usb_port"
             scanners.append(part)
+        if isinstance(part, PcscReader):
+            yield from _pcsc_problems(key, part, slots)
+            slots.append(part)
         if isinstance(part, OsdpReader):
             yield from _osdp_problems(key, part)
         if isinstance(part, SerialReader | OsdpReader):
             if part.device in lines:
                 yield f"{key}.device: {part.device} is also {lines[part.device]!r}; give each reader its own line"
             lines[part.device] = part.name
+
+
+def _pcsc_problems(key: str, part: PcscReader, others: Sequence[PcscReader]) -> Iterator[str]:
+    """A card that two readers of the profile report would be two presentations, in two directions perhaps."""
+    for other in others:
+        is_alike = part.match in other.match or other.match in part.match
+        is_one = part.slots == other.slots == "one"
+        if is_alike and not (is_one and part.match == other.match and part.index != other.index):
+            yield (
+                f"{key}.match: {part.match!r} may be the reader {other.name!r} too; give both the same match and each "
+                'its own index, with slots = "one"'
+            )
 
 
 def _could_be(part: EvdevReader, other: EvdevReader) -> bool:

@@ -5,6 +5,9 @@
 - A relay, buzzer or interlock line that is active at reset would be on at every boot (``hardware.sections.parts``).
 - GPIO 2 and 3 carry fixed pull-ups of 1.8 kilohm on the board (Raspberry Pi documentation, "GPIO and the 40-pin
   header"); no other resistor outweighs them, and an I2C display needs the pair for itself.
+- GPIO 0 and 1 are driven at every boot, when the firmware looks for a HAT's EEPROM, and GPIO 14 and 15 are the serial
+  port, on which a boot may be told (the same page, and "Configuring UARTs"): nothing that moves hangs on them.
+- Whoever has an interlock has to know when its door is shut: a pulse ends while somebody goes through.
 - A lock that somebody leaves through needs egress that works without us, and so does one with an exit button or a fire
   contact, which the Pi only senses. A magnet holds whatever the handle does: its egress is hard-wired.
 - An input is only ever read: its line is no output's, and its polarity is the one that contact and pull make.
@@ -22,6 +25,11 @@ from hardware.sections.reader_rules import panel_problems, reader_problems
 
 I2C_LINES = (2, 3)
 """SDA and SCL of bus 1, with pull-ups on the board."""
+BOOT_LINES = {0: "the HAT's EEPROM", 1: "the HAT's EEPROM", 14: "the serial port", 15: "the serial port"}
+"""What drives a line at boot, whatever its pull."""
+UART_LINES = (14, 15)
+HEADER_UARTS = ("/dev/serial0", "/dev/ttyAMA0", "/dev/ttyS0")
+"""Names of the serial port at the header, by model and set-up."""
 
 _SENSED_ONLY = (InputRole.REX, InputRole.FIRE)
 _OF_A_TURNSTILE = (InputRole.BUSY,)
@@ -34,6 +42,7 @@ def problems(profile: Profile) -> Iterator[str]:
     yield from reader_problems(profile.readers)
     yield from panel_problems(profile.readers, profile.light, profile.buzzer)
     yield from _lock_problems(profile)
+    yield from _interlock_problems(profile)
     yield from _egress_problems(profile)
     yield from _input_problems(profile)
     yield from _line_problems(profile)
@@ -70,6 +79,16 @@ def _lock_problems(profile: Profile) -> Iterator[str]:
         yield from _strike_contact_problems(profile.strike, lock)
     if isinstance(profile.turnstile, GpioTurnstile):
         yield from _turnstile_problems(profile.turnstile)
+
+
+def _interlock_problems(profile: Profile) -> Iterator[str]:
+    if profile.interlock is None or profile.strike is None:
+        return
+    if all(part.role is not InputRole.CONTACT for part in profile.inputs):
+        yield (
+            'interlock: present, but no input has the role "contact", and the other door would be let go of while '
+            "somebody goes through this one; add the door's contact or remove [interlock]"
+        )
 
 
 def _strike_contact_problems(strike: GpioStrike, lock: LockType) -> Iterator[str]:
@@ -158,8 +177,11 @@ def _output_problems(key: str, line: GpioLine) -> Iterator[str]:
             f'{key}.external_resistor: "pull_down" on GPIO{line.line} does not outweigh the 1.8 kilohm pull-up of the '
             "board; use another line"
         )
-    is_seen_only = key.startswith("light.")  # an LED that glimmers while the Pi boots opens and calls nothing
-    if line.is_active_at_reset and not is_seen_only:
+    if key.startswith("light."):  # an LED that glimmers while the Pi boots opens and calls nothing
+        return
+    if line.line in BOOT_LINES:
+        yield f"{key}.line: GPIO{line.line} is driven at boot, for {BOOT_LINES[line.line]}; use another line"
+    if line.is_active_at_reset:
         holds = "high" if line.reset_pull is Pull.UP else "low"
         cure = Pull.DOWN if line.active_high else Pull.UP
         yield (
@@ -172,6 +194,9 @@ def _owner_problems(profile: Profile) -> Iterator[str]:
     owners: dict[int, str] = {}
     if isinstance(profile.display, CharacterLcd) and profile.display.bus == 1:
         owners |= dict.fromkeys(I2C_LINES, "the display's I2C bus")
+    uart = next((part.device for part in profile.readers if getattr(part, "device", "") in HEADER_UARTS), None)
+    if uart is not None:
+        owners |= dict.fromkeys(UART_LINES, uart)
     for key, line in profile.gpio_lines.items():
         if line.line in owners:
             yield f"{key}.line: GPIO{line.line} is already {owners[line.line]}; give each its own line"

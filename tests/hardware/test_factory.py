@@ -21,7 +21,7 @@ from hardware.pins.factory import Pins
 from hardware.profiles import Pull, load_profile, parse_profile, shipped_profiles
 from hardware.sim import SimBuzzer, SimLight, SimReader, SimStrike
 from tests.fakes.manual_time import settle
-from tests.hardware.test_profile_rules import INTERLOCK, TURNSTILE
+from tests.hardware.test_profile_rules import INTERLOCK, LEAF, TURNSTILE
 from tests.hardware.test_profiles import RELAY
 
 pytestmark = pytest.mark.unit
@@ -224,7 +224,7 @@ def test_interlock_tells_the_other_door(pins: Pins) -> None:
 
 
 def test_simulated_interlock_and_display_are_built_by_name() -> None:
-    parts = '\n[interlock]\ndriver = "simulated"\n[display]\ndriver = "simulated"\ncolumns = 20\n'
+    parts = LEAF + '\n[interlock]\ndriver = "simulated"\n[display]\ndriver = "simulated"\ncolumns = 20\n'
     hardware = factory.build(parse_profile(RELAY + parts))
     assert isinstance(hardware.interlock, SimInterlock)
     assert isinstance(hardware.display, SimDisplay)

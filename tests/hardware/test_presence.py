@@ -36,7 +36,8 @@ def test_simulated_parts_are_there() -> None:
 def test_every_output_and_input_has_its_line() -> None:
     found = found_rows(RELAY + INTERLOCK + input_of("rex"), Found(gpio=(HEADER,), pcsc=(ACR122U,)))
     assert list(found) == [
-        "readers.in", "readers.out", "strike", "interlock", "light.red", "light.green", "buzzer", "inputs.one",
+        "readers.in", "readers.out", "strike", "interlock", "light.red", "light.green", "buzzer",
+        "inputs.leaf", "inputs.one",
     ]  # fmt: skip
     assert {row.presence for row in found.values()} == {Presence.THERE}
     assert (found["strike"].where, found["readers.in"].note) == ("GPIO17", ACR122U)

@@ -166,7 +166,8 @@ def test_input_alone_asks_for_a_pin_factory() -> None:
     assert "pin_factory: missing, but inputs[0] is on GPIO" in refused(bare + input_of())
 
 
-INTERLOCK = '\n[interlock]\ndriver = "gpio"\nline = 24\nactive_high = true\nsafe_state = "inactive"\n'
+LEAF = '\n[[inputs]]\nname = "leaf"\ndriver = "simulated"\nrole = "contact"\n'
+INTERLOCK = LEAF + '\n[interlock]\ndriver = "gpio"\nline = 24\nactive_high = true\nsafe_state = "inactive"\n'
 
 
 def test_interlock_line_is_an_output_like_any_other() -> None:
@@ -175,6 +176,32 @@ def test_interlock_line_is_an_output_like_any_other() -> None:
     assert "interlock.line: GPIO24 is low at reset, which switches it on" in refused(RELAY + at_reset)
     cured = at_reset + 'external_resistor = "pull_up"\n'
     assert isinstance(parse_profile(RELAY + cured), Profile)
+
+
+def test_interlock_without_a_contact_is_refused() -> None:
+    """The other door must stay shut while somebody goes through, and a pulse does not last that long."""
+    assert 'interlock: present, but no input has the role "contact"' in refused(RELAY + INTERLOCK.replace(LEAF, ""))
+    assert isinstance(parse_profile(TURNSTILE + INTERLOCK.replace(LEAF, "")), Profile)
+
+
+@pytest.mark.parametrize("line", [0, 1, 14, 15])
+@pytest.mark.parametrize("active_high", ["true", "false"])
+def test_what_moves_hangs_on_no_line_that_is_driven_at_boot(line: int, active_high: str) -> None:
+    resistor = "pull_down" if active_high == "true" else "pull_up"
+    cured = f'line = {line}\nactive_high = {active_high}\nexternal_resistor = "{resistor}"'
+    assert f"strike.line: GPIO{line} is driven at boot" in refused(changed(("line = 17\nactive_high = true", cured)))
+    assert f"buzzer.line: GPIO{line} is driven at boot" in refused(changed(("line = 18\nactive_high = true", cured)))
+    assert isinstance(parse_profile(changed(("green = { line = 6", f"green = {{ line = {line}"))), Profile)
+
+
+@pytest.mark.parametrize("device", ["/dev/serial0", "/dev/ttyAMA0", "/dev/ttyS0"])
+@pytest.mark.parametrize("line", [14, 15])
+def test_lines_of_the_serial_port_belong_to_its_reader(device: str, line: int) -> None:
+    serial = f'driver = "serial"\ndirection = "in"\ndevice = "{device}"\n'
+    text = changed(('driver = "pcsc"\ndirection = "in"\nmatch = "ACR122"\n', serial)) + input_of(line=line)
+    assert f"inputs[0].line: GPIO{line} is already {device}" in refused(text)
+    elsewhere = text.replace(device, "/dev/serial/by-id/usb-Newland")
+    assert isinstance(parse_profile(elsewhere), Profile)
 
 
 def test_interlock_without_a_lock_is_refused() -> None:

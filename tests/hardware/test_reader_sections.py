@@ -42,6 +42,32 @@ def test_section_says_whose_reads_they_are_and_how_they_are_framed() -> None:
     )
 
 
+def slot(name: str, match: str, more: str = "") -> str:
+    head = f'\n[[readers]]\nname = "{name}"\ndriver = "pcsc"\ndirection = "{name}"\nmatch = "{match}"\n'
+    return head + more
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (slot("in", "ACR122"), slot("out", "ACR122")),
+        (slot("in", "ACR122", "index = 1\n"), slot("out", "ACR122", "index = 1\n")),
+        (slot("in", "ACR122", 'slots = "all"\n'), slot("out", "ACR122", "index = 1\n")),
+        (slot("in", "ACR"), slot("out", "ACR122", "index = 1\n")),
+        (slot("in", "ACR122", "index = 1\n"), slot("out", "ACR")),
+    ],
+)
+def test_two_readers_of_a_profile_are_never_one_at_the_door(first: str, second: str) -> None:
+    """One card would be two presentations, and whoever comes in would leave in the same moment."""
+    with pytest.raises(ProfileError, match=r"readers\[1\]\.match: '.*' may be the reader 'in' too"):
+        parse_profile(profile(first, second))
+
+
+def test_two_alike_readers_are_told_apart_by_their_index() -> None:
+    assert len(parse_profile(profile(slot("in", "ACR122"), slot("out", "ACR122", "index = 1\n"))).readers) == 2
+    assert len(parse_profile(profile(slot("in", "ACR122"), slot("out", "OMNIKEY"))).readers) == 2
+
+
 @pytest.mark.parametrize(
     ("more", "refusal"),
     [
