@@ -24,8 +24,13 @@ _WAYS = {Role.PASSAGE_IN: Direction.IN, Role.PASSAGE_OUT: Direction.OUT}
 
 
 def sensed(state: Station, event: Sensed) -> Step:
-    """An input says something."""
+    """An input says something. Of several with one role it is enough that one is active."""
     now, role = event.now, event.role
+    own = (role, event.name)
+    others = any(one[0] is role for one in state.active - {own})
+    state = replace(state, active=state.active | {own} if event.is_active else state.active - {own})
+    if others:
+        return state, []
     match role:
         case Role.CONTACT | Role.REX:
             return _leaf_sensed(state, event)

@@ -11,7 +11,7 @@ from agent.core.effects import Effect, Order, Show
 from agent.core.modes import Standing
 from agent.core.surroundings import Surroundings
 from agent.core.turnstile import Arms, ArmsSetup
-from agent.core.types import EventId, Now
+from agent.core.types import EventId, Now, Role
 from wire.vocabulary import DoorMode
 
 
@@ -58,7 +58,7 @@ class Station(Struct, frozen=True):
 
     `arms` is None but for a turnstile, where `leaf` says nothing. `hold_order` waits for the way to stand open.
     `asked_ms` is when the shell was asked to wake it, `is_busy` what the other door of the pair was told. `capture` is
-    the command that waits for a card.
+    the command that waits for a card, `active` which inputs are.
     """
 
     door: Door
@@ -80,6 +80,7 @@ class Station(Struct, frozen=True):
     asked_ms: int | None = None
     is_busy: bool = False
     capture: Order | None = None
+    active: frozenset[tuple[Role, str]] = frozenset()
 
     @property
     def has_lock(self) -> bool:

@@ -99,9 +99,9 @@ class Play:
         door = DoorFacts("" if book is None else book.here, is_revoked=is_revoked)
         self.put(Presented(replace(shown, book=book, door=door, passed=passed)))
 
-    def sense(self, role: Role, *, is_active: bool = True) -> None:
-        """An input changes."""
-        self.put(Sensed(role, role.value, is_active, self.now))
+    def sense(self, role: Role, *, is_active: bool = True, name: str = "") -> None:
+        """An input changes, the one that is called like its role unless said otherwise."""
+        self.put(Sensed(role, name or role.value, is_active, self.now))
 
     def touch(self, role: Role) -> None:
         """An input becomes active and inactive again."""

@@ -315,6 +315,42 @@ def test_the_other_door_of_the_pair_is_told_before_this_one_is_freed_and_when_it
     assert not play.is_busy
 
 
+def test_a_fire_goes_on_while_one_of_two_inputs_senses_it() -> None:
+    play = Play()
+    play.sense(Role.FIRE, name="hall")
+    play.sense(Role.FIRE, is_active=False, name="cellar")
+    answer = play.command(order(CommandName.RELEASE, what="fire"))
+    assert answer is not None
+    assert answer.code == "fire_input_active"
+    play.sense(Role.FIRE, name="cellar")
+    play.sense(Role.FIRE, is_active=False, name="hall")
+    assert play.alarms == [AlarmCode.FIRE]
+    play.sense(Role.FIRE, is_active=False, name="cellar")
+    assert play.alarms == [AlarmCode.FIRE, AlarmCode.FIRE_INPUT_OVER]
+
+
+def test_a_door_of_two_leaves_is_open_while_one_of_them_is() -> None:
+    play = Play(replace(DOOR, has_interlock=True))
+    play.tap()
+    play.sense(Role.CONTACT, name="left")
+    play.sense(Role.CONTACT, name="right")
+    play.sense(Role.CONTACT, is_active=False, name="left")
+    play.advance(5_000)
+    assert (play.moves, play.is_busy) == (["opened"], True)
+    play.sense(Role.CONTACT, is_active=False, name="right")
+    assert (play.moves, play.is_busy, play.alarms) == (["opened", "closed"], False, [])
+
+
+def test_somebody_whom_two_sensors_see_passes_once() -> None:
+    play = Play(TURNSTILE)
+    play.tap()
+    play.sense(Role.PASSAGE_IN, name="first")
+    play.sense(Role.PASSAGE_IN, name="second")
+    play.sense(Role.PASSAGE_IN, is_active=False, name="first")
+    play.sense(Role.PASSAGE_IN, is_active=False, name="second")
+    assert (play.ends, play.moves, play.alarms) == ([PASSED], ["passed_in"], [])
+
+
 def test_who_waits_to_come_in_is_turned_away_when_the_other_door_is_opened() -> None:
     play = Play(TURNSTILE)
     play.tap()
