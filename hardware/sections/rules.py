@@ -22,6 +22,7 @@ from hardware.sections.inputs import GpioInput, InputPull
 from hardware.sections.outputs import CharacterLcd, GpioLight, GpioStrike, GpioTurnstile
 from hardware.sections.parts import Contact, Direction, Egress, GpioLine, LockType, Pull, SafeState
 from hardware.sections.reader_rules import panel_problems, reader_problems
+from hardware.sections.readers import OsdpReader, SerialReader
 
 I2C_LINES = (2, 3)
 """SDA and SCL of bus 1, with pull-ups on the board."""
@@ -194,9 +195,9 @@ def _owner_problems(profile: Profile) -> Iterator[str]:
     owners: dict[int, str] = {}
     if isinstance(profile.display, CharacterLcd) and profile.display.bus == 1:
         owners |= dict.fromkeys(I2C_LINES, "the display's I2C bus")
-    uart = next((part.device for part in profile.readers if getattr(part, "device", "") in HEADER_UARTS), None)
-    if uart is not None:
-        owners |= dict.fromkeys(UART_LINES, uart)
+    for reader in profile.readers:
+        if isinstance(reader, SerialReader | OsdpReader) and reader.device in HEADER_UARTS:
+            owners |= dict.fromkeys(UART_LINES, reader.device)
     for key, line in profile.gpio_lines.items():
         if line.line in owners:
             yield f"{key}.line: GPIO{line.line} is already {owners[line.line]}; give each its own line"
