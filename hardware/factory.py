@@ -70,12 +70,14 @@ PIN_FACTORIES: Mapping[str, Driver] = {
 class Bench(msgspec.Struct, frozen=True):
     """What drivers share: the clock, and the one pin factory that the profile names (None without GPIO).
 
-    ``mailboxes`` are those by which outputs reach the reader that they are part of, by its name.
+    ``mailboxes`` are those by which outputs reach the reader that they are part of, by its name; ``readers`` are all
+    sections of the profile, as two of a kind have to be told apart.
     """
 
     mono_ms: MonoClock
     pins: Any = None
     mailboxes: dict[str, Any] = {}
+    readers: tuple[profiles.ReaderPart, ...] = ()
 
 
 def build(profile: Profile, *, mono_ms: MonoClock = monotonic_ms) -> Hardware:
@@ -85,7 +87,7 @@ def build(profile: Profile, *, mono_ms: MonoClock = monotonic_ms) -> Hardware:
     what was built until then is closed, which leaves its lines driven to their safe state.
     """
     with ExitStack() as undo:
-        bench = Bench(mono_ms, open_pins(profile))
+        bench = Bench(mono_ms, open_pins(profile), readers=profile.readers)
 
         def made(part: msgspec.Struct | None) -> Any:
             if part is None:

@@ -81,14 +81,26 @@ def _reader(part: profiles.ReaderPart, found: Found, read_line: ReadLine) -> Ite
 
 def _pcsc(key: str, part: profiles.PcscReader | profiles.Acr122uLight | profiles.Acr122uBuzzer, found: Found) -> Row:
     driver, is_all = _driver(part), isinstance(part, profiles.PcscReader) and part.slots == "all"
+    socket = part.usb_port if isinstance(part, profiles.PcscReader) else None
     names = sorted(name for name in found.pcsc if part.match in name)
     where = f"{part.match!r}" if is_all else f"{part.match!r} number {part.index}"
     if found.pcsc_problem:
         return Row(key, driver, where, Presence.UNKNOWN, found.pcsc_problem)
+    if socket is not None:
+        return _plugged(key, driver, f"{part.match!r} at {socket}", socket, found)
     if len(names) > (0 if is_all else part.index):
         return Row(key, driver, where, Presence.THERE, ", ".join(names) if is_all else names[part.index])
     others = f"; there is {', '.join(found.pcsc)}" if found.pcsc else ""
     return Row(key, driver, where, Presence.MISSING, f"plug it in, or correct match{others}")
+
+
+def _plugged(key: str, driver: str, where: str, socket: str, found: Found) -> Row:
+    there = [device for device in found.usb if device.is_smart_card_reader]
+    name = next((device.name for device in there if device.port == socket), None)
+    if name is not None:
+        return Row(key, driver, where, Presence.THERE, name)
+    others = f"; there is one at {', '.join(device.port for device in there)}" if there else ""
+    return Row(key, driver, where, Presence.MISSING, f"plug it in there, or correct usb_port{others}")
 
 
 def _typing(key: str, part: profiles.EvdevReader, found: Found) -> Row:

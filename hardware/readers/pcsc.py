@@ -6,7 +6,7 @@ thread dies silently when the daemon restarts.
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Literal, Protocol
 
 from hardware import profiles
@@ -15,6 +15,7 @@ from hardware.errors import HardwareError
 from hardware.readers.pcsc_watch import PcscWatch
 from hardware.readers.scard import Context
 from hardware.readers.slots import Selector
+from hardware.readers.usb_sockets import socket_of
 
 STALL_MS = 5000
 SUPERVISE_S = 1.0
@@ -36,12 +37,17 @@ class PcscReader:
         *,
         slots: Literal["one", "all"] = "one",
         index: int = 0,
+        least: int = 1,
+        usb_port: str | None = None,
         mono_ms: MonoClock = monotonic_ms,
         stall_ms: int = STALL_MS,
         open_context: Callable[[], Context] | None = None,
+        socket_of: Callable[[int, int], str] = socket_of,
     ) -> None:
         self._name = name
-        self._selector = Selector(name, match, None if slots == "all" else index)
+        self._selector = Selector(name, match, None if slots == "all" else index, least)
+        self._usb_port = usb_port
+        self._socket_of = socket_of
         self._mono_ms = mono_ms
         self._stall_ms = stall_ms
         self._open_context = open_context
@@ -67,7 +73,15 @@ class PcscReader:
         if self._watch is not None:
             raise HardwareError(f"reader {self._name!r} is already running; run it once")
         loop = asyncio.get_running_loop()
-        self._watch = watch = PcscWatch(self._selector, emit, loop, self._mono_ms, self._open_context)
+        self._watch = watch = PcscWatch(
+            self._selector,
+            emit,
+            loop,
+            self._mono_ms,
+            self._open_context,
+            usb_port=self._usb_port,
+            socket_of=self._socket_of,
+        )
         thread = threading.Thread(target=watch.run, name=f"pcsc-{self._name}", daemon=True)
         thread.start()
         try:
@@ -92,12 +106,31 @@ class PcscReader:
         watch.finished.result()
 
 
-class _Clocked(Protocol):
+class _Bench(Protocol):
     """The part of the factory's bench that this driver needs."""
 
     @property
     def mono_ms(self) -> MonoClock: ...
 
+    @property
+    def readers(self) -> Sequence[profiles.ReaderPart]: ...
 
-def build_reader(part: profiles.PcscReader, bench: _Clocked) -> PcscReader:
-    return PcscReader(part.name, part.match, slots=part.slots, index=part.index, mono_ms=bench.mono_ms)
+
+def build_reader(part: profiles.PcscReader, bench: _Bench) -> PcscReader:
+    return PcscReader(
+        part.name,
+        part.match,
+        slots=part.slots,
+        index=part.index,
+        least=_told_apart_by_index(part, bench.readers),
+        usb_port=part.usb_port,
+        mono_ms=bench.mono_ms,
+    )
+
+
+def _told_apart_by_index(part: profiles.PcscReader, readers: Sequence[profiles.ReaderPart]) -> int:
+    """Return how many have to be there before it is known which is which; one that names its socket waits for none."""
+    if part.usb_port is not None or part.slots == "all":
+        return 1
+    alike = (each for each in readers if isinstance(each, profiles.PcscReader) and each.match == part.match)
+    return 1 + max((each.index for each in alike), default=0)

@@ -16,6 +16,7 @@ from hardware.base import Emit, FaultReason, MonoClock, ReaderEvent, ReaderFault
 from hardware.readers.acr122u import NO_BEEP_ON_CARDS, is_obeyed
 from hardware.readers.scard import GET_UID, LOST, PRESENT, Context, ReaderGoneError, ScardError
 from hardware.readers.slots import Selector, Slot, read_answer
+from hardware.readers.usb_sockets import socket_of
 
 log = logging.getLogger(__name__)
 
@@ -42,12 +43,18 @@ class PcscWatch:
         loop: asyncio.AbstractEventLoop,
         mono_ms: MonoClock,
         open_context: "Callable[[], Context] | None" = None,
+        *,
+        usb_port: str | None = None,
+        socket_of: Callable[[int, int], str] = socket_of,
     ) -> None:
         self._selector = selector
         self._emit = emit
         self._loop = loop
         self._mono_ms = mono_ms
         self._open_context = open_context
+        self._usb_port = usb_port
+        self._socket_of = socket_of
+        self._sockets: dict[str, str] = {}
         self._stop = threading.Event()
         self._slots: dict[str, Slot] = {}
         self._vanished: set[str] = set()
@@ -81,6 +88,7 @@ class PcscWatch:
             self.beat_mono_ms = self._mono_ms()
             self.attempts += 1
             self._slots.clear()
+            self._sockets.clear()
             try:
                 with (self._open_context or Context)() as context:
                     self._look_until_stopped(context)
@@ -93,7 +101,7 @@ class PcscWatch:
     def _look_until_stopped(self, context: Context) -> None:
         while not self._stop.is_set():
             self.beat_mono_ms = self._mono_ms()
-            names = context.reader_names()
+            names = self._in_their_socket(context, context.reader_names())
             self._note_service_up()
             self._bind(names)
             for slot in self._slots.values():
@@ -114,6 +122,18 @@ class PcscWatch:
             )
             self._stop.wait(PAUSE_S)
 
+    def _in_their_socket(self, context: Context, pcsc_names: list[str]) -> list[str]:
+        """Return those that are plugged in where the profile says. Each is asked once for as long as it is there."""
+        if self._usb_port is None:
+            return pcsc_names
+        self._sockets = {name: socket for name, socket in self._sockets.items() if name in pcsc_names}
+        for name in pcsc_names:
+            if name not in self._sockets and self._selector.match in name:
+                with suppress(ScardError):  # it is busy, or leaves just now: the next look asks again
+                    address = context.usb_address(name)
+                    self._sockets[name] = "" if address is None else self._socket_of(*address)
+        return [name for name in pcsc_names if self._sockets.get(name) == self._usb_port]
+
     def _bind(self, pcsc_names: list[str]) -> None:
         """Make the slots those that are plugged in now, and report a reader that came or went."""
         chosen = self._selector.choose(pcsc_names)
@@ -132,7 +152,8 @@ class PcscWatch:
             self._is_missing = not chosen
             self.state = ReaderState.MISSING if self._is_missing else ReaderState.STARTING
             reason = FaultReason.READER_MISSING if self._is_missing else FaultReason.READER_BACK
-            self._fault(self._selector.name, reason, f"PC/SC name contains {self._selector.match!r}")
+            where = "" if self._usb_port is None else f" at {self._usb_port}"
+            self._fault(self._selector.name, reason, f"PC/SC name contains {self._selector.match!r}{where}")
 
     def _advance(self, context: Context, slot: Slot, state: int) -> None:
         """Compare what is seen with what was known, and report the difference."""
@@ -140,6 +161,7 @@ class PcscWatch:
         if bool(state & LOST) != slot.is_lost:
             slot.is_lost = not slot.is_lost
             slot.is_settled = False
+            self._sockets.pop(slot.pcsc_name, None)
             self._note_gone(slot)
             self._fault(slot.name, FaultReason.READER_MISSING if slot.is_lost else FaultReason.READER_BACK, "state")
         if slot.is_lost:

@@ -9,6 +9,8 @@ from typing import Final, Self
 
 from smartcard import scard
 
+from hardware.readers.usb_sockets import usb_address
+
 PRESENT: Final[int] = scard.SCARD_STATE_PRESENT
 LOST: Final[int] = scard.SCARD_STATE_UNKNOWN | scard.SCARD_STATE_UNAVAILABLE | scard.SCARD_STATE_IGNORE
 """Any of these in a state word: the daemon cannot speak for this reader now."""
@@ -74,6 +76,16 @@ class Context:
     def atr(self, reader: str) -> bytes:
         """The answer to reset of the card that the last look saw on a reader; empty without one."""
         return self._atrs.get(reader, b"")
+
+    def usb_address(self, reader: str) -> tuple[int, int] | None:
+        """Return bus and address of a reader; None where its driver does not tell, or it is not on USB."""
+        code, handle, _ = scard.SCardConnect(self._handle, reader, scard.SCARD_SHARE_DIRECT, 0)
+        _check("SCardConnect", code)
+        try:
+            code, value = scard.SCardGetAttrib(handle, scard.SCARD_ATTR_CHANNEL_ID)
+            return usb_address(bytes(value)) if code == _SUCCESS else None
+        finally:
+            scard.SCardDisconnect(handle, scard.SCARD_LEAVE_CARD)
 
     def control(self, reader: str, command: bytes) -> bytes:
         """Send one command to the reader itself, by an escape where there is no card, else as a pseudo-APDU."""

@@ -36,12 +36,14 @@ class Selector:
     """Chooses PC/SC readers by a part of their name.
 
     With an ``index`` it binds one and stays with it: of two readers at one door, unplugging the first must not turn the
-    second into it. It binds anew only when as many readers match as did at first.
+    second into it. It binds at all only when `least` readers match, those that the profile tells apart by their index,
+    and anew only when as many do as did at first.
     """
 
     name: str
     match: str
     index: int | None
+    least: int = 1
     _bound: str | None = None
     _matches_when_bound: int = 0
     _numbers: dict[str, int] = field(default_factory=dict)
@@ -53,7 +55,7 @@ class Selector:
             for name in matches:
                 self._numbers.setdefault(name, len(self._numbers))
             return {name: f"{self.name}.{self._numbers[name]}" for name in matches}
-        if self._bound not in matches and len(matches) > max(self.index, self._matches_when_bound - 1):
+        if self._bound not in matches and len(matches) >= max(self.index + 1, self.least, self._matches_when_bound):
             self._bound, self._matches_when_bound = matches[self.index], len(matches)
         return {self._bound: self.name} if self._bound in matches else {}
 

@@ -47,12 +47,11 @@ def _pcsc_problems(key: str, part: PcscReader, others: Sequence[PcscReader]) -> 
     """A card that two readers of the profile report would be two presentations, in two directions perhaps."""
     for other in others:
         is_alike = part.match in other.match or other.match in part.match
-        is_one = part.slots == other.slots == "one"
-        if is_alike and not (is_one and part.match == other.match and part.index != other.index):
-            yield (
-                f"{key}.match: {part.match!r} may be the reader {other.name!r} too; give both the same match and each "
-                'its own index, with slots = "one"'
-            )
+        has_ports = None not in (part.usb_port, other.usb_port)
+        is_one = part.usb_port is other.usb_port is None and part.slots == other.slots == "one"
+        are_told_apart = is_one and part.match == other.match and part.index != other.index
+        if is_alike and not (are_told_apart or (has_ports and part.usb_port != other.usb_port)):
+            yield f"{key}.match: {part.match!r} may be the reader {other.name!r} too; give each of the two its usb_port"
 
 
 def _could_be(part: EvdevReader, other: EvdevReader) -> bool:

@@ -30,12 +30,14 @@ class PcscReader(ReaderSection, frozen=True, tag="pcsc"):
     """Readers of the PC/SC daemon whose name contains ``match``.
 
     ``slots = "one"`` takes the one at ``index`` of the sorted names; ``"all"`` takes every one, now or later, each
-    reporting as ``name.0``, ``name.1`` in sorted order of first appearance.
+    reporting as ``name.0``, ``name.1`` in sorted order of first appearance. ``usb_port`` is the socket as ``doorstile
+    hardware list`` prints it: two readers of a kind change their names when they are plugged in again.
     """
 
     match: Annotated[str, msgspec.Meta(min_length=1)]
     slots: Literal["one", "all"] = "one"
     index: Annotated[int, msgspec.Meta(ge=0, le=15)] = 0
+    usb_port: Annotated[str, msgspec.Meta(pattern=r"^[0-9]+-[0-9]+(\.[0-9]+)*$", max_length=40)] | None = None
 
 
 class SpellingSection(ReaderSection, frozen=True, kw_only=True):

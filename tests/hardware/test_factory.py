@@ -214,6 +214,19 @@ async def test_gpio_turnstile_moves_its_own_line(pins: Pins) -> None:
     hardware.close()
 
 
+def test_readers_of_a_kind_wait_for_each_other_unless_they_name_their_sockets() -> None:
+    pytest.importorskip("smartcard", reason="needs pyscard: pip install 'doorstile[pcsc]'")
+    second = RELAY.replace(
+        'driver = "simulated"\ndirection = "out"', 'driver = "pcsc"\ndirection = "out"\nmatch = "ACR122"\n'
+    )
+    by_index = second.replace('direction = "out"', 'direction = "out"\nindex = 1')
+    by_socket = second.replace('match = "ACR122"', 'match = "ACR122"\nusb_port = "1-1.1"', 1)
+    by_socket = by_socket.replace('direction = "out"', 'direction = "out"\nusb_port = "1-1.2"')
+    for text, least in ((by_index, 2), (by_socket, 1)):
+        readers = factory.build(parse_profile(text)).readers
+        assert [reader._selector.least for reader in readers] == [least, least]  # type: ignore[attr-defined]
+
+
 def test_interlock_tells_the_other_door(pins: Pins) -> None:
     hardware = factory.build(parse_profile(RELAY + INTERLOCK))
     assert hardware.interlock is not None

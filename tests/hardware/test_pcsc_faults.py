@@ -43,6 +43,8 @@ class ScriptedDaemon:
         self.obeys = b"\x90\x00"
         self.refuses_escapes = False
         self.card_atr = b""
+        self.addresses: dict[str, tuple[int, int] | None] = {}
+        self.asked: list[str] = []
 
     def context(self) -> "ScriptedDaemon":
         self.contexts += 1
@@ -80,6 +82,12 @@ class ScriptedDaemon:
         if self.refuses_escapes:
             raise ScardError("SCardControl", UNSUPPORTED_FEATURE)
         return self.obeys
+
+    def usb_address(self, reader: str) -> tuple[int, int] | None:
+        self.asked.append(reader)
+        if reader not in self.addresses:
+            raise ScardError("SCardConnect", UNKNOWN_READER)
+        return self.addresses[reader]
 
     def atr(self, reader: str) -> bytes:
         return self.card_atr
@@ -131,6 +139,47 @@ async def running(reader: PcscReader) -> AsyncIterator[Log]:
 
 def present(count: int) -> int:
     return count << 16 | PRESENT
+
+
+OTHER_NAME = "ACS ACR122U 01 00"
+
+
+def socket_of(bus: int, address: int) -> str:
+    return f"{bus}-1.{address}"
+
+
+async def test_reader_is_the_one_in_its_socket_whatever_the_daemon_calls_it(daemon: ScriptedDaemon) -> None:
+    daemon.names = [NAME, OTHER_NAME]
+    daemon.addresses = {NAME: (1, 3), OTHER_NAME: (1, 2)}
+    daemon.states = [EMPTY, present(1), EMPTY | 2 << 16]
+    async with running(PcscReader("in", "ACR122", usb_port="1-1.2", socket_of=socket_of)) as log:
+        await log.until(lambda log: log.kinds == [Scan, Removed])
+        assert daemon.hushed == [OTHER_NAME]
+        daemon.names = []
+        await log.until(lambda log: log.reasons == [FaultReason.READER_MISSING])
+        daemon.addresses = {NAME: (1, 2), OTHER_NAME: (1, 3)}
+        daemon.names = [NAME, OTHER_NAME]
+        await log.until(lambda log: log.reasons[-1] is FaultReason.READER_BACK)
+        async with asyncio.timeout(5):
+            while daemon.hushed != [OTHER_NAME, NAME]:
+                await asyncio.sleep(0.001)
+
+
+async def test_reader_whose_socket_nobody_tells_is_never_taken(daemon: ScriptedDaemon) -> None:
+    daemon.addresses = {NAME: None}
+    daemon.states = [EMPTY, present(1)]
+    async with running(PcscReader("in", "ACR122", usb_port="1-1.2", socket_of=socket_of)) as log:
+        await log.until(lambda log: log.reasons == [FaultReason.READER_MISSING])
+        await asyncio.sleep(0.05)
+        assert (log.kinds, daemon.asked, daemon.looks) == ([ReaderFault], [NAME], 0)
+
+
+async def test_reader_that_is_busy_when_it_is_asked_for_its_socket_is_asked_again(daemon: ScriptedDaemon) -> None:
+    daemon.states = [EMPTY, present(1)]
+    async with running(PcscReader("in", "ACR122", usb_port="1-1.2", socket_of=socket_of)) as log:
+        await log.until(lambda log: log.reasons == [FaultReason.READER_MISSING])
+        daemon.addresses = {NAME: (1, 2)}
+        await log.until(lambda log: Scan in log.kinds)
 
 
 async def test_card_swapped_between_two_looks_is_two_presentations(daemon: ScriptedDaemon) -> None:

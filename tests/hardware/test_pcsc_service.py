@@ -19,6 +19,7 @@ if os.environ.get("CI") != "true":
 
 from hardware.readers import pcsc_watch
 from hardware.readers.pcsc import PcscReader
+from hardware.readers.scard import Context, ScardError
 
 pytestmark = [pytest.mark.service, pytest.mark.timeout(120)]
 
@@ -289,6 +290,13 @@ async def test_two_readers_at_once_each_read_their_own_card(pcscd: Pcscd) -> Non
             first, second = await asyncio.gather(inside.scan(), outside.scan())
     assert (first.reader, first.data) == ("in", UID_4)
     assert (second.reader, second.data) == ("out", UID_7)
+
+
+def test_virtual_reader_is_in_no_socket_and_is_asked_without_a_card(pcscd: Pcscd) -> None:
+    with Context() as context:
+        assert context.usb_address(pcscd.names[0]) is None
+        with pytest.raises(ScardError, match="SCardConnect"):
+            context.usb_address("a reader that there is not")
 
 
 async def test_reader_that_takes_no_command_of_its_own_reads_all_the_same(

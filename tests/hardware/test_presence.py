@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from msgspec import structs
 
-from hardware.discover import Found
+from hardware.discover import Found, UsbDevice
 from hardware.gpiochips import GpioChip, GpioLineState
 from hardware.presence import Presence, Row, rows
 from hardware.profiles import load_profile, parse_profile
@@ -31,6 +31,19 @@ def test_simulated_parts_are_there() -> None:
     found = rows(load_profile("simulated"), Found())
     assert {row.presence for row in found} == {Presence.THERE}
     assert [row.key for row in found][:3] == ["readers.in", "readers.out", "strike"]
+
+
+def test_contactless_reader_that_names_its_socket_is_looked_for_there() -> None:
+    text = RELAY.replace('match = "ACR122"', 'match = "ACR122"\nusb_port = "1-1.2"')
+    reader = UsbDevice("1-1.2", "072f:2200", "ACS ACR122U", is_smart_card_reader=True)
+    there = found_rows(text, Found(usb=(reader,), pcsc=(ACR122U,)))["readers.in"]
+    assert (there.presence, there.where, there.note) == (Presence.THERE, "'ACR122' at 1-1.2", "ACS ACR122U")
+    elsewhere = structs.replace(reader, port="1-1.4")
+    gone = found_rows(text, Found(usb=(elsewhere,), pcsc=(ACR122U,)))["readers.in"]
+    assert (gone.presence, gone.note) == (
+        Presence.MISSING, "plug it in there, or correct usb_port; there is one at 1-1.4",
+    )  # fmt: skip
+    assert found_rows(text, Found())["readers.in"].note == "plug it in there, or correct usb_port"
 
 
 def test_every_output_and_input_has_its_line() -> None:

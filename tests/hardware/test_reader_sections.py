@@ -55,6 +55,8 @@ def slot(name: str, match: str, more: str = "") -> str:
         (slot("in", "ACR122", 'slots = "all"\n'), slot("out", "ACR122", "index = 1\n")),
         (slot("in", "ACR"), slot("out", "ACR122", "index = 1\n")),
         (slot("in", "ACR122", "index = 1\n"), slot("out", "ACR")),
+        (slot("in", "ACR122", 'usb_port = "1-1.2"\n'), slot("out", "ACR122", 'usb_port = "1-1.2"\n')),
+        (slot("in", "ACR122", 'usb_port = "1-1.2"\n'), slot("out", "ACR122", "index = 1\n")),
     ],
 )
 def test_two_readers_of_a_profile_are_never_one_at_the_door(first: str, second: str) -> None:
@@ -66,6 +68,13 @@ def test_two_readers_of_a_profile_are_never_one_at_the_door(first: str, second: 
 def test_two_alike_readers_are_told_apart_by_their_index() -> None:
     assert len(parse_profile(profile(slot("in", "ACR122"), slot("out", "ACR122", "index = 1\n"))).readers) == 2
     assert len(parse_profile(profile(slot("in", "ACR122"), slot("out", "OMNIKEY"))).readers) == 2
+
+
+def test_two_alike_readers_are_told_apart_by_their_socket() -> None:
+    ports = [f'usb_port = "1-1.{number}"\n' for number in (1, 2)]
+    assert len(parse_profile(profile(slot("in", "ACR122", ports[0]), slot("out", "ACR122", ports[1]))).readers) == 2
+    with pytest.raises(ProfileError, match=r"readers\[0\]\.usb_port"):
+        parse_profile(profile(slot("in", "ACR122", 'usb_port = "event3"\n')))
 
 
 @pytest.mark.parametrize(

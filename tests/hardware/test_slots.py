@@ -65,6 +65,13 @@ def test_unplugging_one_of_two_does_not_bind_the_other() -> None:
     assert selector.choose([A, B]) == {A: "in"}
 
 
+def test_two_that_are_told_apart_by_their_index_are_bound_once_both_are_there() -> None:
+    """The one that comes up first would be taken for the first of the two, and stay so."""
+    selectors = [Selector(name, "ACR122", at, 2) for at, name in enumerate(("in", "out"))]
+    assert [selector.choose([B]) for selector in selectors] == [{}, {}]
+    assert [selector.choose([B, A]) for selector in selectors] == [{A: "in"}, {B: "out"}]
+
+
 def test_lone_reader_is_bound_again_under_a_new_name() -> None:
     selector = Selector("in", "ACR122", 0)
     selector.choose([A])
