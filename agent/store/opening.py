@@ -154,7 +154,10 @@ def _refuse_stranger(path: Path, device: str) -> None:
     """Raise StoreError for the whole journal of another device: joining anew must not send its events as ours."""
     roll = read_roll(roll_path(path))
     if roll is not None and roll.device != device:
-        raise StoreError(f"{path} belongs to device {roll.device}, not {device}: move it away before joining anew")
+        raise StoreError(
+            f"{path} belongs to device {roll.device}, not {device}: move everything but identity.json out of "
+            f"{path.parent}, and keep it: events in it may wait for central"
+        )
 
 
 def _begin_run(
