@@ -12,7 +12,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from hardware.gpiochips import GpioChip, gpio_chips
+from hardware.gpiochips import GpioChip, gpio_chips, header_of
 from hardware.readers.beeps import passes_commands
 from hardware.readers.input_devices import InputDevice, input_devices
 
@@ -68,7 +68,7 @@ class Found(Struct, frozen=True):
     @property
     def header(self) -> GpioChip | None:
         """The chip of the 40-pin header."""
-        return next((chip for chip in self.gpio if chip.is_header), None)
+        return header_of(self.gpio)
 
 
 PCSC_TIMEOUT_S: Final = 3.0

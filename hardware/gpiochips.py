@@ -6,6 +6,7 @@ bytes) and ``struct gpio_v2_line_info`` (256 bytes, Linux 5.10 and later).
 
 import os
 import struct
+from collections.abc import Iterable
 from fcntl import ioctl
 from pathlib import Path
 from typing import Final
@@ -31,6 +32,11 @@ class GpioChip(Struct, frozen=True):
     lines: int
 
     @property
+    def number(self) -> int:
+        """The N of ``/dev/gpiochipN``."""
+        return int(self.path.rpartition("gpiochip")[2])
+
+    @property
     def is_header(self) -> bool:
         """Whether its lines are those of a Pi's 40-pin header, real or simulated by the kernel."""
         return self.label.startswith(_HEADER_LABELS)
@@ -49,6 +55,11 @@ def gpio_chips(dev: Path) -> list[GpioChip]:
     paths = sorted(dev.glob("gpiochip*"), key=lambda path: (len(path.name), path.name))
     found = (read_chip(path) for path in paths)
     return [chip for chip in found if chip is not None]
+
+
+def header_of(chips: Iterable[GpioChip]) -> GpioChip | None:
+    """Return the chip of the 40-pin header, whatever its number; None without one."""
+    return next((chip for chip in chips if chip.is_header), None)
 
 
 def read_chip(path: Path) -> GpioChip | None:

@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from hardware.gpiochips import gpio_chips
+from hardware.gpiochips import gpio_chips, header_of
 from hardware.profiles import Profile
 
 log = logging.getLogger(__name__)
@@ -53,11 +53,11 @@ class Keeper:
 
 def command_for(profile: Profile, dev: Path) -> list[str] | None:
     """Return the keeper's command line; None where there is no line of a board to keep."""
-    chip = next((chip.path for chip in gpio_chips(dev) if chip.is_header), None)
+    chip = header_of(gpio_chips(dev))
     if profile.pin_factory != "lgpio" or not profile.gpio_lines or chip is None:
         return None
     lines = (f"{facts.line}={0 if facts.active_high else 1}" for facts in profile.gpio_lines.values())
-    return [sys.executable, "-I", "-S", str(PROGRAM), chip, *lines]
+    return [sys.executable, "-I", "-S", str(PROGRAM), chip.path, *lines]
 
 
 def _started(command: list[str]) -> subprocess.Popen[bytes] | None:

@@ -14,7 +14,8 @@ releases the line: a Pi's own controller keeps the level or returns to the reset
 rules of ``hardware.profiles``. Inputs are gpiozero's own, and are given back when they are closed.
 """
 
-from typing import Any
+from pathlib import Path
+from typing import Any, Final
 
 import lgpio
 from gpiozero.exc import GPIOZeroError
@@ -22,7 +23,10 @@ from gpiozero.pins.lgpio import LGPIOFactory, LGPIOPin
 from gpiozero.pins.local import LocalPiPin
 
 from hardware.errors import HardwareError
+from hardware.gpiochips import gpio_chips, header_of
 from hardware.pins.factory import Pins
+
+DEV: Final = Path("/dev")
 
 
 class BoardPin(LGPIOPin):  # type: ignore[misc]  # gpiozero is untyped
@@ -64,9 +68,18 @@ class BoardPin(LGPIOPin):  # type: ignore[misc]  # gpiozero is untyped
 
 
 def open_pins() -> Pins:
-    """Open the board's GPIO chip. HardwareError where there is none."""
+    """Open the chip of the board's header, by its label. HardwareError where there is none.
+
+    gpiozero goes by the number, which is another chip's where an expander comes up first.
+    """
+    header = header_of(gpio_chips(DEV))
+    if header is None:
+        raise HardwareError(
+            f"pin factory 'lgpio' cannot find the GPIO header among {DEV}/gpiochip*; run on a Raspberry Pi, as a "
+            "member of group gpio, and see what is there with: gpiodetect"
+        )
     try:
-        factory = LGPIOFactory()
+        factory = LGPIOFactory(chip=header.number)
     except (lgpio.error, OSError, GPIOZeroError) as error:
         raise HardwareError(
             f"pin factory 'lgpio' cannot open the GPIO chip ({error}); run on a Raspberry Pi, as a member of group gpio"

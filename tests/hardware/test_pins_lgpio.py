@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 from gpiozero.pins.local import LocalPiFactory
 
+from hardware import gpiochips
 from hardware.base import InputRole
 from hardware.errors import HardwareError
+from hardware.gpiochips import GpioChip
 from hardware.inputs.gpio import GpioInputLine
 from hardware.outputs.gpio import GpioLine
 from hardware.pins.factory import Pins
@@ -21,6 +23,8 @@ from hardware.profiles import GpioLine as LineFacts
 pytestmark = pytest.mark.unit
 
 OUTPUT = 1 << 1
+EXPANDER = GpioChip("/dev/gpiochip0", "pcf8574", 8)
+HEADER = GpioChip("/dev/gpiochip11", "pinctrl-bcm2711", 58)
 
 
 class FakeLgpio(ModuleType):
@@ -40,8 +44,10 @@ class FakeLgpio(ModuleType):
         self.on_edge: Callable[[int, int, int, int], None]
         self.chip_error: Exception | None = None
         self.is_busy = False
+        self.chip: int | None = None
 
     def gpiochip_open(self, chip: int) -> int:
+        self.chip = chip
         if self.chip_error is not None:
             raise self.chip_error
         return 7
@@ -88,6 +94,7 @@ def lgpio(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeLgpio]:
         monkeypatch.delitem(sys.modules, module, raising=False)
     monkeypatch.setitem(sys.modules, "lgpio", fake)
     monkeypatch.setattr("gpiozero.pins.local.get_pi_revision", lambda: 0xA02082)
+    monkeypatch.setattr(gpiochips, "gpio_chips", lambda dev: [EXPANDER, HEADER])
     LocalPiFactory.pins.clear()
     LocalPiFactory._reservations.clear()
     yield fake
@@ -131,6 +138,25 @@ def test_busy_line_is_named(lgpio: FakeLgpio) -> None:
     lgpio.is_busy = True
     with pytest.raises(HardwareError, match=r"strike on GPIO17 cannot be claimed .*GPIO busy"):
         line_on(pins, active_high=True)
+
+
+@pytest.mark.parametrize("revision", [0xA02082, 0xC04170])
+def test_chip_is_the_headers_whatever_its_number(
+    lgpio: FakeLgpio, monkeypatch: pytest.MonkeyPatch, revision: int
+) -> None:
+    """On a Pi 5 gpiozero takes chip 4 where there is one, else chip 0; either may be another chip's number."""
+    monkeypatch.setattr("gpiozero.pins.local.get_pi_revision", lambda: revision)
+    open_pins()
+    assert lgpio.chip == HEADER.number
+
+
+def test_board_without_a_header_is_an_error_and_no_line_is_touched(
+    lgpio: FakeLgpio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gpiochips, "gpio_chips", lambda dev: [EXPANDER])
+    with pytest.raises(HardwareError, match=r"cannot find the GPIO header among /dev/gpiochip\*; run on"):
+        open_pins()
+    assert (lgpio.chip, lgpio.calls) == (None, [])
 
 
 def test_board_without_a_chip_is_an_error_and_not_another_factory(lgpio: FakeLgpio) -> None:
