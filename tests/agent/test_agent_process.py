@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from agent.identity import Identity, save_identity
 from agent.store.directory import Directory
 from agent.store.inspect import inspect
+from agent.store.journal import Journal
 from demo.processes import DemoError, doorstile, output_of, running, stop
 from demo.world import free_port
 from provisioning.keys import private_pem
@@ -28,11 +29,12 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(90)]
 
 
 CARD = "04A1B2C3"
+DEVICE = "0193a1b2-0000-7000-8000-000000000001"
 
 
 def enrol(folder: Path) -> None:
     identity = Identity(
-        device="0193a1b2-0000-7000-8000-000000000001",
+        device=DEVICE,
         central=f"http://127.0.0.1:{free_port()}",
         audience="test",
         kid="k1",
@@ -133,6 +135,7 @@ async def test_door_asks_the_rules_with_the_book_of_its_directory(tmp_path: Path
     rows = [DirectoryRow(key=key, kind=CredentialKind.HF_UID, member="m1")]
     book = [BookEntry(key="site", item=Raw(item_text(Site(id="s", tz="UTC", needs_plan=True))))]
     begin = begin_of(rows, book=book)
+    await Journal.open(tmp_path, device=DEVICE).close()  # a directory without a journal is a journal that was lost
     directory = Directory.open(tmp_path)
     await directory.stage_begin(begin, issued(begin))
     await directory.stage_chunk(replace(chunk_of(rows), book=book))
