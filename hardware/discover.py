@@ -48,6 +48,13 @@ class UsbDevice(Struct, frozen=True):
         return self.usb_id.partition(":")[0] in SCANNER_VENDORS
 
 
+class Watchdog(Struct, frozen=True):
+    """The board's own. ``state`` is ``active`` while somebody feeds it; empty where the kernel does not say."""
+
+    identity: str
+    state: str
+
+
 class Found(Struct, frozen=True):
     """Everything that was there when somebody looked.
 
@@ -63,6 +70,7 @@ class Found(Struct, frozen=True):
     gpio: tuple[GpioChip, ...] = ()
     i2c: tuple[str, ...] = ()
     rtc: str = ""
+    watchdog: Watchdog | None = None
     passes_commands: bool = False
 
     @property
@@ -111,6 +119,7 @@ def look(root: Path = Path("/"), *, names: PcscNames = pcsc_names) -> Found:
         gpio=tuple(gpio_chips(dev)),
         i2c=tuple(sorted(f"/dev/{path.name}" for path in dev.glob("i2c-*"))),
         rtc=_text(sys / "class/rtc/rtc0/name"),
+        watchdog=_watchdog(sys / "class/watchdog/watchdog0"),
         passes_commands=passes_commands(root / "etc/libccid_Info.plist"),
     )
 
@@ -155,6 +164,11 @@ def _usb_devices(bus: Path) -> list[UsbDevice]:
             )
         )
     return devices
+
+
+def _watchdog(path: Path) -> Watchdog | None:
+    """Documentation/ABI/testing/sysfs-class-watchdog; the folder is there without CONFIG_WATCHDOG_SYSFS as well."""
+    return Watchdog(_text(path / "identity"), _text(path / "state")) if path.exists() else None
 
 
 def _text(path: Path) -> str:

@@ -48,7 +48,7 @@ def rows(profile: Profile, found: Found, *, read_line: ReadLine = read_line) -> 
         *_outputs(profile, found, read_line),
         *_inputs(profile, found, read_line),
     ]
-    return [*every, *_clock(profile, found)]
+    return [*every, *_clock(profile, found), *_hang_guard(profile, found)]
 
 
 def _readers(profile: Profile, found: Found, read_line: ReadLine) -> Iterator[Row]:
@@ -180,6 +180,23 @@ def _clock(profile: Profile, found: Found) -> Iterator[Row]:
         yield Row(
             "rtc", "", "/dev/rtc0", Presence.MISSING, "fit a battery-backed clock and its overlay: dtoverlay=i2c-rtc"
         )
+
+
+def _hang_guard(profile: Profile, found: Found) -> Iterator[Row]:
+    """What ends a pulse when the kernel hangs: a watchdog that nobody feeds never bites."""
+    lock = profile.strike or profile.turnstile
+    if getattr(lock, "hang_guard", None) is not profiles.HangGuard.HARDWARE_WATCHDOG:
+        return
+    told, where = found.watchdog, "/dev/watchdog0"
+    remedy = "install systemd/doorstile-watchdog.conf in /etc/systemd/system.conf.d, then: systemctl daemon-reexec"
+    if told is None:
+        yield Row("hang_guard", "", where, Presence.MISSING, 'switch it on: dtparam=watchdog=on, or "timer_relay"')
+    elif not told.state:
+        yield Row("hang_guard", "", where, Presence.UNKNOWN, "see that systemd feeds it: wdctl")
+    elif told.state != "active":
+        yield Row("hang_guard", "", where, Presence.MISSING, f"{told.identity} is {told.state}; {remedy}")
+    else:
+        yield Row("hang_guard", "", where, Presence.THERE, told.identity)
 
 
 def _driver(part: Part) -> str:

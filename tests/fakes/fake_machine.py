@@ -51,6 +51,14 @@ class FakeMachine:
     def i2c(self, bus: int = 1) -> None:
         self._write(self.root / f"dev/i2c-{bus}", "")
 
+    def watchdog(self, state: str = "active") -> None:
+        """Fit a watchdog; without a state the kernel says nothing of it."""
+        folder = self.root / "sys/class/watchdog/watchdog0"
+        folder.mkdir(parents=True)
+        if state:
+            self._write(folder / "identity", "Broadcom BCM2835 Watchdog timer")
+            self._write(folder / "state", state)
+
     def rtc(self, name: str = "rtc-ds1307 1-0068") -> None:
         self._write(self.root / "sys/class/rtc/rtc0/name", name)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from hardware import discover, gpiochips
-from hardware.discover import Found, look, pcsc_names
+from hardware.discover import Found, Watchdog, look, pcsc_names
 from hardware.gpiochips import GET_CHIPINFO, GET_LINEINFO, GpioChip, GpioLineState, read_line
 from hardware.profiles import load_profile, shipped_profiles
 from hardware.proposal import propose
@@ -61,6 +61,13 @@ def test_serial_ports_buses_and_clock_are_found(machine: FakeMachine) -> None:
     found = seen(machine)
     assert found.serial == ("/dev/serial/by-id/usb-Newland_NLS-EM20-if00",)
     assert (found.i2c, found.rtc) == (("/dev/i2c-1",), "rtc-ds1307 1-0068")
+
+
+@pytest.mark.parametrize("state", ["active", "inactive", ""])
+def test_watchdog_is_found_and_whether_anybody_feeds_it(machine: FakeMachine, state: str) -> None:
+    machine.watchdog(state)
+    identity = "Broadcom BCM2835 Watchdog timer" if state else ""
+    assert seen(machine).watchdog == Watchdog(identity, state)
 
 
 def test_pcsc_that_cannot_be_asked_is_a_problem_with_a_remedy(machine: FakeMachine) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from msgspec import structs
 
-from hardware.discover import Found, UsbDevice
+from hardware.discover import Found, UsbDevice, Watchdog
 from hardware.gpiochips import GpioChip, GpioLineState
 from hardware.presence import Presence, Row, rows
 from hardware.profiles import load_profile, parse_profile
@@ -138,6 +138,27 @@ def test_display_is_known_by_its_bus() -> None:
     assert "raspi-config" in found_rows(text, Found())["display"].note
     there = found_rows(text, Found(i2c=("/dev/i2c-1",)))["display"]
     assert (there.presence, there.where) == (Presence.UNKNOWN, "I2C 1, address 0x27")
+
+
+@pytest.mark.parametrize(
+    ("watchdog", "presence", "note"),
+    [
+        (None, Presence.MISSING, "dtparam=watchdog=on"),
+        (Watchdog("", ""), Presence.UNKNOWN, "wdctl"),
+        (Watchdog("BCM2835", "inactive"), Presence.MISSING, "BCM2835 is inactive; install systemd/doorstile-watchdog"),
+        (Watchdog("BCM2835", "active"), Presence.THERE, "BCM2835"),
+    ],
+)
+def test_watchdog_that_ends_a_pulse_has_to_be_fed(watchdog: Watchdog | None, presence: Presence, note: str) -> None:
+    text = RELAY.replace('"timer_relay"', '"hardware_watchdog"')
+    row = found_rows(text, Found(watchdog=watchdog))["hang_guard"]
+    assert row.presence is presence
+    assert note in row.note
+
+
+def test_timer_relay_needs_no_watchdog() -> None:
+    assert "hang_guard" not in found_rows(RELAY, Found())
+    assert "hang_guard" not in {row.key for row in rows(load_profile("acr122u-kiosk"), Found())}
 
 
 def test_clock_is_asked_for_where_the_profile_needs_it() -> None:

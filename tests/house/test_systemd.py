@@ -43,6 +43,14 @@ def test_the_unit_leaves_the_agent_little_to_break() -> None:
     assert done.returncode == 0, done.stdout[-200:]
 
 
+def test_watchdog_of_the_board_is_fed_by_systemd() -> None:
+    """A kernel that hangs leaves the relay on until the board starts anew; a BCM2835 counts to 15 s at most."""
+    read = configparser.ConfigParser()
+    read.optionxform = str  # type: ignore[assignment,method-assign]
+    read.read(ROOT / "systemd" / "doorstile-watchdog.conf")
+    assert read["Manager"]["RuntimeWatchdogSec"] == "10s"
+
+
 @pytest.mark.service
 def test_systemd_accepts_the_user(tmp_path: Path) -> None:
     (tmp_path / "etc").mkdir()
