@@ -2,8 +2,8 @@
 
 The first tap was decided and recorded as any other. The second, of the same card at the same reader within the
 hold-off, opens nothing by itself; a third within it is not another one. The right counts only where the holder would
-be let in if nothing were the matter with the door: a blocked card asks for nothing, on the way out neither. A pass asks
-for nothing at all: a picture of its code could be shown twice.
+be let in if nothing were the matter with the door: a blocked card asks for nothing, on the way out neither. A pass or a
+code asks for nothing at all: a picture of it could be shown twice.
 """
 
 from typing import Final
@@ -19,7 +19,7 @@ from rules.policy import answers
 from wire.facts import DoorFacts
 from wire.vocabulary import CredentialKind, Direction, DoorMode, ModeCause, Reason, Right
 
-_PASSES: Final = frozenset({CredentialKind.PASS_SIGNED, CredentialKind.PASS_ROTATING})
+_PICTURES: Final = frozenset({CredentialKind.QR_STATIC, CredentialKind.PASS_SIGNED, CredentialKind.PASS_ROTATING})
 
 
 def second_tap(state: Station, facts: Facts, subject: str) -> Step:
@@ -38,7 +38,7 @@ def second_tap(state: Station, facts: Facts, subject: str) -> Step:
 
 def _is_in_order(facts: Facts) -> bool:
     """Ask everything that is asked of whoever comes in, but whether the door lets people in at all."""
-    if facts.read.credential.kind in _PASSES:
+    if facts.read.credential.kind in _PICTURES:
         return False
     direction = Direction.IN if facts.read.direction is Direction.OUT else facts.read.direction
     entry = replace(facts.read, direction=direction)

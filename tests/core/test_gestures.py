@@ -99,8 +99,8 @@ def test_which_way_the_door_lets_people_through_does_not_matter(directions: list
 
 
 @pytest.mark.parametrize("out", [False, True])
-@pytest.mark.parametrize("kind", [CredentialKind.PASS_ROTATING, CredentialKind.PASS_SIGNED])
-def test_a_pass_that_is_shown_twice_asks_for_nothing(kind: CredentialKind, out: bool) -> None:
+@pytest.mark.parametrize("kind", [CredentialKind.PASS_ROTATING, CredentialKind.PASS_SIGNED, CredentialKind.QR_STATIC])
+def test_a_pass_or_code_that_is_shown_twice_asks_for_nothing(kind: CredentialKind, out: bool) -> None:
     play = locked_down()
     double_tap(play, replace(CARETAKER, kind=kind), out=out, kind=kind)
     assert play.state.standing.level == 1
