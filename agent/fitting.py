@@ -6,7 +6,7 @@ from agent.core.modes import Standing
 from agent.core.state import Door
 from agent.core.turnstile import ArmsSetup
 from hardware.base import InputRole
-from hardware.profiles import Profile
+from hardware.profiles import GpioTurnstile, Profile, TurnstilePart
 from wire.vocabulary import Direction, PassageSense
 
 _SENSORS = {InputRole.PASSAGE_IN: Direction.IN, InputRole.PASSAGE_OUT: Direction.OUT}
@@ -24,7 +24,7 @@ def door_of(profile: Profile, config: DoorConfig, *, name: str, run: str) -> Doo
     arms = None
     if profile.turnstile is not None:
         senses = frozenset(way for role, way in _SENSORS.items() if role in roles)
-        arms = ArmsSetup(senses, passage_ms=round(profile.turnstile.passage_s * 1000))
+        arms = ArmsSetup(senses, round(profile.turnstile.passage_s * 1000), _ways_of(profile.turnstile))
     pulse_ms = round(lock.pulse_s * 1000) if lock is not None else None
     return Door(
         name,
@@ -36,6 +36,12 @@ def door_of(profile: Profile, config: DoorConfig, *, name: str, run: str) -> Doo
         has_interlock=profile.interlock is not None,
         is_desk=profile.desk,
     )
+
+
+def _ways_of(turnstile: TurnstilePart) -> frozenset[Direction]:
+    if isinstance(turnstile, GpioTurnstile):
+        return frozenset(Direction(way) for way in turnstile.lines)
+    return frozenset({Direction.IN, Direction.OUT})
 
 
 def passage_sense(door: Door) -> PassageSense:

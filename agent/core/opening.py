@@ -38,7 +38,8 @@ def let_in(state: Station, grant: Grant, now: Now) -> Step:
     reason = obstacle(state, grant.read.direction)
     if reason is not None:
         return refuse(state, grant, reason, now)
-    if state.holding is Holding.ON:
+    is_released_here = state.arms is None or turnstile.way_of(grant) in state.arms.setup.ways
+    if state.holding is Holding.ON or not is_released_here:
         return _welcome(state, grant, PassageSense.FREE, now)
     if state.door.pulse_ms is None:
         return _check_in(state, grant, now)

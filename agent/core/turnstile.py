@@ -30,10 +30,14 @@ STUCK_MS: Final = 10_000
 
 
 class ArmsSetup(Struct, frozen=True):
-    """What the turnstile has: which ways have a passage sensor, and how long the arms wait for their person."""
+    """What the turnstile has: which ways have a passage sensor, and how long the arms wait for their person.
+
+    `ways` are those that are released from here; the way out may be free by its mechanics.
+    """
 
     senses: frozenset[Direction] = frozenset()
     passage_ms: int = 8_000
+    ways: frozenset[Direction] = frozenset({Direction.IN, Direction.OUT})
 
 
 class Turn(Struct, frozen=True):

@@ -80,6 +80,7 @@ def _lock_problems(profile: Profile) -> Iterator[str]:
         yield from _strike_contact_problems(profile.strike, lock)
     if isinstance(profile.turnstile, GpioTurnstile):
         yield from _turnstile_problems(profile.turnstile)
+        yield from _entry_problems(profile, profile.turnstile)
 
 
 def _interlock_problems(profile: Profile) -> Iterator[str]:
@@ -109,6 +110,13 @@ def _turnstile_problems(turnstile: GpioTurnstile) -> Iterator[str]:
             f'turnstile.contact: "{turnstile.contact}" releases the arms while the relay rests; '
             'wire the control input through "NO"'
         )
+
+
+def _entry_problems(profile: Profile, turnstile: GpioTurnstile) -> Iterator[str]:
+    """The way out may be free without a line of ours; nobody comes in by a way that nothing releases."""
+    entries = [part.name for part in profile.readers if part.direction is not Direction.OUT]
+    if entries and turnstile.way_in is None:
+        yield f"turnstile.in: missing, but people come in through reader {entries[0]!r}; add [turnstile.in]"
 
 
 def _egress_problems(profile: Profile) -> Iterator[str]:

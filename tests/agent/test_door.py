@@ -22,7 +22,7 @@ from hardware.base import Hardware, InputRole, Medium, Scan
 from hardware.factory import build
 from hardware.inputs.simulated import SimInput
 from hardware.outputs.simulated import SimTurnstile
-from hardware.profiles import load_profile
+from hardware.profiles import load_profile, parse_profile
 from hardware.sim import SimBuzzer, SimLight, SimStrike
 from rules.book import Book, load
 from tests.agent.test_station import ANN, BEN, KEY, FakeKernel, settle
@@ -30,6 +30,7 @@ from tests.core.builders import DIRECTORY, WALL_MS, row
 from tests.fakes.manual_time import ManualTime
 from tests.fakes.memory_directory import MemoryDirectory
 from tests.fakes.memory_journal import MemoryJournal
+from tests.hardware.test_profile_rules import TURNSTILE
 from wire import book as book_items
 from wire.credentials import credential_key
 from wire.events import AlarmBody, DoorBody, PassageBody
@@ -45,6 +46,7 @@ from wire.vocabulary import (
 
 pytestmark = pytest.mark.unit
 
+BOTH = frozenset({Direction.IN, Direction.OUT})
 HOLD = Order("c1", CommandName.HOLD, "Ann", 900_000, "hold:c1")
 
 
@@ -334,6 +336,16 @@ async def test_simulated_visitors_walk_through_what_opens() -> None:
         assert at.outcomes == [PassageOutcome.PASSED], "who is watched lets the picture be read"
         visitors.are_walking = False
         visitors.look(at.screens[-1])
+
+
+def test_a_turnstile_releases_the_ways_that_its_profile_has_lines_for() -> None:
+    arms = door_of(load_profile("usb-turnstile"), DoorConfig(), name="North", run="aa").arms
+    assert arms is not None
+    assert (arms.ways, arms.senses, arms.passage_ms) == (BOTH, BOTH, 8_000)
+    free_out = TURNSTILE.replace('out = { line = 27, active_high = true, safe_state = "inactive" }\n', "")
+    arms = door_of(parse_profile(free_out), DoorConfig(), name="North", run="aa").arms
+    assert arms is not None
+    assert arms.ways == {Direction.IN}
 
 
 @pytest.mark.parametrize(

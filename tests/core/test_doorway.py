@@ -7,12 +7,22 @@ from agent.core.effects import FireEnded, Recorded, RecordFault, Recovered
 from agent.core.screen import PublicCode, State
 from agent.core.state import Door
 from agent.core.surroundings import ASSIST_MS, FIRE_PROMISE
+from agent.core.turnstile import ArmsSetup
 from agent.core.types import EventId, OpenPromise, Role
 from tests.core.builders import KEY, row
 from tests.core.orders import order
 from tests.core.playing import DOOR, KIOSK, PLAIN, TURNSTILE, Play
 from wire.events import AlarmBody, DecisionBody, PassageBody
-from wire.vocabulary import AlarmCode, CommandName, HolderKind, Outcome, PassageOutcome, PassageSense, Reason
+from wire.vocabulary import (
+    AlarmCode,
+    CommandName,
+    Direction,
+    HolderKind,
+    Outcome,
+    PassageOutcome,
+    PassageSense,
+    Reason,
+)
 
 pytestmark = pytest.mark.unit
 
@@ -111,6 +121,15 @@ def test_an_early_tap_waits_and_then_has_its_turn() -> None:
     assert (play.shows, len(play.pulses)) == (State.ONE_AT_A_TIME, 1)
     play.touch(Role.PASSAGE_IN)
     assert (play.shows, len(play.pulses)) == (State.GRANTED_IN, 2)
+
+
+def test_who_leaves_by_a_way_that_nothing_of_ours_releases_is_counted_without_a_pulse() -> None:
+    play = Play(replace(TURNSTILE, arms=ArmsSetup(ways=frozenset({Direction.IN}))))
+    play.tap(out=True)
+    assert (play.pulses, play.ends, senses(play)) == ([], [PASSED], [PassageSense.FREE])
+    assert (play.shows, play.alarms) == (State.GRANTED_OUT, [])
+    play.tap(row("m2", key=OTHER), key=OTHER)
+    assert len(play.pulses) == 1
 
 
 def test_a_third_who_taps_early_is_asked_to_step_back_and_gets_no_grant() -> None:

@@ -82,6 +82,12 @@ def test_turnstile_without_a_way_is_refused() -> None:
     assert "turnstile: no way; name at least one of [turnstile.in], [turnstile.out]" in refused("\n".join(lines))
 
 
+def test_turnstile_that_lets_nobody_in_is_refused_and_one_whose_way_out_is_free_is_not() -> None:
+    way_in, way_out = (f"{way} = {{ line = {line}, {OUTPUT} }}\n" for way, line in (("in", 17), ("out", 27)))
+    assert "turnstile.in: missing, but people come in through reader 'in'" in refused(TURNSTILE.replace(way_in, ""))
+    assert isinstance(parse_profile(TURNSTILE.replace(way_out, "")), Profile)
+
+
 def test_drop_arms_may_have_mechanical_egress_and_a_magnet_may_not() -> None:
     assert isinstance(parse_profile(TURNSTILE), Profile)
     mechanical = changed(*MAGNET[:2])
