@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from agent.core import door as leaf
 from agent.core import results, screen, turnstile
 from agent.core.doorway import end_grant, forget_presence, voice
-from agent.core.effects import Effect, Grant, HoldEnded, Opening, PulseEnded, Record, RemoteUnlock, Unlock
+from agent.core.effects import Effect, Grant, HoldEnded, Opening, PulseEnded, Record, Relock, RemoteUnlock, Unlock
 from agent.core.passing import Ended, Said
 from agent.core.standing import let_go
 from agent.core.state import Holding, Station, Step, rest, show, support
@@ -38,18 +38,28 @@ def let_in(state: Station, grant: Grant, now: Now) -> Step:
     reason = obstacle(state, grant.read.direction)
     if reason is not None:
         return refuse(state, grant, reason, now)
-    is_released_here = state.arms is None or turnstile.way_of(grant) in state.arms.setup.ways
-    if state.holding is Holding.ON or not is_released_here:
+    if _is_free_for(state, grant):
         return _welcome(state, grant, PassageSense.FREE, now)
     if state.door.pulse_ms is None:
         return _check_in(state, grant, now)
     if state.arms is None:
         return state, [Unlock(grant, state.door.pulse_ms)]
+    closes: list[Effect] = [Relock()] if state.holding is Holding.ON else []
+    holding = Holding.PAUSED if closes else state.holding
     arms, said = turnstile.took(state.arms, grant, now.mono_ms)
-    state, effects = voice(replace(state, arms=arms), said, now)
+    state, effects = voice(replace(state, arms=arms, holding=holding), said, now)
     if said:
-        return state, effects
-    return show(state, screen.one_at_a_time(support=support(grant.event)), now)
+        return state, [*closes, *effects]
+    state, shown = show(state, screen.one_at_a_time(support=support(grant.event)), now)
+    return state, [*closes, *shown]
+
+
+def _is_free_for(state: Station, grant: Grant) -> bool:
+    """Say whether nothing has to be released: arms that are held open are so inwards."""
+    if state.arms is None:
+        return state.holding is Holding.ON
+    way = turnstile.way_of(grant)
+    return way not in state.arms.setup.ways or (state.holding is Holding.ON and way is Direction.IN)
 
 
 def refuse(state: Station, grant: Grant, reason: Reason, now: Now) -> Step:

@@ -22,7 +22,8 @@ def settled(state: Station, effects: list[Effect], now: Now) -> Step:
     """Return a step with what follows from it."""
     state, relock = standing.relocked(state, now)
     state, turned_away = _turn_away(state, now)
-    effects = [*relock, *effects, *turned_away]
+    state, resumes = _resumed(state)
+    effects = [*relock, *effects, *turned_away, *resumes]
     state, occupy = _occupy(state, effects)
     return _wake(state, [*occupy, *effects], now)
 
@@ -37,6 +38,15 @@ def _turn_away(state: Station, now: Now) -> Step:
     ways = (Direction.IN, Direction.OUT) if state.standing.is_closed else (Direction.IN,)
     arms, said = turnstile.emptied(state.arms, ways)
     return doorway.voice(replace(state, arms=arms), said, now)
+
+
+def _resumed(state: Station) -> Step:
+    """Let arms stand open again once whoever left is through, and nobody has their turn or waits for it."""
+    if state.holding is not Holding.PAUSED or state.arms is None or not turnstile.is_at_rest(state.arms):
+        return state, []
+    if state.lock_failed or state.around.is_other_open:
+        return state, []
+    return replace(state, holding=Holding.ASKED), [Hold()]
 
 
 def _occupy(state: Station, effects: list[Effect]) -> Step:

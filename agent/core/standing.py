@@ -82,8 +82,9 @@ def relocked(state: Station, now: Now) -> Step:
     """Close a way that stands open and should not any more."""
     if state.holding is Holding.NOT or state.may_stand_open:
         return state, []
+    closes: list[Effect] = [] if state.holding is Holding.PAUSED else [Relock()]  # that would shut in who leaves now
     state, effects = let_go(state, "closed_again", now)
-    return state, [Relock(), *effects]
+    return state, [*closes, *effects]
 
 
 def let_go(state: Station, code: str, now: Now) -> Step:

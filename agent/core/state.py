@@ -51,6 +51,7 @@ class Holding(StrEnum):
     NOT = "not"
     ASKED = "asked"
     ON = "on"
+    PAUSED = "paused"  # while a turnstile lets somebody out: of its ways one is free at a time
 
 
 class Station(Struct, frozen=True):

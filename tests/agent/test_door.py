@@ -18,7 +18,7 @@ from agent.presenting import OneKey, Presenter
 from agent.reading import ReaderPlace
 from agent.station import CommandAnswer, Station
 from agent.visitors import REACHES_S, Visitors
-from hardware.base import Hardware, InputRole, Medium, Scan
+from hardware.base import Hardware, InputRole, Medium, Scan, Way
 from hardware.factory import build
 from hardware.inputs.simulated import SimInput
 from hardware.outputs.simulated import SimTurnstile
@@ -262,6 +262,23 @@ async def test_what_was_set_before_a_restart_ends_by_the_wall_clock_though_nobod
         await settle()
         assert mode_words(at.station.state.standing) == "card"
         following.cancel()
+
+
+async def test_arms_that_stand_open_let_one_person_out_and_stand_open_again() -> None:
+    async with place("simulated-turnstile") as at:
+        at.station.set_mode(DoorMode.UNLOCKED)
+        await settle()
+        assert at.hardware.turnstile is not None
+        released = [at.hardware.turnstile.released]
+        at.tap(ANN, "out")
+        await settle()
+        released.append(at.hardware.turnstile.released)
+        at.time.advance(0.5)
+        await settle()
+        at.inputs[InputRole.PASSAGE_OUT].touch()
+        await settle()
+        released.append(at.hardware.turnstile.released)
+        assert (released, at.outcomes, at.alarms) == ([Way.IN, Way.OUT, Way.IN], [PassageOutcome.PASSED], [])
 
 
 @pytest.mark.parametrize("profile", ["simulated", "simulated-turnstile"])

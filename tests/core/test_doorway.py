@@ -7,7 +7,7 @@ from agent.core.effects import FireEnded, Recorded, RecordFault, Recovered
 from agent.core.screen import PublicCode, State
 from agent.core.state import Door
 from agent.core.surroundings import ASSIST_MS, FIRE_PROMISE
-from agent.core.turnstile import ArmsSetup
+from agent.core.turnstile import ArmsSetup, way_of
 from agent.core.types import EventId, OpenPromise, Role
 from tests.core.builders import KEY, row
 from tests.core.orders import order
@@ -17,6 +17,7 @@ from wire.vocabulary import (
     AlarmCode,
     CommandName,
     Direction,
+    DoorMode,
     HolderKind,
     Outcome,
     PassageOutcome,
@@ -130,6 +131,73 @@ def test_who_leaves_by_a_way_that_nothing_of_ours_releases_is_counted_without_a_
     assert (play.shows, play.alarms) == (State.GRANTED_OUT, [])
     play.tap(row("m2", key=OTHER), key=OTHER)
     assert len(play.pulses) == 1
+
+
+def held_open() -> Play:
+    play = Play(TURNSTILE)
+    play.schedule(DoorMode.UNLOCKED)
+    return play
+
+
+def test_who_leaves_by_arms_that_are_held_open_inwards_has_their_way_freed_and_then_they_stand_open_again() -> None:
+    play = held_open()
+    play.tap(out=True)
+    assert (play.is_held, play.shows) == (False, State.GRANTED_OUT)
+    assert [way_of(opening) for opening in play.pulses] == [Direction.OUT]
+    play.advance(500)
+    assert not play.is_held, "not before they are through"
+    play.touch(Role.PASSAGE_OUT)
+    assert (play.is_held, play.ends, senses(play)) == (True, [PASSED], [PassageSense.SENSOR])
+
+
+def test_arms_stand_open_again_when_whoever_wanted_to_leave_did_not() -> None:
+    play = held_open()
+    play.tap(out=True)
+    play.advance(10_000)
+    assert (play.is_held, play.ends) == (True, [UNUSED])
+
+
+def test_who_comes_in_while_somebody_leaves_by_open_arms_waits_and_then_goes_through_open_ones() -> None:
+    play = held_open()
+    play.tap(out=True)
+    play.tap(row("m2", key=OTHER), key=OTHER)
+    assert (play.is_held, play.shows) == (False, State.ONE_AT_A_TIME)
+    play.advance(500)
+    play.touch(Role.PASSAGE_OUT)
+    assert len(play.pulses) == 2
+    play.advance(500)
+    play.touch(Role.PASSAGE_IN)
+    assert (play.is_held, play.ends) == (True, [PASSED, PASSED])
+
+
+@pytest.mark.parametrize("name", [CommandName.LOCKDOWN, CommandName.LOCK])
+def test_arms_do_not_stand_open_again_that_were_locked_meanwhile_and_who_leaves_is_not_shut_in(
+    name: CommandName,
+) -> None:
+    play = held_open()
+    play.tap(out=True)
+    play.command(order(name))
+    assert play.line is not None
+    play.advance(500)
+    play.touch(Role.PASSAGE_OUT)
+    play.advance(20_000)
+    assert (play.is_held, play.ends) == (False, [PASSED])
+
+
+def test_arms_do_not_stand_open_again_in_a_fire_that_began_while_somebody_left() -> None:
+    play = held_open()
+    play.tap(out=True)
+    play.sense(Role.FIRE)
+    assert (play.line, play.is_held) == (None, False)
+    play.advance(20_000)
+    assert (play.is_held, play.shows) == (False, State.FIRE)
+
+
+def test_arms_whose_lock_failed_while_somebody_left_do_not_stand_open_again() -> None:
+    play = held_open()
+    play.line_fails = True
+    play.tap(out=True)
+    assert (play.is_held, play.holds, play.alarms) == (False, 1, [AlarmCode.LOCK_FAILED])
 
 
 def test_a_third_who_taps_early_is_asked_to_step_back_and_gets_no_grant() -> None:
