@@ -120,6 +120,12 @@ class Acting:
         self._is_letting_go = False
         self.listeners: list[ScreenListener] = []
 
+    @property
+    def is_left_on(self) -> bool:
+        """Whether the line is on and nothing runs that would switch it off."""
+        is_running = self._pulse is not None and not self._pulse.done()
+        return self._lock is not None and self._lock.is_on and not is_running
+
     async def unlock(self, opening: Opening, for_ms: int, post: Post, way: Direction | None = None) -> None:
         """Begin a pulse and return once the line is on; `post` hears `Opened`, then `PulseEnded`.
 

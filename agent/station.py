@@ -7,6 +7,7 @@ after the other and a slow disk delays answers instead of doubling them.
 import asyncio
 import logging
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final, Protocol, assert_never
 
@@ -58,6 +59,7 @@ from agent.store.errors import DuplicatePromiseError, StepUsedError
 from agent.store.types import Draft
 from agent.supervise import StopError
 from hardware.base import InputChange, InputRole, ReaderEvent, ReaderFault, Removed, Scan
+from hardware.errors import HardwareError
 from wire.vocabulary import CommandState, DoorMode, PassageOutcome
 
 log = logging.getLogger(__name__)
@@ -135,10 +137,11 @@ class Station:
 
         Fire does not wait its turn behind a slow disk: the lock is let go of now, and nothing is freed until it is.
         """
+        self._queue.put_nowait(change)
         if _is_fire(change):
             self._fires_waiting += 1
-            self._acting.relock()
-        self._queue.put_nowait(change)
+            with suppress(HardwareError):  # tried again in its turn, where a line that does not obey ends the process
+                self._acting.relock()
 
     def set_mode(self, mode: DoorMode, after_first: DoorMode = DoorMode.CARD, *, is_revoked: bool = False) -> None:
         """Take what the schedule asks for, and whether central lets the device work at all."""
@@ -175,7 +178,7 @@ class Station:
         await self._feed(Recovered(promises, self._clock.now()))
 
     async def run(self) -> None:
-        """Serve the door; raise StopError when going on would risk the record."""
+        """Serve the door; raise StopError when going on would risk the record, or leave the line on."""
         while True:
             happened = await self._queue.get()
             if isinstance(happened, Scan | ReaderFault) and is_presentation(happened):
@@ -183,6 +186,8 @@ class Station:
             event = self._input_of(happened)
             if event is not None:
                 await self._feed(event)
+            if isinstance(event, PulseEnded | HoldEnded) and self._acting.is_left_on:
+                raise StopError("the lock's line could not be switched off; ending, so that what keeps it does that")
 
     def _input_of(self, happened: Input | ReaderEvent | InputChange) -> Input | None:
         match happened:

@@ -17,10 +17,10 @@ from agent.reading import ReaderPlace
 from agent.station import MAX_WAITING, UNREADABLE_ROW, Station
 from agent.store.errors import DuplicatePromiseError
 from agent.supervise import StopError
-from hardware.base import Buzzer, Light, Medium, ReaderFault, Removed, Scan, Strike
+from hardware.base import Buzzer, InputChange, InputRole, Light, Medium, ReaderFault, Removed, Scan, Strike
 from hardware.base import FaultReason as Fault
 from hardware.errors import HardwareError
-from hardware.sim import SimBuzzer, SimLight, SimStrike
+from hardware.sim import SimBuzzer, SimLight, SimLine, SimStrike
 from tests.core.builders import DIRECTORY, WALL_MS, row
 from tests.fakes.manual_time import ManualTime
 from tests.fakes.memory_directory import MemoryDirectory
@@ -264,6 +264,47 @@ async def test_a_strike_that_is_closed_is_a_failed_passage() -> None:
         await settle()
         assert (at.edges, at.states[-1]) == ([], State.OUT_OF_SERVICE)
         assert at.journal.kinds == ["decision", "passage", "alarm"]
+
+
+class ReluctantLine(SimLine):
+    """A line that does not go off."""
+
+    def off(self) -> None:
+        if self.is_on:
+            raise HardwareError("relay: cannot be switched off")
+
+
+def reluctant(at: Bench) -> None:
+    at.strike._line = ReluctantLine(at.time.mono_ms)
+
+
+async def test_a_line_that_cannot_be_switched_off_ends_the_process_once_that_is_recorded() -> None:
+    """Whoever keeps the line switches it off then; here it would stay on up to its ceiling, or for ever."""
+    journals: list[MemoryJournal] = []
+    with pytest.RaisesGroup(StopError):
+        async with bench() as at:
+            journals.append(at.journal)
+            reluctant(at)
+            at.tap(ANN)
+            await settle()
+            at.time.advance(3)
+            await settle()
+            pytest.fail("the station goes on with the line on")
+    assert journals[0].kinds == ["decision", "passage", "alarm"]
+
+
+async def test_a_fire_whose_line_does_not_obey_is_told_all_the_same_and_ends_the_process() -> None:
+    told: list[bool] = []
+    with pytest.RaisesGroup(HardwareError):
+        async with bench() as at:
+            reluctant(at)
+            at.tap(ANN)
+            await settle()
+            at.station.sense(InputChange("fire", InputRole.FIRE, True, at.time.now_ms))
+            told.append(True)
+            await settle()
+            pytest.fail("the station goes on with the line on")
+    assert told
 
 
 async def test_recovery_ends_open_promises_and_opens_nothing() -> None:

@@ -133,6 +133,16 @@ def test_who_leaves_by_a_way_that_nothing_of_ours_releases_is_counted_without_a_
     assert len(play.pulses) == 1
 
 
+def test_green_at_a_turnstile_lasts_as_long_as_its_arms_wait_and_nobody_else_is_freed_meanwhile() -> None:
+    play = Play(TURNSTILE)
+    play.tap()
+    assert play.screen.for_ms == 8_000
+    assert play.state.arms is not None
+    assert play.state.arms.running == tuple(play.pulses), "its relay is on"
+    play.advance(500)
+    assert (play.state.arms.running, play.shows) == ((), State.GRANTED_IN)
+
+
 def held_open() -> Play:
     play = Play(TURNSTILE)
     play.schedule(DoorMode.UNLOCKED)

@@ -237,6 +237,15 @@ async def test_line_that_fails_to_go_off_is_tried_again_by_the_guard(clock: Manu
     assert not line.is_on
 
 
+async def test_line_that_obeys_again_is_used_again(clock: ManualTime) -> None:
+    strike = strike_over(BrokenLine(off_fails=1), clock)
+    with pytest.raises(HardwareError, match="off failed"):
+        await asyncio.gather(strike.pulse(1.0), _advance_soon(clock, 1.0))
+    clock.advance(CEILING_S)
+    pulse, _ = await asyncio.gather(strike.pulse(1.0), _advance_soon(clock, 1.0))
+    assert pulse.length_ms == 1_000
+
+
 async def test_guard_gives_up_on_a_dead_line_after_its_tries(clock: ManualTime) -> None:
     line = BrokenLine(off_fails=1000)
     strike = strike_over(line, clock)
