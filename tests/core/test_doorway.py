@@ -160,6 +160,12 @@ def test_who_leaves_by_arms_that_are_held_open_inwards_has_their_way_freed_and_t
     assert (play.is_held, play.ends, senses(play)) == (True, [PASSED], [PassageSense.SENSOR])
 
 
+def test_who_comes_in_by_arms_that_are_held_open_is_counted_and_needs_no_pulse() -> None:
+    play = held_open()
+    play.tap()
+    assert (play.is_held, play.pulses, play.ends, senses(play)) == (True, [], [PASSED], [PassageSense.FREE])
+
+
 def test_arms_stand_open_again_when_whoever_wanted_to_leave_did_not() -> None:
     play = held_open()
     play.tap(out=True)
