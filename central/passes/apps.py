@@ -8,3 +8,9 @@ class PassesConfig(AppConfig):
 
     name = "central.passes"
     label = "passes"
+
+    def ready(self) -> None:
+        """Hear of members who are blocked."""
+        from central.passes.watching import connect  # models load before apps are ready, not before they exist
+
+        connect()

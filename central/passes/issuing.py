@@ -46,12 +46,16 @@ def issue(
     zones: Sequence[str] = (),
     is_once: bool = False,
 ) -> Pass:
-    """Issue a pass; raise PassRefusedError where its times or zones make no sense. Doors need not be told of it."""
+    """Issue a pass; raise PassRefusedError where its times or zones make no sense, or the member may not come.
+
+    Doors need not be told of it: so they would take one of somebody who is blocked until they hear that it is revoked.
+    """
     if ends_at <= starts_at or ends_at <= now:
         raise PassRefusedError(f"a pass from {starts_at:%Y-%m-%d %H:%M} to {ends_at:%Y-%m-%d %H:%M} opens nothing")
     if ends_at - starts_at > LONGEST:
         raise PassRefusedError(f"a pass for {(ends_at - starts_at).days} days is too long; at most {LONGEST.days}")
     with transaction.atomic():
+        _refuse_barred(member)
         tidy(site, now)
         made = Pass(
             site=site, member=member, holder=holder.value, key=keys.current(now), starts_at=starts_at, ends_at=ends_at,
@@ -61,6 +65,14 @@ def issue(
         claims_of(made)
         made.save(force_insert=True)
     return made
+
+
+def _refuse_barred(member: Member) -> None:
+    """Read the member again, locked: somebody may block them at this moment."""
+    found = Member.objects.select_for_update().get(pk=member.pk)
+    if found.is_blocked or not found.is_active:
+        state = "blocked" if found.is_blocked else "not active"
+        raise PassRefusedError(f"{found.full_name} is {state}: change that in the administration before issuing a pass")
 
 
 def claims_of(made: Pass) -> PassClaims:

@@ -1,6 +1,6 @@
 """An import of members and credentials: all of it or nothing, the same again changes nothing, each fault is named."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from central.directory.enrolling import TYPED_FORMS, enrol
 from central.directory.importing import changes
 from central.directory.importing.running import Report, import_members
 from central.directory.models import Credential, Member, Membership, Plan
+from central.passes import issuing
 from tests.central_ledger.conftest import make_member
 from tests.central_ledger.told import rows_for
 from wire.vocabulary import CredentialKind
@@ -276,3 +277,12 @@ class StdIn:
     def read(self) -> bytes:
         """Return all of it."""
         return self._data
+
+
+def test_file_that_blocks_a_visitor_is_heard_where_only_a_pass_lets_them_in(site: Site, hill: Site) -> None:
+    run(HEADER + "17,Ann Example,Hill gym,,,,,,,\n")
+    ann, now = Member.objects.get(external_id="17"), datetime.now(UTC)
+    issuing.issue(site, ann, starts_at=now, ends_at=now + timedelta(hours=1), actor="desk", now=now)
+    before = ver(site)
+    assert run("external_id,is_blocked\n17,yes\n").is_applied
+    assert ver(site) == before + 1

@@ -76,6 +76,38 @@ def test_passes_of_a_member_who_may_not_come_are_revoked_with_the_member(site: S
     assert versions.of_site(site.pk).ver > ver
 
 
+@pytest.mark.parametrize("how", ["inactive", "blocked"])
+def test_no_pass_is_issued_to_somebody_who_may_not_come(site: Site, member: Member, how: str) -> None:
+    """A door that has heard nothing new would let its holder in."""
+    stale = Member.objects.get(pk=member.pk)
+    member.is_active, member.is_blocked = how != "inactive", how == "blocked"
+    member.save()
+    with pytest.raises(PassRefusedError, match="Ann Example is (blocked|not active): change that"):
+        issued(site, stale)
+    assert not Pass.objects.exists()
+
+
+@pytest.mark.parametrize("home", [True, False])
+def test_site_hears_that_a_visitor_with_a_pass_is_blocked(site: Site, home: bool) -> None:
+    visitor = Member.objects.create(full_name="Walk-in", holder=HolderKind.GUEST.value)
+    if home:
+        Membership.objects.create(member=visitor, site=Site.objects.create(name="Hill gym"))
+    issued(site, visitor)
+    ver = versions.of_site(site.pk).ver
+    visitor.is_blocked = True
+    visitor.save()
+    assert versions.of_site(site.pk).ver == ver + 1
+
+
+def test_site_hears_of_nobody_whose_passes_ended_long_ago(site: Site) -> None:
+    visitor = Member.objects.create(full_name="Walk-in", holder=HolderKind.GUEST.value)
+    issued(site, visitor)
+    Pass.objects.update(is_over=True)
+    ver = versions.of_site(site.pk).ver
+    visitor.save()
+    assert versions.of_site(site.pk).ver == ver
+
+
 @pytest.mark.parametrize("how", ["", "inactive", "blocked", "revoked"])
 def test_pass_of_somebody_who_is_no_member_of_the_site_is_a_right_of_its_own(site: Site, how: str) -> None:
     visitor = Member.objects.create(full_name="Walk-in", holder=HolderKind.GUEST.value)

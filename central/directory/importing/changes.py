@@ -16,6 +16,7 @@ from central.directory.importing.relations import Relations
 from central.directory.importing.sheet import Fault
 from central.directory.importing.wanted import Wanted, WantedCredential
 from central.directory.models import Credential, Member, Membership, Plan
+from central.passes import watching
 
 _AT_ONCE: Final = 500
 _FIELDS: Final = (
@@ -67,6 +68,8 @@ def write(changes: Changes) -> None:
     Credential.objects.bulk_create(changes.new_credentials, batch_size=_AT_ONCE)
     Credential.objects.bulk_update(changes.changed_credentials, ["is_revoked"], batch_size=_AT_ONCE)
     versions.raise_for_sites(changes.sites, _members_of(changes))
+    for at in range(0, len(changes.changed_members), _AT_ONCE):
+        watching.changed([member.pk for member in changes.changed_members[at : at + _AT_ONCE]])
 
 
 def _members_of(changes: Changes) -> set[UUID]:
