@@ -1,6 +1,6 @@
 """The forms in which readers of a door spell cards and drop bits, and what they make of each card of the site.
 
-At one site one reading is one card: the database sees to that, so no door is ever told of two.
+At one site one reading is one card: of those that look alike there doors are told none in that form (`alike`).
 """
 
 from collections.abc import Iterable
@@ -75,9 +75,9 @@ class CardPart(models.Model):
 
     class Meta:
         constraints: ClassVar = [
-            models.UniqueConstraint(fields=["site", "spelling", "fingerprint"], name="card_part_once"),
             models.UniqueConstraint(fields=["site", "spelling", "credential"], name="card_part_of_card"),
         ]
+        indexes: ClassVar = [models.Index(fields=["site", "spelling", "fingerprint"], name="card_part_by_looks")]
 
     def __str__(self) -> str:
         return f"{self.credential} as {self.spelling}"

@@ -4,7 +4,7 @@ import logging
 from typing import Any
 
 from django.db import transaction
-from django.db.models.signals import post_delete, post_save
+from django.db.models.signals import post_delete, post_save, pre_delete
 
 from central.directory.models import Credential, Membership
 from central.directory.versions import raise_for_sites
@@ -17,6 +17,7 @@ _log = logging.getLogger(__name__)
 def connect() -> None:
     """Watch; called once, when the app is ready."""
     post_save.connect(_enrolled, sender=Credential, dispatch_uid="parts.enrolled")
+    pre_delete.connect(_deleted, sender=Credential, dispatch_uid="parts.deleted")
     post_save.connect(_joined, sender=Membership, dispatch_uid="parts.joined")
     post_delete.connect(_left, sender=Membership, dispatch_uid="parts.left")
     post_save.connect(_respelled, sender=DoorForm, dispatch_uid="parts.spelled")
@@ -29,19 +30,22 @@ def _enrolled(instance: Credential, created: bool, **_: Any) -> None:
 
 
 def _joined(instance: Membership, created: bool, **_: Any) -> None:
-    """A card of somebody who joins may look like another's: then it is left out where bits are dropped, and logged."""
-    if not created:
-        return
-    for credential in Credential.objects.filter(member_id=instance.member_id):
-        try:
-            with transaction.atomic():
-                alike.note(credential, [instance.site_id])
-        except alike.AlikeError as fault:
+    """A card of somebody who joins may look like another's: then both are left out where bits are dropped."""
+    if created:
+        cards = Credential.objects.filter(member_id=instance.member_id)
+        for fault in alike.take_in(instance.site_id, cards).values():
             _log.warning("a card of %s at %s: %s", instance.member_id, instance.site_id, fault)
 
 
 def _left(instance: Membership, **_: Any) -> None:
-    CardPart.objects.filter(site_id=instance.site_id, credential__member_id=instance.member_id).delete()
+    alike.leave(instance.site_id, CardPart.objects.filter(credential__member_id=instance.member_id))
+
+
+def _deleted(instance: Credential, **_: Any) -> None:
+    """Before the database forgets how the card looked."""
+    parts = CardPart.objects.filter(credential=instance)
+    for site_id in set(parts.values_list("site_id", flat=True)):
+        alike.leave(site_id, parts)
 
 
 def _respelled(instance: DoorForm, **_: Any) -> None:

@@ -1,6 +1,7 @@
 """Two cards that a door's reader could not tell apart are refused when the second is enrolled, and named."""
 
 import secrets
+from collections import Counter
 
 import pytest
 from django.contrib.auth.models import User
@@ -11,6 +12,7 @@ from central.devices.models import CREDENTIAL_KEY, Device, Door, Site
 from central.devices.sealing import seal
 from central.directory import versions
 from central.directory.enrolling import enrol, replace
+from central.directory.importing.running import Report, import_members
 from central.directory.models import Credential, Member, Membership
 from central.editions import offering
 from central.parts import alike
@@ -76,29 +78,80 @@ def test_door_whose_readers_drop_no_bits_refuses_nothing(door: Door) -> None:
     assert not CardPart.objects.exists()
 
 
+def known(door: Door) -> list[str]:
+    """Return whom the doors of a site know by a form that drops bits."""
+    found = alike.spellings_by_card(door.site_id)
+    return sorted(card.member.full_name for card in Credential.objects.filter(pk__in=found))
+
+
+def told(device: Device) -> list[tuple[str, int]]:
+    """Return how many rows a door has of each member."""
+    count = Counter(Member.objects.get(pk=row.member).full_name for row in rows_for(device))
+    return sorted(count.items())
+
+
+def device_at(door: Door) -> Device:
+    sealed = seal(secrets.token_bytes(32), CREDENTIAL_KEY)
+    return Device.objects.create(door=door, name="North", session=1, sealed_credential_key=sealed)
+
+
 def test_new_form_leaves_out_the_cards_that_look_alike_in_it(door: Door) -> None:
     given(person("Ann", door.site), ANN)
     given(person("Ben", door.site), LIKE_ANN)
     given(person("Cleo", door.site), BEN)
     ver = versions.of_site(door.site_id).ver
     DoorForm.objects.create(door=door, spelling=FIRST)
-    assert [part.credential.member.full_name for part in CardPart.objects.all()] == ["Cleo"]
+    assert known(door) == ["Cleo"]
     ((spelling, cards),) = alike.renew(door.site)
     assert (spelling, [card.member.full_name for card in cards]) == (FIRST, ["Ann", "Ben"])
     assert versions.of_site(door.site_id).ver > ver
+    with pytest.raises(AlikeError):
+        given(person("Dan", door.site), ANN[:4] + b"\1\1\1")
     DoorForm.objects.all().delete()
     assert not CardPart.objects.exists()
 
 
-def test_member_who_joins_with_a_card_that_looks_alike_is_not_known_by_it(spelled: DoorForm) -> None:
+def test_neither_is_known_by_a_card_that_looks_like_one_which_a_member_brings_to_a_site(spelled: DoorForm) -> None:
+    """Were the first one known on, the second's card would let its holder in under the other's name."""
+    device = device_at(spelled.door)
     given(person("Ann", spelled.door.site), ANN)
+    assert told(device) == [("Ann", 2)]
     ben = person("Ben")
-    given(ben, LIKE_ANN)
+    card = given(ben, LIKE_ANN)
     membership = Membership.objects.create(member=ben, site=spelled.door.site)
-    assert [part.credential.member.full_name for part in CardPart.objects.all()] == ["Ann"]
-    Membership.objects.get(member__full_name="Ann").delete()
-    assert not CardPart.objects.exists()
+    assert (known(spelled.door), told(device)) == ([], [("Ann", 1), ("Ben", 1)])
     membership.delete()
+    assert told(device) == [("Ann", 2)]
+    Membership.objects.create(member=ben, site=spelled.door.site)
+    assert told(device) == [("Ann", 1), ("Ben", 1)]
+    card.delete()
+    assert told(device) == [("Ann", 2)]
+
+
+def imported(*lines: str) -> Report:
+    header = "external_id,full_name,sites,credential_kind,credential\n"
+    return import_members((header + "\n".join(lines)).encode(), is_dry_run=False)
+
+
+def test_file_is_refused_with_a_card_that_looks_like_another(spelled: DoorForm) -> None:
+    device = device_at(spelled.door)
+    given(person("Ann", spelled.door.site), ANN)
+    report = imported(f"2,Ben,Harbour gym,hf_uid,{LIKE_ANN.hex()}", f"3,Cleo,Harbour gym,hf_uid,{BEN.hex()}")
+    assert [(fault.line, fault.column) for fault in report.faults] == [(2, "credential")]
+    assert "this card looks like one of Ann" in report.faults[0].detail
+    assert told(device) == [("Ann", 2)]
+    pair = [f"{at},Pair {at},Harbour gym,hf_uid,{BEN[:4].hex()}00000{at}" for at in (4, 5)]
+    assert [fault.line for fault in imported(*pair).faults] == [2, 3]
+    assert imported(pair[0], "6,Dan,,,").is_applied
+    assert told(device) == [("Ann", 2), ("Pair 4", 2)]
+
+
+def test_card_that_a_file_brings_to_a_site_may_look_like_another_and_neither_is_known_by_it(spelled: DoorForm) -> None:
+    device = device_at(spelled.door)
+    given(person("Ann", spelled.door.site), ANN)
+    assert imported(f"2,Ben,,hf_uid,{LIKE_ANN.hex()}").is_applied
+    assert imported("2,,Harbour gym,,").is_applied
+    assert told(device) == [("Ann", 1), ("Ben", 1)]
 
 
 def test_replacement_that_looks_like_another_card_leaves_everything_as_it_was(spelled: DoorForm) -> None:

@@ -16,6 +16,7 @@ from central.directory.importing.relations import Relations
 from central.directory.importing.sheet import Fault
 from central.directory.importing.wanted import Wanted, WantedCredential
 from central.directory.models import Credential, Member, Membership, Plan
+from central.parts.importing import take_in
 from central.passes import watching
 
 _AT_ONCE: Final = 500
@@ -28,7 +29,7 @@ _NULLABLE: Final = ("valid_from", "valid_to", "paid_to")
 
 @dataclass(slots=True)
 class Changes:
-    """Rows to write. `sites` are those whose devices are told."""
+    """Rows to write. `sites` are those whose devices are told, `credential_lines` where new credentials stand."""
 
     new_members: list[Member] = field(default_factory=list)
     changed_members: list[Member] = field(default_factory=list)
@@ -37,6 +38,7 @@ class Changes:
     replanned: list[Membership] = field(default_factory=list)
     left: list[Membership] = field(default_factory=list)
     new_credentials: list[Credential] = field(default_factory=list)
+    credential_lines: dict[UUID, int] = field(default_factory=dict)
     changed_credentials: list[Credential] = field(default_factory=list)
     same_credentials: int = 0
     relations: Relations | None = None
@@ -51,8 +53,8 @@ def work_out(wanted: list[Wanted], known: dict[str, Member], faults: list[Fault]
     return _Reckoning(wanted, known, faults).changes
 
 
-def write(changes: Changes) -> None:
-    """Write it all, and raise the version of every site concerned once."""
+def write(changes: Changes) -> list[Fault]:
+    """Write it all, and raise the version of every site concerned; return what is wrong with it together."""
     Member.objects.bulk_create(changes.new_members, batch_size=_AT_ONCE)
     Member.objects.bulk_update(
         changes.changed_members,
@@ -70,6 +72,8 @@ def write(changes: Changes) -> None:
     versions.raise_for_sites(changes.sites, _members_of(changes))
     for at in range(0, len(changes.changed_members), _AT_ONCE):
         watching.changed([member.pk for member in changes.changed_members[at : at + _AT_ONCE]])
+    refused = take_in(changes.new_credentials, changes.joined)
+    return [Fault(changes.credential_lines[pk], "credential", "", str(why)) for pk, why in refused.items()]
 
 
 def _members_of(changes: Changes) -> set[UUID]:
@@ -207,6 +211,7 @@ class _Reckoning:
         if held is None:
             new = fill(Credential(member=member, is_revoked=bool(wanted.is_revoked)), wanted.kind, wanted.canonical)
             self.changes.new_credentials.append(new)
+            self.changes.credential_lines[new.pk] = wanted.line
             return True
         if held.member_id != member.pk:
             detail = f"{held.member.full_name} holds this credential already; delete it there first"

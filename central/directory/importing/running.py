@@ -53,7 +53,7 @@ def import_members(data: bytes, *, is_dry_run: bool) -> Report:
         with transaction.atomic():
             found = _work_out(lines, faults)
             if not faults:
-                changes.write(found)
+                faults += changes.write(found)
             if faults or is_dry_run:
                 transaction.set_rollback(True)
     except IntegrityError:
