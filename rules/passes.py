@@ -198,11 +198,10 @@ def _kid_of(token: str) -> str | None:
 
 
 def _is_in_force(key: PassKey, at: Moment) -> bool:
-    """True while a key counts; its dates are not asked while nobody knows the date."""
-    if not at.is_known:
-        return True
+    """True while a key counts; while nobody knows the date it may have begun, and what has ended has ended."""
     starts, ends = key.valid_from_ms, key.valid_to_ms
-    return (starts is None or at.wall_ms >= starts) and (ends is None or at.wall_ms < ends)
+    has_begun = starts is None or not at.is_known or at.wall_ms >= starts
+    return has_begun and (ends is None or at.wall_ms < ends)
 
 
 def _verified(token: str, key: PassKey) -> bytes | None:

@@ -155,6 +155,27 @@ def test_key_counts_while_it_is_in_force(starts: int | None, ends: int | None, e
     assert reason(text, PassDoor(book=load(items(key)))) is expected
 
 
+@pytest.mark.parametrize(
+    ("starts", "ends", "expected"),
+    [
+        (WALL_MS + 1, WALL_MS + 2, Reason.MEMBER_VALID),
+        (None, WALL_MS, Reason.PASS_UNKNOWN_KEY),
+    ],
+)
+def test_key_that_has_ended_stays_ended_while_the_clock_is_unknown(
+    starts: int | None, ends: int, expected: Reason
+) -> None:
+    """The clock never reads earlier than its floor: by then the key was retired."""
+    other = private_key(6)
+    key = PassKey(
+        kid="other", public=other.public_key().public_bytes_raw().hex(), valid_from_ms=starts, valid_to_ms=ends
+    )
+    lenient = CredentialClass(name="pass_signed", clock_unknown=WhenUnsure.ALLOW)
+    door = PassDoor(book=load(items(key, lenient)))
+    door.clock.q = ClockQuality.NONE
+    assert reason(signed(head=header(kid="other"), key=other), door) is expected
+
+
 def test_door_without_a_book_knows_no_key() -> None:
     facts = PassDoor().facts(signed())
     bare = PassDoor()
