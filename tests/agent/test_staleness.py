@@ -60,6 +60,27 @@ def test_the_penalty_gives_way_to_the_truth_once_the_clock_is_set() -> None:
     assert core.settled(count, now(60_020, WALL_MS)) == count
 
 
+@pytest.mark.parametrize("restarts", [0, 2])
+def test_a_boot_in_the_dark_makes_no_time_without_power_forgotten(restarts: int) -> None:
+    """Off for a month, on for a while without a clock, off again, and only then told the time."""
+    kept = Mark("b1", 1_000, HOUR_MS, WALL_MS)
+    for dark in ("b2", "b3"):
+        kept = core.mark(core.begin(kept, dark, now(10, known=False)), now(HOUR_MS + 10, known=False))
+        for _ in range(restarts):
+            kept = core.mark(core.begin(kept, dark, now(HOUR_MS + 10, known=False)), now(HOUR_MS + 10, known=False))
+    assert kept.age_ms == HOUR_MS + 2 * (BOOT_PENALTY_MS + HOUR_MS)
+    late = now(10, WALL_MS + 30 * 24 * HOUR_MS)
+    assert core.age_ms(core.begin(kept, "b4", late), late) == (30 * 24 + 1) * HOUR_MS
+    same = core.settled(core.begin(kept, "b3", now(2 * HOUR_MS, known=False)), late)
+    assert core.age_ms(same, late) == (30 * 24 + 1) * HOUR_MS
+
+
+def test_a_directory_without_a_mark_is_as_old_as_its_signature_also_after_a_boot_in_the_dark() -> None:
+    count = core.begin(None, "b1", now(0, known=False), WALL_MS - 72 * HOUR_MS)
+    kept = core.mark(count, now(HOUR_MS, known=False))
+    assert core.age_ms(core.begin(kept, "b2", now(0)), now(0)) == 72 * HOUR_MS
+
+
 def test_a_device_that_was_never_told_begins_with_the_penalty() -> None:
     assert core.age_ms(core.begin(None, "b1", now(0)), now(0)) == BOOT_PENALTY_MS
 
