@@ -15,7 +15,7 @@ from agent.store.journal import Journal
 from agent.store.types import Draft
 from agent.supervise import Notifier
 from agent.sync.runner import Link
-from agent.whereabouts import EVENTS_READ, Whereabouts
+from agent.whereabouts import CLOCKS_DIFFER_MS, EVENTS_READ, Whereabouts, counted
 from wire.events import AlarmBody, Stamp
 from wire.messages import Anchor
 from wire.passes import STEPS_AROUND, step_at
@@ -27,7 +27,6 @@ OFFLINE_AFTER_S: Final = 10.0
 _FIGURES_EVERY_S: Final = 0.5
 _SCRUB_EVERY_S: Final = 6 * 3600
 _FIRST_SCRUB_S: Final = 60
-_CLOCKS_DIFFER_MS: Final = 60_000
 _DETAIL_CHARS: Final = 200
 
 
@@ -75,13 +74,15 @@ async def _sure_time(clock: Clock) -> Anchor:
 def learn_floor(clock: Clock, directory: Directory) -> None:
     """The moment when central signed the directory has passed, give or take what two right clocks differ by."""
     if directory.issue is not None:
-        clock.learn_floor(directory.issue.issued_ms - _CLOCKS_DIFFER_MS)
+        clock.learn_floor(directory.issue.issued_ms - CLOCKS_DIFFER_MS)
 
 
 def whereabouts_of(journal: Journal, directory: Directory, clock: Clock) -> Whereabouts:
     """Return who is where by the journal, and follow it from now on."""
-    known = Whereabouts(clock, lambda: directory.book, {line.run: line.acked for line in journal.held()})
-    known.remember(journal.newest(EVENTS_READ))
+    events = list(journal.newest(EVENTS_READ))
+    sent = counted({line.run: line.acked for line in journal.held()}, events, directory.issue)
+    known = Whereabouts(clock, lambda: directory.book, sent)
+    known.remember(events)
     journal.on_durable.append(lambda event, draft: known.note(event, draft.at, draft.body))
     return known
 

@@ -15,6 +15,7 @@ from agent.core.sightings import At
 from agent.core.types import EventId
 from rules.book import Book
 from rules.whereabouts import ways_of
+from wire.directory import Issue
 from wire.events import Body, Event, Stamp, read_body
 from wire.facts import PresenceFacts
 from wire.presence import PresDelta
@@ -23,6 +24,8 @@ from wire.vocabulary import ClockQuality
 
 log = logging.getLogger(__name__)
 
+CLOCKS_DIFFER_MS: Final = 60_000
+"""What two right clocks may differ by."""
 EVENTS_READ: Final = 10_000
 """How far back the journal is read at the start: some 3,000 visits, three busy days of a door."""
 
@@ -48,7 +51,7 @@ class Whereabouts:
 
     def lapse(self) -> None:
         """Forget whoever was seen too long ago."""
-        self._known.lapse(self._clock.now().mono_ms)
+        self._known.lapse(self._clock.now())
 
     def take(self, delta: PresDelta) -> None:
         """Take in what central says of the site."""
@@ -68,6 +71,20 @@ class Whereabouts:
         door = None if book is None else book.doors.get(book.here)
         zone = None if book is None or door is None else book.zones[door.zone]
         return self._known.facts(row, zone, self._clock.now())
+
+
+def counted(sent: dict[str, int], events: Iterable[tuple[EventId, Event]], issue: Issue | None) -> dict[str, int]:
+    """Return up to which event of each run the directory on this device may count visits; `sent` is acknowledged.
+
+    Central adds a visit to a pack a little after it has acknowledged it. What happened after it signed the directory
+    that is here is in none of its counts: a power cut that takes the link along must not make that forgotten.
+    """
+    upto = dict(sent)
+    for id_, event in () if issue is None else events:
+        is_later = event.q is not ClockQuality.NONE and event.wall_ms > issue.issued_ms + CLOCKS_DIFFER_MS
+        if is_later and id_.n <= upto.get(id_.run, 0):
+            upto[id_.run] = id_.n - 1
+    return upto
 
 
 def _timed(

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from agent.core.sightings import At, Seen, Sightings
 from agent.core.types import EventId
@@ -23,7 +24,7 @@ from wire.rows import DirectoryRow
 SITE_KEPT: Final = 16_384
 """Members of whom central's word is kept; with more the site's presence counts as not known."""
 STAY_MS: Final = 72 * 3_600_000
-"""Whoever passed here longer ago than this is forgotten: no visit goes on longer (central's bound)."""
+"""Whoever passed longer ago than this is taken to have left: no visit goes on longer (central's bound)."""
 CONFIRMED_MS: Final = 35_000
 """Without word from central for so long (two heartbeats and some), the site's presence is not current."""
 BEHIND_MS: Final = 5_000
@@ -89,13 +90,24 @@ class Presence:
             self._fresh.discard(gone)
             self._count(gone)
 
-    def lapse(self, now_ms: int) -> None:
-        """Forget whoever passed here too long ago to be inside still."""
+    def lapse(self, now: Now) -> None:
+        """Forget whoever passed too long ago to be inside still; visits that central does not know of stay counted."""
         for member in list(self._seen):
             newest = self._seen.of(member).newest
-            if newest is None or now_ms - newest.stay.since_ms >= STAY_MS:
-                self._seen.forget(member)
+            if newest is None or newest.age_ms(now) >= STAY_MS:
+                self._seen.forget_where(member)
                 self._count(member)
+        for member, told in list(self._site.items()):
+            if told.stay.zone != OUTSIDE and now.mono_ms - told.stay.since_ms >= STAY_MS:
+                self._left(member, told)
+
+    def _left(self, member: str, told: Told) -> None:
+        """With the link down nobody says that a visit is over: it is when no visit goes on for so long."""
+        if told.used is None:
+            del self._site[member]
+        else:
+            self._site[member] = replace(told, stay=_ABSENT.stay, is_forgiven=False)
+        self._count(member)
 
     # What central told
 

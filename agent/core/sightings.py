@@ -134,9 +134,13 @@ class Sightings:
         """Leave only these visits to be charged."""
         self._own[member] = replace(self.of(member), charges=charges)
 
-    def forget(self, member: str) -> None:
-        """Forget a member."""
-        self._own.pop(member, None)
+    def forget_where(self, member: str) -> None:
+        """Forget where a member went; visits to be charged stay, or a pack would last for ever at a door alone."""
+        charges = self.of(member).charges
+        if charges:
+            self._own[member] = Own(charges=charges)
+        else:
+            self._own.pop(member, None)
 
     def _keep(self, member: str, own: Own) -> None:
         self._own.pop(member, None)

@@ -13,6 +13,7 @@ from agent.whereabouts import Whereabouts
 from tests.rules.builders import NOON, book, row
 from tests.store.samples import DEVICE, QUICK, Chain, pull
 from wire.book import Here, Zone
+from wire.directory import Issue
 from wire.events import DecisionBody, Event, PassageBody, Receipt, Stamp, number, read_event, write_tail
 from wire.facts import PresenceFacts
 from wire.rows import Pack
@@ -32,9 +33,12 @@ class SetTime:
 
 
 class Shelf:
-    """A directory that holds nothing but the book."""
+    """A directory that holds nothing but the book; `issue` is what central signed of it."""
 
     book = BOOK
+
+    def __init__(self, issued_ms: int | None = None) -> None:
+        self.issue = None if issued_ms is None else Issue(epoch="e", ver=1, digest="d", issued_ms=issued_ms)
 
 
 def granted(at: Stamp, member: str = "m1") -> Draft:
@@ -57,8 +61,9 @@ def stamp(
     return Stamp(boot, mono_ms, wall_ms, q)
 
 
-def known(journal: Journal, time: SetTime, boot: str = "b") -> Whereabouts:
-    return whereabouts_of(journal, Shelf(), Clock(time, boot=boot, floor_ms=0))  # type: ignore[arg-type]
+def known(journal: Journal, time: SetTime, boot: str = "b", issued_ms: int | None = None) -> Whereabouts:
+    clock = Clock(time, boot=boot, floor_ms=0)
+    return whereabouts_of(journal, Shelf(issued_ms), clock)  # type: ignore[arg-type]
 
 
 async def test_what_is_durable_is_known_at_once_and_after_a_restart(tmp_path: Path) -> None:
@@ -98,6 +103,28 @@ async def test_visits_that_central_acknowledged_are_in_the_count_of_its_director
     journal = Journal.open(tmp_path, device=DEVICE, limits=QUICK)
     seen = known(journal, SetTime()).facts(row(pack=Pack("p", 10, 3)))
     assert (seen.zone, seen.used) == ("gym", None)
+    await journal.close()
+
+
+@pytest.mark.parametrize(
+    ("issued_ms", "q", "used"),
+    [
+        (NOON - 60_001, ClockQuality.SYNCED, 4),
+        (NOON - 60_000, ClockQuality.SYNCED, None),
+        (NOON - 60_001, ClockQuality.NONE, None),
+    ],
+)
+async def test_visits_that_central_acknowledged_after_it_signed_the_directory_are_in_no_count_of_it(
+    tmp_path: Path, issued_ms: int, q: ClockQuality, used: int | None
+) -> None:
+    journal = Journal.open(tmp_path, device=DEVICE, limits=QUICK)
+    chain = Chain.of(journal, journal.run)
+    await journal.append(ended(await journal.append(granted(stamp(q=q))), stamp(q=q)))
+    await pull(journal, journal.run, chain)
+    await journal.acknowledge(journal.run, chain.upto, chain.head)
+    await journal.close()
+    journal = Journal.open(tmp_path, device=DEVICE, limits=QUICK)
+    assert known(journal, SetTime(), issued_ms=issued_ms).facts(row(pack=Pack("p", 10, 3))).used == used
     await journal.close()
 
 

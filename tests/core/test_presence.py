@@ -37,6 +37,14 @@ T = 1_000_000
 SERVER = 1_800_000_000_000
 
 
+def granted(member: str, way: Direction = Direction.IN, holder: HolderKind = HolderKind.MEMBER) -> DecisionBody:
+    return DecisionBody(
+        door="north", reader="in", direction=way, kind=CredentialKind.HF_UID, credential="0" * 32,
+        outcome=Outcome.GRANT, reason=Reason.MEMBER_VALID, member=member, holder=holder,
+        receipt=Receipt(dir_epoch="", dir_ver=0, rules=1, input=""),
+    )  # fmt: skip
+
+
 class Door:
     """One device's presence, and events as its journal would hold them."""
 
@@ -47,14 +55,7 @@ class Door:
     def grant(
         self, member: str, at_ms: int, way: Direction = Direction.IN, holder: HolderKind = HolderKind.MEMBER
     ) -> EventId:
-        return self._saw(
-            DecisionBody(
-                door="north", reader="in", direction=way, kind=CredentialKind.HF_UID, credential="0" * 32,
-                outcome=Outcome.GRANT, reason=Reason.MEMBER_VALID, member=member, holder=holder,
-                receipt=Receipt(dir_epoch="", dir_ver=0, rules=1, input=""),
-            ),
-            at_ms,
-        )  # fmt: skip
+        return self._saw(granted(member, way, holder), at_ms)
 
     def end(self, of: EventId, at_ms: int, outcome: PassageOutcome = PassageOutcome.PASSED) -> EventId:
         return self._saw(PassageBody(of_run=of.run, of_n=of.n, outcome=outcome), at_ms)
@@ -62,10 +63,10 @@ class Door:
     def passes(self, member: str, at_ms: int, way: Direction = Direction.IN) -> EventId:
         return self.end(self.grant(member, at_ms, way), at_ms)
 
-    def _saw(self, body: DecisionBody | PassageBody | StartedBody, at_ms: int) -> EventId:
+    def _saw(self, body: DecisionBody | PassageBody | StartedBody, at_ms: int, wall_ms: int | None = None) -> EventId:
         self.n += 1
         event = EventId(RUN, self.n)
-        self.known.saw(event, body, At(GYM, at_ms))
+        self.known.saw(event, body, At(GYM, at_ms, wall_ms))
         return event
 
     def facts(self, member: str = "m1", at_ms: int = T, pack: Pack | None = None, **said: object) -> PresenceFacts:
@@ -260,13 +261,58 @@ def test_memory_of_passages_is_bounded() -> None:
     assert door.facts("m10").inside == KEPT == len(list(door.known._seen))
 
 
+def now(mono_ms: int, wall_ms: int = SERVER) -> Now:
+    return Now(mono_ms, wall_ms, ClockQuality.SYNCED)
+
+
 def test_whoever_came_days_ago_is_forgotten() -> None:
     door = Door()
     door.passes("m1", T)
-    door.known.lapse(T + STAY_MS - 1)
+    door.known.lapse(now(T + STAY_MS - 1))
     assert door.facts().inside == 1
-    door.known.lapse(T + STAY_MS)
+    door.known.lapse(now(T + STAY_MS))
     assert door.facts() == PresenceFacts(inside=0)
+
+
+def test_days_without_power_count_where_the_clock_tells_them() -> None:
+    door = Door()
+    door._saw(granted("m1"), -T, SERVER)
+    door.end(EventId(RUN, 1), -T)
+    door.known.lapse(now(T, SERVER + STAY_MS - 1))
+    assert door.facts().inside == 1
+    door.known.lapse(now(T, SERVER + STAY_MS))
+    assert door.facts().inside == 0
+
+
+def test_visits_of_a_pack_count_for_as_long_as_central_does_not_know_of_them() -> None:
+    """A door alone for weeks must not give the last visit of a pack away anew every three days."""
+    door = Door()
+    for visit in range(3):
+        door.passes("m1", T + visit * STAY_MS)
+        door.known.lapse(now(T + (visit + 1) * STAY_MS))
+        door.known.lapse(now(T + (visit + 1) * STAY_MS))
+        assert door.facts(pack=Pack("p", 10, 7)).used == 8 + visit
+    assert door.facts().inside == 0
+    door.told(heard=door.n)
+    door.known.lapse(now(T + 4 * STAY_MS))
+    assert door.facts(pack=Pack("p", 10, 7), at_ms=T).used is None
+    assert not list(door.known._seen)
+
+
+def test_whoever_was_inside_when_the_link_died_days_ago_has_left() -> None:
+    """A guardian who went by another door lets no minor in for ever, and nobody is kept out by a stay that is over."""
+    door = Door()
+    door.told(inside("m1", ago_ms=HOLD_OFF_MS, used=4), inside("m2", ago_ms=HOLD_OFF_MS), inside("m3"))
+    door.known.cut()
+    later = T + STAY_MS - HOLD_OFF_MS
+    door.known.lapse(now(later - 1))
+    assert door.facts(at_ms=later).inside == 3
+    door.known.lapse(now(later))
+    assert door.facts("kid", guardians=["m1", "m2"]).is_guardian_inside is False
+    assert door.facts("kid", guardians=["m3"]).is_guardian_inside
+    assert (door.facts("m2").zone, door.facts("m2").inside) == (OUTSIDE, 1)
+    told = door.facts("m1", pack=Pack("p", 10, 3))
+    assert (told.zone, told.used) == (OUTSIDE, 4)
 
 
 def test_an_event_about_nobody_changes_nothing() -> None:
