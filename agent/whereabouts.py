@@ -80,7 +80,9 @@ def counted(sent: dict[str, int], events: Iterable[tuple[EventId, Event]], issue
     that is here is in none of its counts: a power cut that takes the link along must not make that forgotten.
     """
     upto = dict(sent)
-    for id_, event in () if issue is None else events:
+    if issue is None:
+        return upto
+    for id_, event in events:
         is_later = event.q is not ClockQuality.NONE and event.wall_ms > issue.issued_ms + CLOCKS_DIFFER_MS
         if is_later and id_.n <= upto.get(id_.run, 0):
             upto[id_.run] = id_.n - 1

@@ -82,7 +82,7 @@ def test_no_pass_is_issued_to_somebody_who_may_not_come(site: Site, member: Memb
     stale = Member.objects.get(pk=member.pk)
     member.is_active, member.is_blocked = how != "inactive", how == "blocked"
     member.save()
-    with pytest.raises(PassRefusedError, match="Ann Example is (blocked|not active): change that"):
+    with pytest.raises(PassRefusedError, match=r"Ann Example is (blocked|not active): change that"):
         issued(site, stale)
     assert not Pass.objects.exists()
 
