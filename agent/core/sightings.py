@@ -14,7 +14,7 @@ from agent.core.types import EventId
 from rules.facts import Now
 from rules.whereabouts import OUTSIDE, Stay, Ways, is_visit, led
 from wire.events import Body, DecisionBody, PassageBody
-from wire.vocabulary import VISITORS, ClockQuality, Direction, Outcome, PassageOutcome
+from wire.vocabulary import VISITORS, ClockQuality, CredentialKind, Direction, Outcome, PassageOutcome
 
 KEPT: Final = 4_096
 """Members whose last passage here is remembered; the oldest go first."""
@@ -23,12 +23,16 @@ _CHARGES_KEPT: Final = 64
 
 
 class Seen(Struct, frozen=True, gc=False):
-    """A passage at this door: where it led, and the event that says so. `wall_ms` is of an older boot, if trusted."""
+    """A passage at this door: where it led, and the event that says so. `wall_ms` is of an older boot, if trusted.
+
+    A visit by a signed pass is paid for by that: it `is_charged` to no pack.
+    """
 
     stay: Stay
     event: EventId
     wall_ms: int | None = None
     is_visitor: bool = True
+    is_charged: bool = True
 
     def age_ms(self, now: Now) -> int:
         """Return how long ago it was: by the wall clock where only that knows how long the power was off."""
@@ -52,8 +56,8 @@ class Own(Struct, frozen=True):
 
     @property
     def is_going_in(self) -> bool:
-        """Whether a visitor was let in a moment ago and has not been heard of since."""
-        return self.going is not None and self.going.is_visitor and self.going.stay.zone != OUTSIDE
+        """Whether somebody was let in a moment ago for a visit of a pack, and has not been heard of since."""
+        return self.going is not None and self.going.is_charged and self.going.stay.zone != OUTSIDE
 
 
 NOTHING: Final = Own()
@@ -94,7 +98,9 @@ class Sightings:
         """Somebody was let through who was `before` until then."""
         assert body.member is not None, "nobody is let through without a name"
         stay = led(before, stay_at.ways, body.direction, stay_at.at_ms)
-        seen = Seen(stay, event, stay_at.wall_ms, body.holder in VISITORS)
+        is_visitor = body.holder in VISITORS
+        is_charged = is_visitor and body.kind is not CredentialKind.PASS_SIGNED
+        seen = Seen(stay, event, stay_at.wall_ms, is_visitor, is_charged)
         self._granted[event] = _Granted(body.member, body.direction, before, seen)
         if len(self._granted) > _GRANTS_KEPT:
             del self._granted[next(iter(self._granted))]
@@ -112,7 +118,7 @@ class Sightings:
                 direction = granted.direction if body.direction is None else body.direction
                 stay = led(granted.before, stay_at.ways, direction, stay_at.at_ms)
                 charges = own.charges
-                if seen.is_visitor and is_visit(granted.before, stay_at.ways, stay):
+                if seen.is_charged and is_visit(granted.before, stay_at.ways, stay):
                     charges = (*charges, event)[-_CHARGES_KEPT:]
                 own = Own(replace(seen, stay=stay, event=event), own.going, charges)
             case PassageOutcome.UNKNOWN:

@@ -9,16 +9,19 @@ from typing import Any, Final
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import F, QuerySet
+from django.db.models import Exists, F, OuterRef, QuerySet
 from django.db.models.signals import post_save
 
-from central.checkins.models import Movement
+from central.checkins.models import Event, Movement
 from central.directory.models import Membership, VisitPack
 from central.presence import findings
 from central.presence.models import PackCount, Whereabouts
 from central.presence.versions import locked, write
+from wire.vocabulary import CredentialKind
 
 FOLD_MS: Final = 60_000
+_BY_PASS: Final = f'"kind":"{CredentialKind.PASS_SIGNED}"'
+"""In the text of a decision, as doors write it (`wire.events`)."""
 KNOWN_MS: Final = 120_000
 """So long after the directory was changed every door that is linked has it."""
 
@@ -63,10 +66,15 @@ def connect() -> None:
 
 
 def visits(pack: VisitPack) -> QuerySet[Movement]:
-    """Return the passages that count as visits of a pack: surely made, from outside, since it was bought."""
+    """Return the passages that count as visits of a pack: surely made, from outside, since it was bought.
+
+    Not those by a signed pass: that was paid for by itself.
+    """
     since_ms = int(pack.created_at.timestamp() * 1000)
     found = Movement.objects.filter(member_id=pack.member_id, counts=True, opens=True, is_certain=True)
-    return found.filter(at_ms__gte=since_ms).exclude(device__door__rules__leaves__isnull=False)
+    grant = Event.objects.filter(run__device=OuterRef("device"), run__run=OuterRef("run"), n=OuterRef("n"))
+    by_pass = grant.filter(text__contains=_BY_PASS)
+    return found.filter(~Exists(by_pass), at_ms__gte=since_ms).exclude(device__door__rules__leaves__isnull=False)
 
 
 def changed(packs: Collection[VisitPack]) -> None:

@@ -13,7 +13,7 @@ from central.presence.versions import newest
 from tests.central_ledger.conftest import make_device
 from tests.central_presence.conftest import HOUR, Doorway, put_of
 from tests.fakes.journal_script import START_MS
-from wire.vocabulary import Direction, PassageOutcome
+from wire.vocabulary import CredentialKind, Direction, PassageOutcome
 
 
 @pytest.fixture
@@ -48,6 +48,20 @@ def test_inner_doors_and_unsure_passages_charge_nothing(
     north.passes(ann, 3 * HOUR, end=PassageOutcome.UNKNOWN)
     north.tell(3 * HOUR)
     assert put_of(north.hears(), ann.pk).used == 2
+
+
+@pytest.mark.parametrize(
+    ("kind", "used"), [(CredentialKind.PASS_SIGNED, 1), (CredentialKind.PASS_ROTATING, 2), (CredentialKind.HF_UID, 2)]
+)
+def test_a_day_pass_is_not_paid_for_twice(
+    site: Site, north: Doorway, ann: Member, pack: VisitPack, kind: CredentialKind, used: int
+) -> None:
+    north.passes(ann, 0, kind=kind)
+    north.tell()
+    assert packs.visits(pack).count() == used - 1
+    packs.fold(START_MS)
+    pack.refresh_from_db()
+    assert pack.used == used
 
 
 def test_the_directory_learns_of_visits_and_the_count_stays(

@@ -153,6 +153,13 @@ def test_visits_of_a_pack_are_counted_on_top_of_the_directory() -> None:
     assert door.facts(pack=Pack("p", 10, 3)).used == 6
 
 
+def test_a_visit_by_a_day_pass_is_no_visit_of_a_pack() -> None:
+    door, by_pass = Door(), replace(granted("m1"), kind=CredentialKind.PASS_SIGNED)
+    door.end(door._saw(by_pass, T - 5 * HOLD_OFF_MS), T - 5 * HOLD_OFF_MS)
+    door._saw(by_pass, T)
+    assert (door.facts(pack=Pack("p", 10, 3)).used, door.facts().inside) == (None, 1)
+
+
 def test_what_central_had_acknowledged_at_the_start_is_in_its_counts() -> None:
     door = Door()
     door.known = Presence({RUN: 2})
