@@ -11,6 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern
 
 from central.directory import replacing
+from central.directory.admin_fresh import FreshForm
 from central.directory.admin_rules import OwnSiteForm
 from central.directory.enrolling import fill, holder_of, read_typed
 from central.directory.importing import pages
@@ -39,7 +40,7 @@ def kind_label(credential: Credential) -> str:
     return KIND_LABELS[CredentialKind(credential.kind)]
 
 
-class MemberForm(forms.ModelForm):  # type: ignore[type-arg]
+class MemberForm(FreshForm):
     """A member, the rights as boxes to tick."""
 
     rights = forms.MultipleChoiceField(
@@ -95,6 +96,10 @@ class CredentialForm(forms.ModelForm):  # type: ignore[type-arg]
     def _sites(self, cleaned: dict[str, Any]) -> list[UUID]:
         member = cleaned.get("member") or Member.objects.filter(pk=self.instance.member_id).first()
         return [] if member is None else list(member.sites_told())
+
+
+class CredentialPageForm(FreshForm, CredentialForm):
+    """The form on a credential's own page."""
 
 
 class CredentialFormSet(forms.BaseInlineFormSet):  # type: ignore[type-arg]
@@ -160,7 +165,7 @@ class MemberAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     form = MemberForm
     fieldsets = [
-        (None, {"fields": ["full_name", "external_id", "is_active", "valid_from", "valid_to", "is_blocked"]}),
+        (None, {"fields": ["full_name", "external_id", "is_active", "valid_from", "valid_to", "is_blocked", "seen"]}),
         ("Payment", {"fields": ["paid_to", "grace_days"], "classes": ["collapse"]}),
         ("Whose passage it is", {
             "fields": ["holder", "is_minor", "guardians", "host"], "classes": ["collapse"],
@@ -191,7 +196,7 @@ class MemberAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 class CredentialAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     """Credentials."""
 
-    form = CredentialForm
+    form = CredentialPageForm
     list_display = ["hint", kind_label, "member", "is_revoked", "created_at"]
     list_filter = ["kind", "is_revoked"]
     list_select_related = ["member"]
@@ -218,4 +223,4 @@ class CredentialAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     def get_fields(self, _request: HttpRequest, obj: Credential | None = None) -> Any:
         """Ask for the value once."""
-        return ["member", "kind", "value"] if obj is None else ["hint", "member", kind_label, "is_revoked"]
+        return ["member", "kind", "value"] if obj is None else ["hint", "member", kind_label, "is_revoked", "seen"]
