@@ -51,6 +51,8 @@ def get_member(call: Call) -> Answer:
 
 def change_member(call: Call) -> Answer:
     """Change what the body names."""
+    # All fields are saved: nobody may block the member between the look and that.
+    Member.objects.select_for_update().filter(pk=call.target).first()
     member = _found(call.target)
     given = msgspec.structs.asdict(call.body)
     _fill(member, {name: value for name, value in given.items() if value is not msgspec.UNSET})
@@ -130,7 +132,7 @@ def _join(member: Member, given: list[MembershipBody]) -> None:
 
 def _pack(member: Member, given: PackBody) -> None:
     """Set the figures of the newest pack; it counts, whichever were bought before."""
-    pack = member.packs.first() or VisitPack(member=member)
+    pack = VisitPack.objects.select_for_update().filter(member=member).first() or VisitPack(member=member)
     used = pack.used if given.used is msgspec.UNSET else given.used
     if used > given.visits:
         raise bad_field("pack.used", f"{used} visits are used of {given.visits}; give at most as many as bought")

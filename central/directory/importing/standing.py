@@ -20,10 +20,10 @@ def sites_by_name() -> dict[str, KnownSite]:
 
 
 def members_by_external_id(external_ids: Iterable[str]) -> dict[str, Member]:
-    """Return the members that are known by these ids."""
+    """Return the members that are known by these ids, locked: what is written of them is what was read and the file."""
     found: dict[str, Member] = {}
     for part in _parts(external_ids):
-        for member in Member.objects.filter(external_id__in=part):
+        for member in Member.objects.select_for_update().filter(external_id__in=part).order_by("pk"):
             assert member.external_id is not None, "it was found by it"
             found[member.external_id] = member
     return found
@@ -64,10 +64,10 @@ def links_of(through: Any, owner: str, other: str, owners: Iterable[Any]) -> dic
 
 
 def newest_packs(members: Iterable[UUID]) -> dict[UUID, VisitPack]:
-    """Return the newest pack of visits of each member that has one."""
+    """Return the newest pack of visits of each member that has one, locked: visits are counted meanwhile."""
     found: dict[UUID, VisitPack] = {}
     for part in _parts(members):
-        for pack in VisitPack.objects.filter(member_id__in=part).order_by("created_at", "pk"):
+        for pack in VisitPack.objects.select_for_update().filter(member_id__in=part).order_by("created_at", "pk"):
             found[pack.member_id] = pack
     return found
 
