@@ -8,9 +8,9 @@ from msgspec.structs import replace
 
 from rules.facts import Decision, Facts
 from rules.policy import Answer, answers, decide
-from wire.facts import PresenceFacts
+from wire.facts import PassFacts, PresenceFacts
 from wire.rows import DirectoryRow
-from wire.vocabulary import ClockQuality, Reason
+from wire.vocabulary import ClockQuality, CredentialKind, Reason
 
 
 class Verdict(StrEnum):
@@ -50,6 +50,7 @@ class Survey(Struct, frozen=True):
 
 def explain(facts: Facts) -> Explanation:
     """Return the decision on these facts and what each rule said."""
+    facts = as_shown(facts)
     steps, is_decided = [], False
     for answer in answers(facts):
         verdict = _verdict(answer)
@@ -57,6 +58,15 @@ def explain(facts: Facts) -> Explanation:
         is_decided = is_decided or is_decisive
         steps.append(Step(answer.rule.reason, answer.rule.says, verdict, is_decisive))
     return Explanation(decide(facts), tuple(steps))
+
+
+def as_shown(facts: Facts) -> Facts:
+    """Return facts about a row as they would be if its credential were shown: where the clock is unknown, no phone's
+    code proves that it is of now."""
+    is_phone = facts.row is not None and facts.row.kind is CredentialKind.PASS_ROTATING
+    if not is_phone or facts.passed is not None or facts.now.q is not ClockQuality.NONE:
+        return facts
+    return replace(facts, passed=PassFacts(Reason.CLOCK_UNKNOWN))
 
 
 def without_link(facts: Facts, *, stale_s: int | None = None, q: ClockQuality | None = None) -> Facts:
@@ -86,7 +96,7 @@ def survey(facts: Facts, rows: Iterable[DirectoryRow], *, stale_s: int = 0, q: C
         asked += 1
         with_link = replace(facts, row=row, presence=nowhere, stale_s=0, now=linked_now)
         is_open = decide(with_link).is_grant
-        then = decide(without_link(with_link, stale_s=stale_s, q=q))
+        then = decide(as_shown(without_link(with_link, stale_s=stale_s, q=q)))
         linked, alone = linked + is_open, alone + then.is_grant
         if is_open and not then.is_grant:
             lost[then.reason] = lost.get(then.reason, 0) + 1

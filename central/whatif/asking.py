@@ -63,7 +63,7 @@ def facts_of(held: Held, seen: Circumstances) -> Facts:
         directory=held.edition.ref,
         row=None,
         book=book,
-        door=DoorFacts(here, seen.mode, seen.lockdown),
+        door=DoorFacts(here, seen.mode, seen.lockdown, is_revoked=held.is_revoked),
         presence=PresenceFacts(is_site_wide=seen.offline_s is None),
         stale_s=seen.offline_s or 0,
     )

@@ -24,6 +24,8 @@ class Held:
     says: str
     newest: Edition | None = None
     """The newest version, where that is another."""
+    is_revoked: bool = False
+    """The device may not work any more."""
 
     def with_newest(self) -> "Held | None":
         """Return the newest version in place of this one; None where this is it."""
@@ -44,11 +46,15 @@ def held_by(device: Device) -> Held:
     except BookError as fault:
         raise NotKnownError(f"the site's rules make no sense ({fault}); correct them in the administration") from fault
     assert newest is not None, "what was just published is known"
+    is_revoked = device.state == Device.State.REVOKED
     if edition is not None:
         is_newest = device.dir_ver == ver
         says = f"version {ver}, the newest, which this door has"
         if not is_newest:
             says = f"version {device.dir_ver}, which this door has; the newest is {ver}"
-        return Held(past, edition, is_held=True, says=says, newest=None if is_newest else newest)
+        other = None if is_newest else newest
+        return Held(past, edition, is_held=True, says=says, newest=other, is_revoked=is_revoked)
     has = f"version {device.dir_ver}, which is not known here any more" if device.dir_epoch else "no directory yet"
-    return Held(past, newest, is_held=False, says=f"version {ver}, the newest; this door has {has}")
+    return Held(
+        past, newest, is_held=False, says=f"version {ver}, the newest; this door has {has}", is_revoked=is_revoked
+    )

@@ -198,6 +198,15 @@ def answer(device: Device, member: Member, seen: Circumstances) -> Reason:
     return of_member(held_by(device), member, seen)[0].explanation.decision.reason
 
 
+def test_device_that_was_revoked_lets_nobody_in(device: Device, site: Site) -> None:
+    member = member_with(site, CARD)
+    brought(device)
+    device.state = Device.State.REVOKED
+    device.save()
+    assert answer(device, member, Circumstances(NOON_MS)) is Reason.DEVICE_REVOKED
+    assert surviving.survival(held_by(device), Circumstances(NOON_MS), 30).counts[0].linked == 0
+
+
 def test_minor_without_company_is_denied(device: Device, site: Site) -> None:
     member = member_with(site, CARD, is_minor=True)
     brought(device)

@@ -7,7 +7,7 @@ from rules.policy import RULES, decide
 from tests.rules.builders import NOON, at, book, facts, row
 from wire.book import Site
 from wire.facts import DoorFacts, PresenceFacts
-from wire.vocabulary import ClockQuality, Direction, DoorMode, Reason, WhenOffline
+from wire.vocabulary import ClockQuality, CredentialKind, Direction, DoorMode, Reason, WhenOffline
 
 pytestmark = pytest.mark.unit
 
@@ -58,3 +58,12 @@ def test_a_survey_counts_what_the_link_keeps_open() -> None:
     after_an_hour = survey(given, rows, stale_s=3_600, q=ClockQuality.NONE)
     assert after_an_hour.open_alone == 1
     assert after_an_hour.lost == {Reason.NEEDS_LINK: 1, Reason.CLOCK_UNKNOWN: 1, Reason.DIRECTORY_STALE: 1}
+
+
+def test_a_phone_is_denied_without_a_clock_as_the_door_would_deny_it() -> None:
+    phone = row(kind=CredentialKind.PASS_ROTATING)
+    lost = facts(phone, q=ClockQuality.NONE)
+    assert explain(lost).decision.reason is Reason.CLOCK_UNKNOWN
+    assert explain(facts(phone)).decision.is_grant
+    found = survey(facts(), [phone, row()], q=ClockQuality.NONE)
+    assert (found.open_linked, found.open_alone, found.lost) == (2, 1, {Reason.CLOCK_UNKNOWN: 1})
