@@ -16,6 +16,9 @@ from hardware.base import FaultReason, Medium, ReaderEvent, ReaderFault, Scan
 FLOOD_ENDS_MS: Final = 1000
 """So long nothing has to come before a flooding reader is heard again."""
 
+SAME_MS: Final = 1000
+"""The same code this soon after the last time is the same presentation: many readers repeat what lies before them."""
+
 REST_MS: Final = 2000
 """What begins within this time after a code was torn by a pause is taken for its rest. Nobody presents anew so soon."""
 
@@ -179,13 +182,19 @@ class Framer:
 
 
 class Throttle:
-    """Lets through what people can present; a flood is reported once and ends with a second of silence."""
+    """Lets through what people can present, each presentation once.
+
+    A flood is reported once and ends with a second of silence. A code that is repeated without a pause is the one that
+    lies there: it must not open again and again, nor pass for a double tap.
+    """
 
     def __init__(self, per_second: int) -> None:
         self._per_second = per_second
         self._recent: list[int] = []
         self._last_ms: int | None = None
         self._is_flood = False
+        self._scanned: tuple[Medium, bytes, str] | None = None
+        self._scanned_ms = 0
 
     def admit(self, event: ReaderEvent, now_ms: int) -> list[ReaderEvent]:
         if self._last_ms is not None and now_ms - self._last_ms > FLOOD_ENDS_MS:
@@ -198,4 +207,12 @@ class Throttle:
             self._is_flood = True
             return [ReaderFault(event.reader, FaultReason.FLOOD, now_ms, f"over {self._per_second} codes a second")]
         self._recent.append(now_ms)
-        return [event]
+        return [] if self._is_repeated(event, now_ms) else [event]
+
+    def _is_repeated(self, event: ReaderEvent, now_ms: int) -> bool:
+        if not isinstance(event, Scan):
+            return False
+        scanned = event.medium, event.data, event.form
+        is_same = scanned == self._scanned and now_ms - self._scanned_ms < SAME_MS
+        self._scanned, self._scanned_ms = scanned, now_ms
+        return is_same

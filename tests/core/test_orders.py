@@ -263,6 +263,17 @@ def test_a_mode_that_lets_more_people_in_waits_for_its_record(mode: DoorMode) ->
     assert play.state.standing.mode is mode
 
 
+@pytest.mark.parametrize("mode", [DoorMode.LOCKED, DoorMode.MAINTENANCE, DoorMode.FIRST_PERSON])
+def test_a_mode_that_keeps_people_out_holds_before_its_record(mode: DoorMode) -> None:
+    play = Play()
+    play.schedule(DoorMode.UNLOCKED)
+    play.disk, play.written = RecordFault.FULL, frozenset({EventKind.DECISION})
+    play.schedule(mode)
+    assert (play.is_held, play.state.standing.mode) == (False, mode)
+    play.tap()
+    assert play.pulses == []
+
+
 def test_a_door_that_waits_for_its_first_person_does_so_until_its_next_mode_is_recorded() -> None:
     play = Play()
     play.schedule(DoorMode.FIRST_PERSON)

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hardware.base import FaultReason, Medium, ReaderEvent, ReaderFault, Scan
-from hardware.readers.framing import FLOOD_ENDS_MS, REST_MS, Characters, Framer, Framing, Identity, Terminator
+from hardware.readers.framing import FLOOD_ENDS_MS, REST_MS, SAME_MS, Characters, Framer, Framing, Identity, Terminator
 
 pytestmark = pytest.mark.unit
 
@@ -139,9 +139,24 @@ def test_without_a_terminator_the_exact_length_and_a_pause_make_the_code() -> No
     assert reasons(heard.tick(2200)) == [FaultReason.GARBLED]
 
 
+def test_code_that_is_repeated_without_a_pause_is_one_presentation() -> None:
+    """A card that lies on a reader that repeats it must not open again and again, nor pass for a double tap."""
+    heard = framer(Framing(gap_ms=GAP_MS))
+    lying = [event for at_ms in range(1_000, 31_000, 700) for event in typed(heard, "12345678", at_ms, step_ms=1)]
+    assert [type(event) for event in lying] == [Scan]
+    assert len(typed(heard, "12345678", 31_000 + SAME_MS, step_ms=1)) == 1, "lifted and shown again"
+
+
+def test_two_codes_in_turn_are_two_presentations_each() -> None:
+    heard = framer(Framing(gap_ms=GAP_MS))
+    codes = ("12345678", "87654321", "12345678")
+    events = [event for at, code in enumerate(codes) for event in typed(heard, code, 1_000 + 500 * at, step_ms=1)]
+    assert [event.data.decode() for event in events if isinstance(event, Scan)] == list(codes)
+
+
 def test_flood_is_reported_once_and_ends_with_a_second_of_silence() -> None:
     heard = framer(Framing(gap_ms=GAP_MS, per_second=5))
-    events = [event for at_ms in range(1000, 5000, 50) for event in typed(heard, "1234", at_ms, step_ms=1)]
+    events = [event for at_ms in range(1000, 5000, 50) for event in typed(heard, f"{at_ms}", at_ms, step_ms=1)]
     assert [type(event) for event in events] == [Scan] * 5 + [ReaderFault]
     assert reasons(events) == [FaultReason.FLOOD]
     assert len(typed(heard, "1234", 5000 + FLOOD_ENDS_MS, step_ms=1)) == 1
@@ -165,19 +180,25 @@ def test_whatever_the_pauses_a_code_is_what_was_typed_without_a_longer_one(
     No pause of it is long enough for somebody to present anew, so what follows a torn code is its rest.
     """
     heard = framer(Framing(gap_ms=gap_ms, min_length=1, per_second=50))
-    at_ms, pieces = 10_000, [""]
+    at_ms, pieces, ends_ms = 10_000, [""], list[int]()
     events: list[ReaderEvent] = []
     for pause_ms, character in steps:
         at_ms += pause_ms
         if pause_ms > gap_ms:
             pieces.append("")
         pieces[-1] += character
+        ends_ms += [at_ms] * (character == "\n")
         events += heard.terminate(at_ms) if character == "\n" else heard.character(character, at_ms)
-    whole: list[str] = []
+    whole: list[tuple[str, int]] = []
     is_torn = False
     for piece in pieces:
         *ended, open_ended = piece.split("\n")
-        whole += [code for code in (ended[1:] if is_torn else ended) if code]
+        timed = [(code, ends_ms.pop(0)) for code in ended]
+        whole += [(code, end_ms) for code, end_ms in (timed[1:] if is_torn else timed) if code]
         is_torn = bool(open_ended) or (is_torn and not ended)
+    new = [
+        code for (code, end_ms), (before, before_ms) in zip(whole, [("", 0), *whole], strict=False)
+        if code != before or end_ms - before_ms >= SAME_MS
+    ]  # fmt: skip
     if FaultReason.FLOOD not in reasons(events):
-        assert [event.data.decode() for event in events if isinstance(event, Scan)] == whole
+        assert [event.data.decode() for event in events if isinstance(event, Scan)] == new

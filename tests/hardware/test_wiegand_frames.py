@@ -54,6 +54,12 @@ def test_frame_that_lost_an_edge_or_a_bit_is_dropped(lost: int) -> None:
     assert reasons(heard(frames(), pulses[:bit] + pulses[bit + 2 :])) == [FaultReason.GARBLED]
 
 
+def test_card_that_lies_on_a_reader_that_repeats_it_is_read_once() -> None:
+    by = frames()
+    events = [event for at in range(10) for event in heard(by, list(edges(FRAME, AT_US + at * 500_000)))]
+    assert codes(events) == [FRAME]
+
+
 def test_edges_of_the_two_wires_may_come_one_wire_after_the_other() -> None:
     pulses = sorted(edges(FRAME, AT_US), key=lambda edge: edge.wire)
     assert codes(heard(frames(), pulses)) == [FRAME]
