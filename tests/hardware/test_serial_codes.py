@@ -70,7 +70,10 @@ def test_flood_takes_no_more_memory_than_a_code() -> None:
 
 
 @given(
-    st.lists(st.text(st.characters(codec="utf-8", exclude_categories=["C", "Z"]), min_size=1, max_size=12)), st.data()
+    st.lists(
+        st.text(st.characters(codec="utf-8", exclude_categories=["C", "Z"]), min_size=1, max_size=12), unique=True
+    ),
+    st.data(),
 )
 def test_codes_come_out_however_the_bytes_are_cut(texts: list[str], data: st.DataObject) -> None:
     by = line(Framing(min_length=1, per_second=10_000))
