@@ -628,6 +628,25 @@ def test_a_schedule_that_changes_nothing_is_no_event() -> None:
     assert (len(play.modes), play.is_held) == (before, False)
     play.command(release())
     assert play.is_held, "the schedule holds again once the lock is released"
+    assert play.results == ["locked", "released"]
+
+
+def test_a_second_hold_leaves_the_line_alone() -> None:
+    play = Play()
+    play.command(HOLD)
+    play.command(order(CommandName.HOLD, id="c2"))
+    assert (play.holds, play.is_held, play.results) == (1, True, ["held", "held"])
+
+
+@pytest.mark.parametrize(
+    "asked", [LOCKDOWN, order(CommandName.LOCK, for_ms=HOUR), order(CommandName.HOLD, for_ms=HOUR)]
+)
+def test_the_event_of_what_somebody_set_says_for_how_long(asked: Order) -> None:
+    play = Play()
+    play.command(asked)
+    body = play.bodies(ModeBody)[-1]
+    assert isinstance(body, ModeBody)
+    assert body.for_ms == HOUR
 
 
 def test_the_first_person_opens_the_door_for_all_where_they_have_the_right() -> None:
