@@ -135,7 +135,7 @@ def _assemble(
     clock = Clock(time, boot=boot_id(), has_rtc=has_rtc())
     lock = lock_of(hardware.strike, hardware.turnstile)
     acting = Acting(lock, hardware.light, hardware.buzzer, clock=clock, tasks=tasks, interlock=hardware.interlock)
-    revocation = Revocation(directory)
+    revocation = Revocation(directory, journal)
     staleness = Staleness(directory, clock, None if directory.issue is None else directory.issue.issued_ms)
     whereabouts = upkeep.whereabouts_of(journal, directory, clock)
     keyring = Keyring(identity, config.state_folder, lambda: central_key(identity, directory))

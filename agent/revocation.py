@@ -2,34 +2,48 @@
 
 Only central itself says so, over a connection whose certificate was checked: by its close code, or by its own words in
 a refused handshake. A bare HTTP 403 may be anybody's, and changes nothing. A welcome ends it.
+
+It is kept twice, beside the directory and in the journal, and holds where either says so: one damaged file makes no
+revoked device work again.
 """
 
 import asyncio
 import logging
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Protocol
 
 from agent.errors import StoreError
 from agent.staleness import Keeper
+from agent.store.notes import REVOKED
 
 log = logging.getLogger(__name__)
 
-_NAME: Final = "revoked"
 _YES, _NO = "yes", "no"
 _AGAIN_S: Final = 60.0
 
 
 def is_kept_revoked(get: Callable[[str], str | None]) -> bool:
     """Say whether the device is revoked by what was kept last."""
-    return get(_NAME) == _YES
+    return get(REVOKED) == _YES
+
+
+class Notes(Protocol):
+    """Where small values stand beside the events."""
+
+    def noted(self, name: str) -> str | None:
+        """Return a value, or None."""
+
+    def note(self, name: str, value: str) -> None:
+        """Keep a value; raise StoreError where nothing can be written any more."""
 
 
 class Revocation:
     """What central said last; it holds at once, and is kept for the next start."""
 
-    def __init__(self, keeper: Keeper) -> None:
+    def __init__(self, keeper: Keeper, notes: Notes) -> None:
         self._keeper = keeper
-        self.is_revoked = is_kept_revoked(keeper.get)
+        self._notes = notes
+        self.is_revoked = is_kept_revoked(keeper.get) or is_kept_revoked(notes.noted)
         self._told = asyncio.Event()
 
     def told(self, *, is_revoked: bool) -> None:
@@ -48,8 +62,10 @@ class Revocation:
         while True:
             await self._told.wait()
             self._told.clear()
+            said = _YES if self.is_revoked else _NO
             try:
-                await self._keeper.put(_NAME, _YES if self.is_revoked else _NO)
+                await self._keeper.put(REVOKED, said)
+                self._notes.note(REVOKED, said)
             except StoreError as fault:
                 log.warning("whether this device is revoked cannot be kept: %s", fault)
                 await asyncio.sleep(_AGAIN_S)

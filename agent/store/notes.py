@@ -9,6 +9,8 @@ from agent.store.db import seal
 PUT: Final = "INSERT OR REPLACE INTO meta (name, value) VALUES (?, ?)"
 DIRECTORY: Final = "directory"
 """Which directory was declared good last, as `wire.transfer.DirectoryRef` in JSON."""
+REVOKED: Final = "revoked"
+"""Whether central has told the device that it may not work any more, `yes` or `no`."""
 
 
 def sealed(value: str) -> str:
@@ -18,9 +20,13 @@ def sealed(value: str) -> str:
 
 def among(meta: Mapping[str, object]) -> dict[str, str]:
     """Return the values among the rows of `meta`; damaged ones are left out."""
-    text = meta.get(DIRECTORY)
-    said, _, value = text.partition(" ") if isinstance(text, str) else ("", "", "")
-    return {DIRECTORY: value} if said == f"{seal(value):08x}" else {}
+    found = {}
+    for name in (DIRECTORY, REVOKED):
+        text = meta.get(name)
+        said, _, value = text.partition(" ") if isinstance(text, str) else ("", "", "")
+        if said == f"{seal(value):08x}":
+            found[name] = value
+    return found
 
 
 def stored(connection: sqlite3.Connection) -> dict[str, str]:

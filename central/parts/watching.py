@@ -33,8 +33,8 @@ def _joined(instance: Membership, created: bool, **_: Any) -> None:
     """A card of somebody who joins may look like another's: then both are left out where bits are dropped."""
     if created:
         cards = Credential.objects.filter(member_id=instance.member_id)
-        for fault in alike.take_in(instance.site_id, cards).values():
-            _log.warning("a card of %s at %s: %s", instance.member_id, instance.site_id, fault)
+        for card in alike.take_in(instance.site_id, cards):
+            _log.warning("card %s looks like another's at site %s and is left out in part", card, instance.site_id)
 
 
 def _left(instance: Membership, **_: Any) -> None:

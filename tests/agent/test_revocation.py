@@ -28,6 +28,19 @@ class Values:
         self.values[name] = value
 
 
+class Beside:
+    """Small values beside the events."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, str] = {}
+
+    def noted(self, name: str) -> str | None:
+        return self.values.get(name)
+
+    def note(self, name: str, value: str) -> None:
+        self.values[name] = value
+
+
 async def _kept(revocation: Revocation, values: Values, value: str) -> None:
     async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
         keeping = tasks.create_task(revocation.keep())
@@ -37,19 +50,34 @@ async def _kept(revocation: Revocation, values: Values, value: str) -> None:
 
 
 async def test_it_holds_at_once_and_over_a_restart_until_central_says_otherwise() -> None:
-    values = Values()
-    first = Revocation(values)
+    values, beside = Values(), Beside()
+    first = Revocation(values, beside)
     held = [first.is_revoked]
     first.told(is_revoked=True)
     held.append(first.is_revoked)
     await _kept(first, values, "yes")
-    later = Revocation(values)
+    later = Revocation(values, beside)
     held.append(later.is_revoked)
     later.told(is_revoked=False)
     held.append(later.is_revoked)
     await _kept(later, values, "no")
-    held.append(Revocation(values).is_revoked)
+    held.append(Revocation(values, beside).is_revoked)
     assert held == [False, True, True, False, False]
+
+
+@pytest.mark.parametrize("lost", ["directory", "journal", "nothing"])
+async def test_one_damaged_file_makes_no_revoked_device_work_again(lost: str) -> None:
+    values, beside = Values(), Beside()
+    first = Revocation(values, beside)
+    first.told(is_revoked=True)
+    await _kept(first, values, "yes")
+    if lost != "nothing":
+        (values if lost == "directory" else beside).values.clear()
+    later = Revocation(values, beside)
+    assert later.is_revoked
+    later.told(is_revoked=False)
+    await _kept(later, values, "no")
+    assert not Revocation(values, beside).is_revoked
 
 
 async def test_a_disk_that_cannot_take_it_is_tried_again(
@@ -57,7 +85,7 @@ async def test_a_disk_that_cannot_take_it_is_tried_again(
 ) -> None:
     monkeypatch.setattr("agent.revocation._AGAIN_S", 0.0)
     values = Values(faults=2)
-    revocation = Revocation(values)
+    revocation = Revocation(values, Beside())
     with caplog.at_level(logging.WARNING):
         revocation.told(is_revoked=True)
         await _kept(revocation, values, "yes")
@@ -65,7 +93,7 @@ async def test_a_disk_that_cannot_take_it_is_tried_again(
 
 
 async def test_what_is_known_already_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
-    revocation = Revocation(Values())
+    revocation = Revocation(Values(), Beside())
     with caplog.at_level(logging.WARNING):
         for _ in range(3):
             revocation.told(is_revoked=True)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from agent.store.journal import Journal
-from agent.store.notes import DIRECTORY
+from agent.store.notes import DIRECTORY, REVOKED
 from agent.store.writer import leave_mark
 from tests.store.samples import DEVICE, QUICK, alarm
 
@@ -35,6 +35,17 @@ async def test_last_value_is_there_after_a_restart_and_after_a_salvage(tmp_path:
     assert await noted(tmp_path) == "two"
     leave_mark(tmp_path / "journal.db", "EIO")
     assert await noted(tmp_path) == "two"
+
+
+async def test_each_value_is_kept_by_itself(tmp_path: Path) -> None:
+    await written(tmp_path)
+    journal = Journal.open(tmp_path, device=DEVICE, limits=QUICK)
+    journal.note(REVOKED, "yes")
+    await journal.close()
+    leave_mark(tmp_path / "journal.db", "EIO")
+    journal = Journal.open(tmp_path, device=DEVICE, limits=QUICK)
+    assert (journal.noted(DIRECTORY), journal.noted(REVOKED)) == ("two", "yes")
+    await journal.close()
 
 
 async def test_value_rides_with_the_next_event(tmp_path: Path) -> None:
