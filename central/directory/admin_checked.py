@@ -18,8 +18,17 @@ from central.directory.models_base import Versioned
 from rules.book import BookError
 
 
+_NAMED = 5
+
+
 class CheckedAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
-    """The page of something that is part of a book."""
+    """The page of something that is part of a book.
+
+    `keeps` names the relations by which it keeps groups and memberships to itself, and the list that says so there: an
+    empty one restricts nobody, so the last of it is not deleted.
+    """
+
+    keeps: tuple[tuple[str, str], ...] = ()
 
     def changeform_view(
         self,
@@ -55,16 +64,18 @@ class CheckedAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         """Delete, unless the book needs it; raise BookError."""
         with transaction.atomic():
             self._refuse_missed([obj])
-            sites = list(obj.sites_told())
+            sites, kept = list(obj.sites_told()), self._kept_by([obj])
             super().delete_model(request, obj)
+            _refuse_freed(kept)
             book.check(sites)
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
         """Delete all of them, unless the book needs one; raise BookError."""
         with transaction.atomic():
             self._refuse_missed(queryset)
-            sites = {site for thing in queryset for site in thing.sites_told()}
+            sites, kept = {site for thing in queryset for site in thing.sites_told()}, self._kept_by(queryset)
             super().delete_queryset(request, queryset)
+            _refuse_freed(kept)
             book.check(sites)
 
     def delete_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
@@ -88,9 +99,26 @@ class CheckedAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         if missed:
             raise BookError(missed)
 
+    def _kept_by(self, things: Iterable[Any]) -> list[tuple[Any, str]]:
+        """Return whom these things keep to themselves, and by which list. Where there is a plan a list adds to it."""
+        return [
+            (one, listed)
+            for thing in things
+            for relation, listed in self.keeps
+            for one in getattr(thing, relation).all()
+            if getattr(one, "plan_id", None) is None
+        ]
+
     def _kept(self, request: HttpRequest, refused: BookError) -> HttpResponse:
         messages.error(request, f"Nothing was deleted: {refused}")
         return self.response_post_save_change(request, None)
+
+
+def _refuse_freed(kept: Iterable[tuple[Any, str]]) -> None:
+    freed = sorted({f"{one} would have no {listed} left, and be free of them" for one, listed in kept
+                    if not getattr(one, listed).exists()})  # fmt: skip
+    if freed:
+        raise BookError([*freed[:_NAMED], *([f"and {len(freed) - _NAMED} more"] if len(freed) > _NAMED else [])])
 
 
 class _Refused(forms.ModelForm):  # type: ignore[type-arg]

@@ -88,6 +88,7 @@ class WindowInline(admin.StackedInline):  # type: ignore[type-arg]
 class ScheduleAdmin(SiteOwnedAdmin):
     """Schedules, with their windows."""
 
+    keeps = (("groups", "schedules"), ("memberships", "schedules"))
     inlines = [WindowInline]
     list_display = ["name", "site", "on_holidays"]
     search_fields = ["name"]
@@ -105,6 +106,7 @@ class HolidayAdmin(SiteOwnedAdmin):
 class ZoneAdmin(SiteOwnedAdmin):
     """Zones."""
 
+    keeps = (("memberships", "zones"),)
     list_display = ["name", "site", "limit", "anti_passback", "is_listed_only"]
     search_fields = ["name"]
 

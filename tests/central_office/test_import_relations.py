@@ -8,7 +8,7 @@ from central.devices.models import Device, Site
 from central.directory import versions
 from central.directory.enrolling import enrol
 from central.directory.importing.running import Report, import_members
-from central.directory.models import Group, Member, Schedule, VisitPack, Zone
+from central.directory.models import Group, Member, Membership, Plan, Schedule, VisitPack, Zone
 from central.directory.rows import NOBODY
 from central.presence.models import PackCount, Whereabouts
 from tests.central_ledger.conftest import make_member
@@ -34,7 +34,8 @@ GOOD = HEADER + (
 def things(site: Site, hill: Site) -> None:
     for name in ("juniors", "staff"):
         Group.objects.create(site=site, name=name)
-    Schedule.objects.create(site=site, name="nights")
+    for each in (site, hill):
+        Schedule.objects.create(site=each, name="nights")
     Zone.objects.create(site=site, name="pool")
     Zone.objects.create(site=hill, name="gym")
 
@@ -112,6 +113,35 @@ def test_list_replaces_the_one_that_was_there(device: Device) -> None:
     rows = told(device)
     assert rows["ann"].groups == ["staff"]
     assert rows["kid"].guardians == [str(Member.objects.get(external_id="bob").pk)]
+
+
+def test_site_without_any_of_the_names_keeps_what_its_membership_has(site: Site, hill: Site) -> None:
+    """The lists of the other site restrict there as before: the file says nothing of them."""
+    early = Group.objects.create(site=hill, name="early birds")
+    assert run(GOOD).is_applied
+    membership = Membership.objects.get(member__external_id="ann", site=hill)
+    membership.groups.add(early)
+    assert run("external_id,groups\nann,juniors\n").is_applied
+    assert list(membership.groups.all()) == [early]
+    assert [group.name for group in Membership.objects.get(member__external_id="ann", site=site).groups.all()] == [
+        "juniors"
+    ]
+    assert run("external_id,groups\nann,-\n").is_applied
+    assert not membership.groups.exists()
+
+
+def test_member_without_a_plan_is_kept_to_named_hours_and_zones_at_every_site(site: Site, hill: Site) -> None:
+    Schedule.objects.filter(site=hill).delete()
+    says = "one of the member's sites has none of these schedules: name one of each site"
+    assert [says in fault for fault in faults(GOOD)] == [True]
+    for each in (site, hill):
+        Plan.objects.create(site=each, name="basic", is_always=True, is_everywhere=True)
+    assert run(
+        GOOD.replace("bob,Bob", "eve,Eve")
+        .replace("pack_used\n", "pack_used,plan\n", 1)
+        .replace("pool|gym,,\n", "pool|gym,,,basic\n")
+        .replace("ann|bob", "ann")
+    ).is_applied
 
 
 def test_guardian_and_host_may_be_members_of_earlier_files(site: Site) -> None:

@@ -302,6 +302,42 @@ def test_group_with_members_stays(site: Site, superuser: Client) -> None:
     assert Group.objects.count() == 1
 
 
+def deleted(superuser: Client, things: list[Any]) -> str:
+    """Delete things of one kind from their list, as staff do with several; return what the page says."""
+    name = type(things[0]).__name__.lower()
+    form = {"action": "delete_selected", "_selected_action": [str(thing.pk) for thing in things], "post": "yes"}
+    return superuser.post(f"/admin/directory/{name}/", form, follow=True).content.decode()
+
+
+def test_last_hours_of_a_group_stay_or_it_would_come_in_at_any_hour(site: Site, superuser: Client) -> None:
+    group = Group.objects.create(site=site, name="juniors")
+    hours = [Schedule.objects.create(site=site, name=name) for name in ("mornings", "evenings")]
+    group.schedules.set(hours)
+    said = deleted(superuser, hours)
+    assert "Nothing was deleted: Harbour gym: juniors would have no schedules left, and be free of them" in said
+    assert Schedule.objects.count() == 2
+    assert "Nothing was deleted" not in deleted(superuser, hours[:1])
+    page = superuser.post(f"/admin/directory/schedule/{hours[1].pk}/delete/", {"post": "yes"}, follow=True)
+    assert "Nothing was deleted" in page.content.decode()
+    assert list(group.schedules.all()) == hours[1:]
+
+
+@pytest.mark.parametrize("kind", [Schedule, Zone])
+def test_last_hours_and_zones_of_a_member_without_a_plan_stay(site: Site, superuser: Client, kind: Any) -> None:
+    thing, plan = kind.objects.create(site=site, name="one"), Plan.objects.create(site=site, name="all", is_always=True)
+    membership = make_member(site, "Max").memberships.get()
+    listed = membership.schedules if kind is Schedule else membership.zones
+    listed.add(thing)
+    assert "Max at Harbour gym would have no" in deleted(superuser, [thing])
+    assert kind.objects.filter(pk=thing.pk).exists()
+    plan.is_everywhere = True
+    plan.save()
+    membership.plan = plan
+    membership.save()
+    assert "Nothing was deleted" not in deleted(superuser, [thing])
+    assert not kind.objects.filter(pk=thing.pk).exists()
+
+
 def test_door_without_rules_beside_doors_with_rules_lets_nobody_in_and_the_pages_say_so(
     site: Site, device: Device, superuser: Client
 ) -> None:

@@ -18,6 +18,8 @@ from central.presence import packs
 _AT_ONCE: Final = 500
 _MODELS: Final = {"groups": Group, "schedules": Schedule, "zones": Zone}
 _SHOWN: Final = 10
+_KEEPING: Final = ("schedules", "zones")
+"""Lists that keep a member without a plan to what they name; an empty one keeps them to nothing."""
 Faults = Callable[[str, str], None]
 """Takes the column and what is wrong with it."""
 
@@ -83,7 +85,9 @@ class Relations:
     def at_sites(self, wanted: Wanted, memberships: list[Membership], fault: Faults) -> bool:
         """Give the memberships what is wanted of each; return whether that changed anything.
 
-        A name counts at those of the sites that have it, and is a fault where none has.
+        A name counts at those of the sites that have it, and is a fault where none has. A site that has none of them
+        keeps what the membership there has: where that is nothing and hours or zones are named, it is a fault without
+        a plan, as whoever was to be kept to some would be kept to none.
         """
         has_changed = False
         for name, entered in wanted.at_sites.items():
@@ -97,7 +101,12 @@ class Relations:
             for membership in memberships:
                 here = things.get(membership.site_id, {})
                 chosen = {here[each] for each in entered if each in here}
-                if chosen != self._before[name].get(membership.pk, set()):
+                before = self._before[name].get(membership.pk, set())
+                if entered and not chosen:
+                    if not before and name in _KEEPING and membership.plan_id is None:
+                        fault(name, f"one of the member's sites has none of these {name}: name one of each site")
+                    continue
+                if chosen != before:
                     self._at_sites[name].wanted.append((membership, chosen))
                     has_changed = True
         return has_changed
