@@ -17,7 +17,6 @@ from central.directory import book
 from central.directory.models_base import Versioned
 from rules.book import BookError
 
-
 _NAMED = 5
 
 
