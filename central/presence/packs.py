@@ -78,8 +78,11 @@ def visits(pack: VisitPack) -> QuerySet[Movement]:
 
 
 def changed(packs: Collection[VisitPack]) -> None:
-    """Tell doors after the commit of packs that staff changed, where their visits were counted."""
+    """Tell doors after the commit of packs that staff changed or sold, where they were told of visits."""
     counted = set(PackCount.objects.filter(pack__in=packs).values_list("pack__member_id", flat=True))
+    # What they were told of is the pack of before: it must not use up the one that takes its place.
+    told = Whereabouts.objects.filter(member__in=[pack.member_id for pack in packs], used__isnull=False)
+    counted |= set(told.values_list("member_id", flat=True))
     if counted:
         transaction.on_commit(lambda: tell(counted))
 

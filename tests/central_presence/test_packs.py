@@ -102,6 +102,16 @@ def test_staff_give_a_visit_back(
     assert put_of(north.hears(), ann.pk).used == 1
 
 
+def test_a_new_pack_is_not_used_up_by_the_visits_of_the_one_before(
+    north: Doorway, ann: Member, pack: VisitPack, django_capture_on_commit_callbacks: Any
+) -> None:
+    visit(north, ann, 0)
+    assert put_of(north.hears(), ann.pk).used == 2
+    with django_capture_on_commit_callbacks(execute=True):
+        VisitPack.objects.create(member=ann, visits=1)
+    assert put_of(north.hears(), ann.pk).used == 0
+
+
 def test_a_pack_that_nobody_used_yet_is_not_told(
     site: Site, pack: VisitPack, django_capture_on_commit_callbacks: Any
 ) -> None:

@@ -122,6 +122,15 @@ def test_site_may_let_signed_passes_through_while_the_clock_is_unknown_but_none_
     assert reason(signed(claims(exp=NOW_S)), door) is Reason.PASS_EXPIRED
 
 
+def test_pass_is_good_from_its_beginning_up_to_its_end() -> None:
+    door = PassDoor()
+    door.clock.wall_ms = NOW_S * 1000
+    said = [
+        reason(signed(claims(nbf=NOW_S + begins, exp=NOW_S + ends)), door) for begins, ends in ((0, 1), (1, 2), (-1, 0))
+    ]
+    assert said == [Reason.MEMBER_VALID, Reason.PASS_NOT_YET, Reason.PASS_EXPIRED]
+
+
 def test_pass_that_is_good_once_lets_out_again() -> None:
     door, text = PassDoor(), signed(claims(once=True))
     assert reason(text, door) is Reason.MEMBER_VALID

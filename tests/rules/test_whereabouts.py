@@ -2,7 +2,7 @@
 
 import pytest
 
-from rules.whereabouts import HOLD_OFF_MS, OUTSIDE, UNZONED, Stay, Ways, is_visit, led, ways_of
+from rules.whereabouts import HOLD_OFF_MS, OUTSIDE, UNZONED, Stay, Ways, is_repeated, is_visit, led, ways_of
 from tests.rules.builders import book
 from wire.book import Here
 from wire.vocabulary import Direction
@@ -47,6 +47,11 @@ def test_a_second_tap_at_once_at_a_reader_for_both_ways_is_none() -> None:
     before = Stay("gym", LATER)
     assert led(before, FRONT, Direction.TOGGLE, LATER + HOLD_OFF_MS - 1) == before
     assert led(before, FRONT, Direction.TOGGLE, LATER + HOLD_OFF_MS).zone == OUTSIDE
+
+
+def test_whoever_came_from_elsewhere_a_moment_ago_goes_in_by_a_reader_for_both_ways() -> None:
+    assert not is_repeated(Stay("pool", LATER), FRONT, LATER + 1)
+    assert led(Stay("pool", LATER), FRONT, Direction.TOGGLE, LATER + 1).zone == "gym"
 
 
 def test_a_passage_that_a_crash_hid_is_uncertain() -> None:
