@@ -139,8 +139,14 @@ class Directory:
             return found
 
     async def stage_begin(self, begin: DirBegin, issue: Issue) -> None:
-        """Begin a snapshot; one that was under way is dropped. `issue` is what central signed, already verified."""
+        """Begin a snapshot; one that was under way is dropped. `issue` is what central signed, already verified.
+
+        Raise DirectoryRefusedError for an older version than was ever declared good here, also where that one is lost.
+        """
         await self._drop()
+        if self._kept.is_behind(issue.ref):
+            why = f"version {issue.ver} is older than what was in use here before it was lost"
+            raise DirectoryRefusedError(DirectoryRefusal.OLDER, why)
         staged = snapshot.staged(self._path)
         self._staging = await self._work(partial(snapshot.Staging, staged, begin, issue))
 

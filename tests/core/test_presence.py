@@ -177,6 +177,14 @@ def test_central_counts_a_visit_once_that_this_door_saw() -> None:
     assert door.facts(pack=Pack("p", 10, 3)).used == 8
 
 
+def test_visits_used_are_told_of_those_outside_as_well() -> None:
+    door = Door()
+    door.told(Present(member="m1", used=8), Present(member="m2"))
+    told = door.facts(pack=Pack("p", 10, 3))
+    assert (told.zone, told.used, told.inside) == (OUTSIDE, 8, 0)
+    assert list(door.known._site) == ["m1"]
+
+
 def test_whoever_came_in_by_another_door_is_inside() -> None:
     door = Door()
     door.told(inside("m1", ago_ms=7_000))

@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 from msgspec.structs import replace
 
-from agent.errors import StoreError
+from agent.errors import DirectoryRefusedError, StoreError
 from agent.store import directory as module
 from agent.store.directory import Directory
 from tests.fakes.issuing import begin_of, chunk_of, delta_of, issued
@@ -181,6 +181,24 @@ async def test_damaged_file_is_kept_aside(tmp_path: Path) -> None:
     assert directory.found
     assert (tmp_path / "quarantine" / "directory.db").read_bytes() == b"noise" * 3000
     assert (await _stage(directory, _rows(3), 1)).ver == 1
+    await directory.close()
+
+
+@pytest.mark.parametrize("ver", [2, 3])
+async def test_no_older_version_takes_the_place_of_a_lost_one(tmp_path: Path, ver: int) -> None:
+    """A card that was revoked in version 3 would open again by version 2, which central had signed as well."""
+    directory = Directory.open(tmp_path)
+    await _stage(directory, _rows(5), 3)
+    await directory.close()
+    (tmp_path / "directory.db").write_bytes(b"damaged")
+    directory = Directory.open(tmp_path)
+    assert (directory.found is not None, directory.ref) == (True, None)
+    if ver == 3:
+        assert (await _stage(directory, _rows(5), ver)).ver == 3
+    else:
+        with pytest.raises(DirectoryRefusedError, match="version 2 is older than what was in use"):
+            await _stage(directory, _rows(4), ver)
+        assert directory.ref is None
     await directory.close()
 
 
