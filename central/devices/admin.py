@@ -1,5 +1,7 @@
 """Sites, doors, devices and enrolment codes for staff. Keys are never shown; a code is shown once, when it is made."""
 
+from typing import Any
+
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
@@ -28,6 +30,10 @@ class DoorAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     list_filter = ("site",)
     list_select_related = ("site",)
     actions = ("make_enrolment_code",)
+
+    def get_readonly_fields(self, _request: HttpRequest, obj: Any = None) -> list[str]:
+        """Keep the site: its zone and its device's directory would stay behind."""
+        return [] if obj is None else ["site"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Door]:
         """Return the doors, each with whether it lets nobody in for want of rules."""

@@ -361,6 +361,14 @@ def test_door_without_rules_beside_doors_with_rules_lets_nobody_in_and_the_pages
     assert says not in superuser.get("/admin/devices/door/").content.decode()
 
 
+def test_door_stays_at_its_site(site: Site, hill: Site, device: Device, superuser: Client) -> None:
+    """Its zone would stay behind, and its device would go by the directory of the old site."""
+    form = {"name": "North door", "site": str(hill.pk), "direction": "in"}
+    superuser.post(f"/admin/devices/door/{device.door_id}/change/", form)
+    door = Door.objects.get(pk=device.door_id)
+    assert (door.name, door.site) == ("North door", site)
+
+
 ADMIN = ["siterules", "holiday", "schedule", "zone", "plan", "group", "credentialclass", "doorrules"]
 
 

@@ -4,6 +4,7 @@ import msgspec
 import pytest
 
 from rules import passes
+from rules.book import load
 from rules.facts import Facts
 from rules.policy import RULES, answers, decide
 from tests.rules.builders import DAY_MS, HARD, NOON, at, book, facts, row
@@ -84,6 +85,8 @@ TABLE: list[tuple[Facts, Reason]] = [
     (facts(row(cls="gold")), Reason.MISCONFIGURED),
     (facts(door=DoorFacts("south")), Reason.MISCONFIGURED),
     (facts(door=DoorFacts()), Reason.MISCONFIGURED),
+    (facts(row(plan=""), site=load([Site(id="s1", tz="Europe/Madrid")]), door=DoorFacts()), GRANT),
+    (facts(row(plan=""), site=load([Site(id="s1", tz="Europe/Madrid")])), Reason.MISCONFIGURED),
     (facts(row(rights=["override"]), door=DoorFacts()), Reason.MISCONFIGURED),
     (facts(door=DoorFacts(), direction=Direction.OUT), GRANT),
     (facts(row(), site=None, door=DoorFacts()), Reason.MISCONFIGURED),
