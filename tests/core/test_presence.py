@@ -160,6 +160,14 @@ def test_a_visit_by_a_day_pass_is_no_visit_of_a_pack() -> None:
     assert (door.facts(pack=Pack("p", 10, 3)).used, door.facts().inside) == (None, 1)
 
 
+def test_an_end_is_that_of_its_own_grant() -> None:
+    door = Door()
+    first = door.grant("m1", T - 5 * HOLD_OFF_MS)
+    door.grant("m1", T)
+    door.end(first, T, PassageOutcome.UNUSED)
+    assert (door.facts().zone, door.facts(pack=Pack("p", 10, 3)).used) == ("gym", 4)
+
+
 def test_what_central_had_acknowledged_at_the_start_is_in_its_counts() -> None:
     door = Door()
     door.known = Presence({RUN: 2})

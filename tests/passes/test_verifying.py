@@ -7,7 +7,7 @@ import segno
 from agent.core.types import Facts
 from agent.store.steps import DOUBTED
 from rules.book import load
-from rules.passes import FAULTS, Register, check, register_of, row_of, use_step
+from rules.passes import FAULTS, Moment, Register, check, register_of, row_of, use_step
 from rules.policy import decide
 from tests.core.builders import WALL_MS
 from tests.passes.making import (
@@ -223,6 +223,20 @@ def test_pass_good_once_that_began_in_the_doubtful_time_counts_as_used() -> None
     assert [reason(text, door) for text in (once, often)] == [Reason.PASS_REPLAYED, Reason.MEMBER_VALID]
     door.clock.wall_ms += 120_000
     assert reason(signed(claims(once=True, nbf=NOW_S + 60)), door) is Reason.MEMBER_VALID
+
+
+def test_clock_that_nobody_trusts_does_not_say_up_to_when_uses_are_doubted() -> None:
+    """It stands at its floor, before the pass began, and the pass may have been used all the same."""
+    book = load(items(CredentialClass(name="pass_signed", clock_unknown=WhenUnsure.ALLOW)))
+    door = PassDoor(book=book, doubtful=True)
+    door.clock.q, door.clock.wall_ms = ClockQuality.NONE, WALL_MS - 7_200_000
+    assert [reason(signed(claims(once=True)), door) for _ in range(2)] == [Reason.PASS_REPLAYED] * 2
+
+
+@pytest.mark.parametrize("text", [b"DSP1:\xff", b"DSR1:\xc3\xa9", b"DSP1:" + b"A" * 1020, b"DSR1:" + b"A" * 1020])
+def test_what_no_pass_could_hold_is_malformed(text: bytes) -> None:
+    found = check(text, Register(SITE), Moment(WALL_MS, is_known=True), lambda *_: 0)
+    assert (found.passed.fault, found.canonical) == (Reason.PASS_MALFORMED, text)
 
 
 def test_later_run_still_counts_the_codes_of_the_doubtful_time_as_used() -> None:

@@ -248,6 +248,13 @@ def test_second_change_waits_for_the_state_after_the_first() -> None:
     assert talk.receive(_delta()) == []
 
 
+def test_change_is_not_taken_while_a_whole_directory_is_coming() -> None:
+    talk = Talk(0).open(REF).welcome(dir=REF).forget()
+    talk.receive(_begin(ver=4))
+    assert talk.receive(_delta(3, 4)) == []
+    assert talk.state.staging.delta is None
+
+
 def test_change_that_the_store_refuses_costs_a_whole_directory_but_for_a_wrong_decision() -> None:
     talk = Talk(0).open(REF).welcome(dir=REF).forget()
     talk.receive(_delta())
@@ -258,6 +265,15 @@ def test_change_that_the_store_refuses_costs_a_whole_directory_but_for_a_wrong_d
     effects = talk.feed(ex.DirectoryFailed(talk.now_ms, "the book", DirectoryRefusal.CANARY))
     assert said(effects, DirResync) == []
     assert _refusals(effects) == [DirectoryRefusal.CANARY]
+
+
+def test_heartbeat_that_names_the_version_here_is_answered_by_nothing() -> None:
+    talk = Talk(0).open(REF).welcome(dir=REF).forget()
+    for ver in (2, 3):
+        talk.now_ms += 60_000
+        assert (
+            said(talk.receive(HeartbeatAck(echo_mono_ms=talk.now_ms, server_ms=SERVER_MS, dir_ver=ver)), DirState) == []
+        )
 
 
 def test_heartbeat_that_shows_a_newer_version_makes_the_device_say_which_it_has() -> None:
