@@ -19,7 +19,7 @@ test:  ## the whole suite and its coverage gate (ARGS="-m unit": only those)
 	@tools/setup.sh test
 	@tools/test.sh $(ARGS)
 
-check:  ## lint, types, import arrows, docs
+check:  ## lint, types, import arrows, generated pages, docs
 	@tools/setup.sh dev
 	@tools/check.sh
 

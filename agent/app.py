@@ -1,11 +1,14 @@
 """The whole machine on one page: configuration -> objects -> one TaskGroup.
 
-Nothing else constructs drivers or opens files. Read it from top to bottom: what the agent is made of, how the parts are
-wired to each other, and what runs at once.
+Nothing else puts parts together, and what opens for somebody is reached from here alone. Read it from top to bottom:
+what the agent is made of, how the parts are wired to each other, and what runs at once.
 
-    readers ─▶ Station ─▶ Journal (durable) ─▶ Acting ─▶ strike, light, buzzer, kiosk page
-                  ▲           │
-              Directory ◀── Link ◀─▶ central     (one WebSocket)
+    readers ─▶ Presenter ─▶ Station ─▶ Journal (durable) ─▶ Acting ─▶ strike, light, buzzer, kiosk page
+                (facts)     (decides)      │                  Keeper, a process of its own: off, if we die
+                   ▲                       ▼
+     Directory, Whereabouts, Keyring ◀── Link ◀─▶ central     (one WebSocket)
+
+Staleness and Revocation say what central's silence, and its word, mean for decisions; `upkeep` has the small loops.
 """
 
 import asyncio
@@ -131,7 +134,7 @@ def _assemble(
     tasks: asyncio.TaskGroup,
 ) -> Agent:
     """Construct every part and tell each of those that it talks to."""
-    time = SimulatedTime(SystemTime())
+    time = SimulatedTime(SystemTime())  # the system's own, until somebody who tries out a wrong clock shifts it
     clock = Clock(time, boot=boot_id(), has_rtc=has_rtc())
     lock = lock_of(hardware.strike, hardware.turnstile)
     acting = Acting(lock, hardware.light, hardware.buzzer, clock=clock, tasks=tasks, interlock=hardware.interlock)
@@ -184,13 +187,8 @@ def _assemble(
         is_desk=profile.desk,
         keys=lambda: keyring.ids,
     )
-    link.on_server_time.append(lambda told: clock.learn_server(told.asked_ms, told.answered_ms, told.server_ms))
-    link.on_server_time.append(lambda told: staleness.heard() if told.is_current else None)
-    link.on_directory.append(lambda _: staleness.heard())
-    link.on_revoked.append(lambda is_revoked: revocation.told(is_revoked=is_revoked))
     upkeep.learn_floor(clock, directory)
-    link.on_directory.append(lambda _: upkeep.learn_floor(clock, directory))
-    link.on_directory.append(lambda ref: journal.note(DIRECTORY, mark_of(ref)))
+    _listen(link, clock, journal, directory, staleness, revocation)
     play = None
     if all(isinstance(part, SimulatedReader) for part in profile.readers):
         from agent.simulation import simulate
@@ -228,6 +226,18 @@ def _assemble(
         kiosk=kiosk,
         simulation=play,
     )
+
+
+def _listen(
+    link: Link, clock: Clock, journal: Journal, directory: Directory, staleness: Staleness, revocation: Revocation
+) -> None:
+    """Hand on what central says beside commands; the order among listeners means nothing."""
+    link.on_server_time.append(lambda told: clock.learn_server(told.asked_ms, told.answered_ms, told.server_ms))
+    link.on_server_time.append(lambda told: staleness.heard() if told.is_current else None)
+    link.on_directory.append(lambda _: staleness.heard())
+    link.on_directory.append(lambda _: upkeep.learn_floor(clock, directory))
+    link.on_directory.append(lambda ref: journal.note(DIRECTORY, mark_of(ref)))
+    link.on_revoked.append(lambda is_revoked: revocation.told(is_revoked=is_revoked))
 
 
 async def _record_start(agent: Agent) -> None:

@@ -52,8 +52,7 @@ async def _perform(folder: Path, port: int, kiosk_port: int, *, check: bool, sta
     def say(line: str) -> None:
         click.echo(f"{time.monotonic() - began:5.1f} s  {line}")
 
-    say("Starting central and a door that joins it.")
-    async with world(folder, Setup(port, kiosk_port)) as built:
+    async with world(folder, Setup(port, kiosk_port), say) as built:
         if not check:
             say(f"Dashboard  {built.central_url}/  (user {built.seed.username}, password {built.seed.password})")
             say(f"Kiosk      http://127.0.0.1:{kiosk_port}/")

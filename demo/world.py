@@ -181,9 +181,16 @@ class World:
             raise DemoError(f"{name} did not come up:\n{tail_of(name, self.folder)}") from None
 
 
+def _silent(_: str) -> None:
+    """Say nothing."""
+
+
 @asynccontextmanager
-async def world(folder: Path, setup: Setup) -> AsyncIterator[World]:
-    """Build the world in `folder`: central runs, members exist, the door joined and reads cards."""
+async def world(folder: Path, setup: Setup, say: Callable[[str], None] = _silent) -> AsyncIterator[World]:
+    """Build the world in `folder`: central runs, members exist, the door joined and reads cards.
+
+    `say` is told what is begun next, as each takes some seconds.
+    """
     port = setup.central_port or free_port()
     embedded = doorstile("central", "--port", str(port), "--data", str(folder / "central"))
     built = World(
@@ -196,8 +203,11 @@ async def world(folder: Path, setup: Setup) -> AsyncIterator[World]:
     )
     built.state.mkdir(parents=True, exist_ok=True)
     try:
+        say("Central starts.")
         await built.start_central()
+        say("Members are entered, and the door joins.")
         await built.populate()
+        say("The door's agent starts.")
         await built.start_agent()
         yield built
     finally:

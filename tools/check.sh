@@ -1,5 +1,5 @@
 #!/bin/bash
-# Lint, format, types, import arrows and docs; all run, so that one round shows every fault.
+# Lint, format, types, import arrows, generated pages and docs; all run, so that one round shows every fault.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit
 failed=()
@@ -19,6 +19,7 @@ run lint .venv/bin/ruff check --quiet .
 run format .venv/bin/ruff format --check --quiet .
 run types .venv/bin/mypy
 run arrows .venv/bin/lint-imports --no-logo
+run pages .venv/bin/python -m tools.generate --check
 run docs tools/docs.sh
 if ((${#failed[@]})); then
     echo "check: failed: ${failed[*]}"
