@@ -160,6 +160,20 @@ def test_a_visit_by_a_day_pass_is_no_visit_of_a_pack() -> None:
     assert (door.facts(pack=Pack("p", 10, 3)).used, door.facts().inside) == (None, 1)
 
 
+def test_staff_use_up_no_pack() -> None:
+    door = Door()
+    door.end(door.grant("m1", T - 5 * HOLD_OFF_MS, holder=HolderKind.STAFF), T - 5 * HOLD_OFF_MS)
+    door.grant("m1", T, holder=HolderKind.STAFF)
+    assert door.facts(pack=Pack("p", 10, 3)).used is None
+
+
+def test_what_was_told_holds_while_more_is_coming() -> None:
+    door = Door()
+    door.told(inside("m1"))
+    door.told(inside("m2"), first=1, to=2, last=False)
+    assert (door.facts("m1").zone, door.facts("m1").inside) == ("gym", 2)
+
+
 def test_an_end_is_that_of_its_own_grant() -> None:
     door = Door()
     first = door.grant("m1", T - 5 * HOLD_OFF_MS)
