@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Final
 from unittest import mock
@@ -11,11 +11,13 @@ from unittest import mock
 import msgspec
 from django.contrib.auth.models import User
 from django.db import transaction
+from django.db.models import Exists
 from django.test import Client
+from django.utils import timezone
 
 from central.api import idempotency, keys
 from central.api.models import ApiKey, KeptAnswer, Scope
-from central.devices.models import Site
+from central.devices.models import Door, Site
 from central.directory import enrolling, versions
 from central.directory.enrolling import enrol
 from central.directory.importing import changes, running
@@ -23,6 +25,9 @@ from central.directory.importing.running import import_members
 from central.directory.importing.sheet import Fault, Line
 from central.directory.models import Credential, Member, Membership
 from central.editions import offering, splitting
+from central.parts import alike
+from central.parts.models import CardPart, DoorForm
+from central.passes import issuing, watching
 from central.review import decisions
 from central.review.decisions import Edition
 from rules.facts import Credential as ReadCredential
@@ -73,6 +78,29 @@ def _leaves_lost_card_open(site: Site) -> str | None:
     enrolling.replace(lost, CredentialKind.HF_UID, _OTHER)
     is_open = Credential.objects.filter(pk=lost.pk, is_revoked=False).exists()
     return "a card that was replaced still opens" if is_open else None
+
+
+def _opens_as_another(site: Site) -> str | None:
+    """Let a member come to a site with a card that a reader there spells like another's."""
+    DoorForm.objects.create(door=Door.objects.create(site=site, name="Planted door"), spelling="hf_uid/wiegand34_first")
+    for name, sites in (("Ann", [site]), ("Bob", [])):
+        member = Member.objects.create(full_name=name)
+        Membership.objects.bulk_create(Membership(member=member, site=each) for each in sites)
+        enrol(member, CredentialKind.HF_UID, _CARD if sites else _OTHER)
+    Membership.objects.create(member=Member.objects.get(full_name="Bob"), site=site)
+    known = alike.spellings_by_card(site.pk)
+    return f"{len(known)} cards are known by one reading" if known else None
+
+
+def _lets_the_blocked_in(site: Site) -> str | None:
+    """Block a visitor who has a day pass and no membership."""
+    now = timezone.now()
+    visitor = Member.objects.create(full_name="Ann")
+    issuing.issue(site, visitor, starts_at=now, ends_at=now + timedelta(hours=1), actor="planted", now=now)
+    before = versions.of_site(site.pk).ver
+    visitor.is_blocked = True
+    visitor.save()
+    return "doors go on taking a blocked visitor's pass" if versions.of_site(site.pk).ver == before else None
 
 
 def _does_twice(_site: Site) -> str | None:
@@ -169,6 +197,24 @@ PLANTED: Final[tuple[PlantedBug, ...]] = (
         layer="tests.planted.office",
         plant=partial(mock.patch.object, enrolling, "replace", lambda lost, kind, card: enrol(lost.member, kind, card)),
         catch=_in_database(_leaves_lost_card_open),
+        uses_database=True,
+    ),
+    PlantedBug(
+        name="like-card-opens",
+        breaks="of two cards that look alike at a door one goes on being known by that",
+        promise="nobody comes in under another's name",
+        layer="tests.planted.office",
+        plant=partial(mock.patch.object, alike, "_looks_like_another", lambda: Exists(CardPart.objects.none())),
+        catch=_in_database(_opens_as_another),
+        uses_database=True,
+    ),
+    PlantedBug(
+        name="blocked-visitor-untold",
+        breaks="a site is not told that a visitor with a pass and no membership is blocked",
+        promise="whoever is blocked is let in nowhere, whatever they hold",
+        layer="tests.planted.office",
+        plant=partial(mock.patch.object, watching, "changed", lambda _: None),
+        catch=_in_database(_lets_the_blocked_in),
         uses_database=True,
     ),
     PlantedBug(

@@ -39,6 +39,18 @@ def _crash_charges() -> str | None:
     return "nobody is told that it is not certain" if facts.is_certain else None
 
 
+def _alone_for_days() -> str | None:
+    """Use a visit of a pack at a door without a link, and come again after three days."""
+    known = Presence()
+    at = At(Ways("gym", ""), 1_000)
+    known.saw(EventId("aa", 1), granted("m1", Direction.IN), at)
+    known.saw(EventId("aa", 2), PassageBody(of_run="aa", of_n=1, outcome=PassageOutcome.PASSED), at)
+    later = Now(1_000 + presence.STAY_MS, 0, ClockQuality.NONE)
+    known.lapse(later)
+    used = known.facts(row(pack=Pack("p", 4, 3)), None, later).used
+    return None if used == 4 else f"of a pack of 4 visits {used or 3} count as used after the last"
+
+
 _ended = Sightings.ended
 
 
@@ -94,5 +106,12 @@ PLANTED: Final = (
         "nobody pays for a visit that may not have been",
         patched(Sightings, "ended", _believing),
         catch=_crash_charges,
+    ),
+    _bug(
+        "visits-forgotten-alone",
+        "a door forgets uncounted visits with the whereabouts of whoever made them",
+        "a pack lasts as long as its visits, also at a door without a link",
+        patched(Sightings, "forget_where", lambda self, member: self._own.pop(member, None)),
+        catch=_alone_for_days,
     ),
 )
