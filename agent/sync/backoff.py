@@ -28,6 +28,7 @@ class ReconnectWait(wait_base):
         self.values = values
         self._random = random
         self._strikes = 0
+        self._was_slow = False
 
     def __call__(self, retry_state: RetryCallState) -> float:
         """Return the pause in seconds; a stable connection starts the count of attempts anew."""
@@ -36,18 +37,21 @@ class ReconnectWait(wait_base):
         if parting.was_stable:
             retry_state.attempt_number = 1
             self._strikes = 0
+        is_answerable, self._was_slow = self._was_slow and parting.nonce is not None, False
         match parting.fate:
             case Fate.REFUSED:
                 return self._slow(parting)
             case Fate.TOKEN | Fate.SUPERSEDED:
                 self._strikes += 1
-                if self._strikes > MAX_STRIKES:
+                # A nonce is good for less than a long pause, so what follows one may be answered at once.
+                if self._strikes > MAX_STRIKES and not is_answerable:
                     return self._slow(parting)
                 if parting.fate is Fate.TOKEN:
                     return self._random.uniform(0.0, self.values.min_ms / 1000)
         return self._soon(parting, retry_state)
 
     def _slow(self, parting: Parting) -> float:
+        self._was_slow = True
         return max(parting.retry_after_s, self._random.uniform(SLOW_MIN_S, SLOW_MAX_S))
 
     def _soon(self, parting: Parting, retry_state: RetryCallState) -> float:

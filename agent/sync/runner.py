@@ -20,7 +20,7 @@ from agent.sync.bounds import bounded_reconnect
 from agent.sync.connect import Endpoint, LinkError, LinkGate, dial, reconnecting
 from agent.sync.conversation import Conversation
 from agent.sync.errands import DIRECTORY_KEY, RECONNECT_KEY, Errand, Errands, tomb_of, waiting_runs
-from agent.sync.parting import Parting, of_close
+from agent.sync.parting import Fate, Parting, of_close
 from agent.sync.ports import ClockPort, CommandPort, DirectoryPort, OutboxPort, PresencePort, Vitals
 from agent.sync.session import remembering, step
 from agent.sync.signature import read_key
@@ -137,7 +137,8 @@ class Link:
             )
         except LinkError as fault:
             parting = fault.parting
-            self._nonce = parting.nonce
+            if parting.nonce is not None or parting.fate is Fate.TOKEN:
+                self._nonce = parting.nonce  # an attempt that did not get as far spends none
             self._went_down(parting)
             return parting
         self.gate.opened(connection)

@@ -71,6 +71,12 @@ async def test_new_token_goes_out_almost_at_once() -> None:
     assert all(pause <= 0.25 for pause in made[:3])
 
 
+async def test_nonce_that_comes_after_a_long_pause_is_answered_while_it_is_good() -> None:
+    made = await pauses(repeat(Parting(Fate.TOKEN, "x", nonce="abcdefgh")), within_s=3600.0)
+    assert all(pause >= SLOW_MIN_S for pause in made[3::2])
+    assert all(pause <= 0.25 for pause in made[4::2])
+
+
 async def test_refused_device_asks_every_few_minutes() -> None:
     made = await pauses(repeat(Parting(Fate.REFUSED, "revoked")))
     assert all(SLOW_MIN_S <= pause <= SLOW_MAX_S for pause in made)

@@ -148,6 +148,17 @@ async def test_clock_refusal_is_answered_with_its_nonce_once() -> None:
     assert len({claim["jti"] for claim in claims}) == 3
 
 
+async def test_nonce_is_kept_for_the_attempt_that_gets_through() -> None:
+    async with scripted_central(model=_model()) as central:
+        challenge = 'Doorstile error="clock", nonce="abcdef0123456789"'
+        answers = {1: answer(401, WWW_Authenticate=challenge), 2: answer(503)}
+        central.gatekeeper = lambda _request: answers.get(len(central.tokens))
+        async with running_link(central.url) as rig:
+            await rig.until(lambda: rig.link.status.is_up)
+    claims = [jwt.decode(token, options={"verify_signature": False}) for token in central.tokens]
+    assert [claim.get("nonce") for claim in claims] == [None, "abcdef0123456789", "abcdef0123456789"]
+
+
 @pytest.mark.parametrize(
     "frame",
     [b"not json", b'{"type":7}', b'"text"', b"[" * 50_000, b'{"type":"ack","payload":"' + b"x" * 200_000 + b'"}'],
