@@ -10,8 +10,11 @@ from msgspec.structs import replace
 from agent.sync.exchange import Effects, RenewLease, Report, SendHeartbeat, Trouble
 from wire.limits import ACK_TIMEOUT_S, ECHO_MAX_AGE_S, HEARTBEAT_S, LEASE_REFRESH_AT, LEASE_S
 from wire.messages import Command, HeartbeatAck
+from wire.vocabulary import CommandMode
 
 _MAX_UNANSWERED = 64
+_MAX_STEP_MS = 1000
+"""By so much central's clock may be set forward between two echoes, and a command still be dated."""
 _SECOND_RENEWAL_AT = 0.05
 """Share of the lease after which an unanswered renewal is repeated."""
 
@@ -84,11 +87,16 @@ class Pulse(Struct, frozen=True):
     def begin_before_ms(self, command: Command, now_ms: int) -> int | None:
         """Until when the command may begin; None where it is too late, or where that cannot be known.
 
-        Raising `age_ms` by the longest time that the frame can have been on its way gives its greatest age.
+        Raising `age_ms` by the longest time that the frame can have been on its way gives its greatest age. A stamp
+        from beyond what central's clock can show means that it was set since the echo: how long a frame was on its way
+        is unknown then, and what would act once does not.
         """
         if self.echo is None or now_ms - self.echo.asked_ms > ECHO_MAX_AGE_S * 1000:
             return None
-        under_way_ms = max(0, self.echo.server_at_most_ms(now_ms) - command.server_ms)
+        under_way_ms = self.echo.server_at_most_ms(now_ms) - command.server_ms
+        if under_way_ms < -_MAX_STEP_MS and command.mode is CommandMode.ONCE:
+            return None
+        under_way_ms = max(0, under_way_ms)
         left_ms = command.ttl_ms - max(0, command.age_ms) - under_way_ms
         return now_ms + left_ms if left_ms > 0 else None
 

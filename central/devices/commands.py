@@ -9,10 +9,12 @@ from typing import Final
 from uuid import UUID
 
 from django.db import transaction
+from django.db.models import Q
 
 from central.devices.ids import uuid7
 from central.devices.models import Command, Device
 from central.sync import hints
+from central.sync.orders import AHEAD_MS
 from wire.vocabulary import CommandMode, CommandName, CommandState
 
 TTL_MS: Final = {
@@ -125,8 +127,12 @@ def _bare(text: str, most: int) -> str:
 
 
 def sweep(now: datetime) -> int:
-    """End what can no longer end by itself; return how many commands that were."""
-    expired = Command.objects.filter(state=Command.State.PENDING, expires_at__lt=now)
+    """End what can no longer end by itself; return how many commands that were.
+
+    Those from after now are among them: the clock was set back, and would let them live that much longer.
+    """
+    is_over = Q(expires_at__lt=now) | Q(created_at__gt=now + timedelta(milliseconds=AHEAD_MS))
+    expired = Command.objects.filter(is_over, state=Command.State.PENDING)
     waiting = (Command.State.SENT, Command.State.QUEUED)
     silent = Command.objects.filter(state__in=waiting, expires_at__lt=now - RESULT_WITHIN)
     ended = expired.update(state=Command.State.EXPIRED, ended_at=now, code="not_sent_in_time")

@@ -116,6 +116,13 @@ def test_command_that_was_never_sent_expires(device: Device) -> None:
     assert now_of(command) == (STATE.EXPIRED, "not_sent_in_time")
 
 
+def test_command_that_was_never_sent_does_not_outlive_a_clock_set_back(device: Device) -> None:
+    command = issue(device)
+    assert commands.sweep(NOW - 5 * S) == 0
+    assert commands.sweep(NOW - 5.1 * S) == 1
+    assert now_of(command) == (STATE.EXPIRED, "not_sent_in_time")
+
+
 def test_every_open_command_ends(device: Device) -> None:
     made = [issue(device) for _ in range(3)]
     commands.mark_sent(device.pk, made[1].pk, NOW)

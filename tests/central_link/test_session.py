@@ -360,6 +360,11 @@ def test_command_from_a_clock_ahead_of_ours_has_no_negative_age() -> None:
     assert message.age_ms == 0
 
 
+def test_command_from_after_now_cannot_be_dated_and_is_never_sent() -> None:
+    command = due(at(5_001).wall_ms)
+    assert live().give(CommandsLoaded(at(0), (command,))) == (ExpireCommand("c1"),)
+
+
 def test_command_as_old_as_its_life_is_never_sent() -> None:
     command = due(at(0).wall_ms)
     assert live().give(CommandsLoaded(at(10_000), (command,))) == (ExpireCommand("c1"),)

@@ -1,13 +1,14 @@
 """Commands: run at most once, never late, never forgotten before central has the result."""
 
 import pytest
+from msgspec.structs import replace
 
 from agent.sync import exchange as ex
 from agent.sync.orders import MAX_UNCONFIRMED
 from tests.fakes.model_central import SERVER_MS
 from tests.sync.talk import START_MS, Talk, of, said, unlock
 from wire.messages import CommandAck, CommandDone, CommandResult, HeartbeatAck
-from wire.vocabulary import CommandState
+from wire.vocabulary import CommandMode, CommandState
 
 pytestmark = pytest.mark.unit
 
@@ -100,8 +101,20 @@ def test_fresh_echo_dates_a_command_again() -> None:
 
 def test_negative_ages_and_stamps_from_the_future_give_no_extra_time() -> None:
     talk = Talk(0).live()
-    (run,) = of(talk.receive(unlock(age_ms=-50_000, server_ms=SERVER_MS + 99_000)), ex.RunCommand)
+    (run,) = of(talk.receive(unlock(age_ms=-50_000, server_ms=SERVER_MS + 900)), ex.RunCommand)
     assert run.begin_before_ms == START_MS + 10_000
+
+
+def test_command_cannot_be_dated_once_central_s_clock_was_set_forward() -> None:
+    talk = Talk(0).live()
+    talk.now_ms += 12_000
+    late = unlock(server_ms=SERVER_MS + 3_600_000)
+    assert _states(talk.receive(late)) == [CommandState.EXPIRED]
+
+
+def test_what_keeps_people_out_is_not_held_up_by_central_s_clock() -> None:
+    lockdown = replace(unlock(name="lockdown"), mode=CommandMode.IDEMPOTENT, server_ms=SERVER_MS + 3_600_000)
+    assert _states(Talk(0).live().receive(lockdown)) == [CommandState.QUEUED]
 
 
 def test_unknown_command_is_refused() -> None:
