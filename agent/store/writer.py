@@ -336,6 +336,8 @@ class Writer:
 
     def _run(self, errand: Errand) -> None:
         is_done, result = self._quietly(errand.work)
+        if not is_done and self._fault is None and self._reserve.free():
+            is_done, result = self._quietly(errand.work)
         answer = result if is_done else self._fault or StoreFullError(f"{self._path}: no room, or held by another")
         self._publish(Report([(errand.waiter, answer)], self._at.n, self._at.bytes, fault=self._fault))
 

@@ -9,7 +9,7 @@ from typing import Final, assert_never
 import msgspec
 from msgspec import Struct
 
-from agent.errors import DirectoryRefusedError, StoreError
+from agent.errors import DirectoryRefusedError, StoreError, StoreFullError
 from agent.sync import exchange as ex
 from agent.sync.ports import CommandPort, DirectoryPort, LossFacts, OutboxPort, RunFacts
 from wire.messages import RunAck, RunState, Tomb
@@ -131,6 +131,8 @@ class Errands:
     async def _rewind(self, run: str, upto: int) -> ex.Input:
         try:
             gone = await self._outbox.rewind(run, upto)
+        except StoreFullError as fault:
+            return ex.CursorRefused(self._now_ms(), run, upto, ex.Trouble.NO_ROOM, str(fault))
         except StoreError as fault:
             return ex.CursorRefused(self._now_ms(), run, upto, ex.Trouble.RANGE_LOST, str(fault))
         state = next(run_state(facts) for facts in self._outbox.held() if facts.run == run)
@@ -151,19 +153,26 @@ class Errands:
             if self._has_asked:
                 self._has_asked = False
                 return ex.Reconciled(self._now_ms(), 0, missing)
-        moved = 0
+        moved = full = 0
         for facts in held:
             if facts.run in told or (known is not None and facts.ord < known.ord):
                 continue
             upto = last_run.upto if last_run is not None and facts is known else 0
             if upto < facts.acked:
-                moved += await self._moved_back(facts.run, upto)
-        self._has_asked = bool(missing) and moved > 0
-        return ex.Reconciled(self._now_ms(), moved, missing)
+                try:
+                    moved += await self._moved_back(facts.run, upto)
+                except StoreFullError as fault:
+                    log.warning("run %s cannot be sent again before there is room: %s", facts.run, fault)
+                    full += 1
+        self._has_asked = bool(missing) and moved > 0 and not full
+        # Central's last run would be the current one as soon as events flow, and nobody would ask for these any more.
+        return ex.Reconciled(self._now_ms(), moved + full, missing)
 
     async def _moved_back(self, run: str, upto: int) -> bool:
         try:
             await self._outbox.rewind(run, upto)
+        except StoreFullError:
+            raise
         except StoreError as fault:
             log.warning("run %s cannot be sent again from %d on: %s", run, upto, fault)
             return False

@@ -25,6 +25,7 @@ class Trouble(StrEnum):
     UNKNOWN_RUN = "unknown_run"
     BAD_NACK = "bad_nack"
     ROWS_MISSING = "rows_missing"
+    NO_ROOM = "no_room"
     EVENT_REJECTED = "event_rejected"
     RANGE_LOST = "range_lost"
     UNEXPECTED_MESSAGE = "unexpected_message"
@@ -124,7 +125,7 @@ class CursorMoved(Struct, frozen=True):
 
 
 class CursorRefused(Struct, frozen=True):
-    """The store refused an acknowledgement: nothing changed there."""
+    """The store refused to move a cursor: nothing changed there. With `no_room` it may agree later."""
 
     now_ms: int
     run: str

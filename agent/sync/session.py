@@ -70,6 +70,8 @@ NORMAL_CLOSE: Final = 1000
 TOO_BIG_CLOSE: Final = 1009
 MAX_ANCHORS: Final = 8
 WELCOME_TIMEOUT_MS: Final = int(ACK_TIMEOUT_S * 1000)
+RETRY_MS: Final = 60_000
+"""After so long a run that rests because the store had no room is tried again, on another connection."""
 
 
 __all__ = ["Phase", "State", "remembering", "step"]
@@ -140,6 +142,7 @@ def _wake_ms(state: State) -> int | None:
         return None
     pulse = state.pulse
     moments = [pulse.next_beat_ms, pulse.next_renewal_ms]
+    moments += [] if state.retry_ms is None else [state.retry_ms]
     for sent_ms in (state.flow.oldest_sent_ms, pulse.oldest_unanswered_ms):
         if sent_ms is not None:
             moments.append(sent_ms + pulse.ack_timeout_ms)
@@ -162,6 +165,7 @@ def _opened(state: State, event: Opened) -> tuple[State, Effects]:
         pulse=Pulse(),
         staging=state.staging.opened(greeting, event.now_ms),
         has_more=has_more,
+        retry_ms=None,
         wake_ms=None,
     )
     hello = hello_of(greeting, runs, state.orders.refs, has_more=has_more, presence=state.mirror.ref)
@@ -313,6 +317,8 @@ def _flow_moved(state: State, event: _Flow) -> tuple[State, Effects]:
             flow = flow.cursor_moved(event)
         case CursorRefused():
             flow, effects = flow.cursor_refused(event)
+            if event.trouble is Trouble.NO_ROOM and state.retry_ms is None:
+                state = replace(state, retry_ms=event.now_ms + RETRY_MS)
         case Rewound():
             flow, effects = flow.rewound(event)
     return replace(state, flow=flow), effects
@@ -356,6 +362,8 @@ def _ticked(state: State, now_ms: int) -> tuple[State, Effects]:
         return _overdue(replace(state, flow=flow), f"a batch was not acknowledged within {timeout_ms / 1000:g} s")
     if beat_ms is not None and now_ms >= beat_ms + timeout_ms:
         return _overdue(state, f"a heartbeat was not answered within {timeout_ms / 1000:g} s")
+    if state.retry_ms is not None and now_ms >= state.retry_ms:
+        return replace(state, phase=Phase.CLOSING), (Close(NORMAL_CLOSE, "to try again where there was no room"),)
     pulse, effects = state.pulse.ticked(now_ms)
     staging, more = state.staging.ticked(now_ms)
     return replace(state, pulse=pulse, staging=staging), (*effects, *more)

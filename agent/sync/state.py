@@ -37,6 +37,8 @@ class State(Struct, frozen=True):
     resting: frozenset[str] = frozenset()
     """Runs that were stopped on an earlier connection: they come last into `hello`."""
     has_more: bool = False
+    retry_ms: int | None = None
+    """When to connect anew, because a run rests for which the store had no room."""
     wake_ms: int | None = None
 
 

@@ -98,6 +98,21 @@ async def test_full_disk_takes_the_reserve_and_the_append_succeeds(
 
 
 @pytest.mark.unit
+async def test_full_disk_takes_the_reserve_to_send_again_what_central_lost(
+    tmp_path: Path, faults: list[tuple[str, int]]
+) -> None:
+    journal = Journal.open(tmp_path, device=DEVICE, limits=QUICK)
+    await journal.append_many([alarm("1"), alarm("2")])
+    chain = Chain.of(journal, journal.run)
+    await pull(journal, journal.run, chain)
+    await journal.acknowledge(journal.run, chain.upto, chain.head)
+    faults.append(("COMMIT", sqlite3.SQLITE_FULL))
+    assert await journal.rewind(journal.run, 0) is None
+    assert journal.held()[0].acked == 0
+    await journal.close()
+
+
+@pytest.mark.unit
 async def test_full_disk_with_nothing_to_spare_refuses_and_the_journal_stays_usable(
     tmp_path: Path, faults: list[tuple[str, int]]
 ) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from agent.errors import StoreError
+from agent.errors import StoreError, StoreFullError
 from agent.sync import exchange as ex
 from agent.sync.errands import DIRECTORY_KEY, MAX_WAITING, Errand, Errands, waiting_runs
 from tests.fakes.issuing import ISSUED_MS, PUBLIC, begin_of, chunk_of, delta_of, issued
@@ -175,6 +175,35 @@ async def test_run_that_cannot_go_back_does_not_hold_up_the_others() -> None:
         _acknowledge(at.outbox)
         at.outbox.faults.append(StoreError("damaged"))
         assert await at.ask(ex.Reconcile(None, NONE_TOLD)) == ex.Reconciled(NOW_MS, 1)
+
+
+async def test_central_that_went_back_is_asked_again_once_there_is_room() -> None:
+    async with desk(3, 4, 0) as at:
+        _acknowledge(at.outbox)
+        at.outbox.faults += [StoreFullError("no room")] * 2
+        assert await at.ask(ex.Reconcile(None, NONE_TOLD)) == ex.Reconciled(NOW_MS, 2)
+        assert await at.ask(ex.Reconcile(None, NONE_TOLD)) == ex.Reconciled(NOW_MS, 2)
+        assert [run.acked for run in at.outbox.memory] == [0, 0, 0]
+
+
+async def test_full_store_is_asked_again_whatever_run_central_knows() -> None:
+    async with desk(3, 4, 0) as at:
+        _acknowledge(at.outbox)
+        at.outbox.faults.append(StoreFullError("no room"))
+        last = RunAck("f" * 16, 3, "")
+        for moved in (2, 1):
+            answer = await at.ask(ex.Reconcile(last, NONE_TOLD))
+            assert isinstance(answer, ex.Reconciled)
+            assert answer.moved == moved
+
+
+async def test_rewind_for_which_there_is_no_room_says_so() -> None:
+    async with desk(3) as at:
+        _acknowledge(at.outbox)
+        at.outbox.faults.append(StoreFullError("no room"))
+        answer = await at.ask(ex.Rewind(at.outbox.current.run, 0))
+        assert isinstance(answer, ex.CursorRefused)
+        assert answer.trouble is ex.Trouble.NO_ROOM
 
 
 async def test_snapshot_without_a_beginning_fails() -> None:

@@ -248,6 +248,16 @@ def test_run_that_only_central_knows_is_reported() -> None:
     assert of(effects, ex.Report) == [ex.Report(ex.Trouble.STORAGE_WENT_BACK, "central knows run ffff")]
 
 
+def test_run_for_which_the_store_had_no_room_is_tried_again_on_another_connection() -> None:
+    talk = Talk(3).live(ack_timeout_s=300.0)
+    effects = talk.feed(ex.CursorRefused(talk.now_ms, talk.run, 0, ex.Trouble.NO_ROOM, "no room"))
+    assert (of(effects, ex.Close), talk.tick(59_999)[-1]) == ([], ex.WakeAt(START_MS + 60_000))
+    talk.tick(1)
+    assert [close.code for close in talk.of(ex.Close)] == [1000]
+    talk.feed(ex.Disconnected(talk.now_ms))
+    assert talk.live().answer_loads().ranges == [(talk.run, 1, 3)]
+
+
 def test_more_runs_than_one_hello_holds_are_greeted_again_once_these_are_through() -> None:
     talk = Talk(*[1] * 65).live(limits=Limits(batch_events=10, window=1000))
     talk.answer_loads()
