@@ -14,10 +14,7 @@ AHEAD_MS: Final = 5_000
 
 def ordered(commands: tuple[Due, ...], now: Now) -> Effects:
     """Return what to do about commands that wait: mark those in time as sent, end the others."""
-    return tuple(
-        MarkSent(command) if _is_timely(command, now) else ExpireCommand(command.id)
-        for command in commands
-    )
+    return tuple(MarkSent(command) if _is_timely(command, now) else ExpireCommand(command.id) for command in commands)
 
 
 def sent(command: Due, now: Now) -> Effects:
