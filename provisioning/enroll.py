@@ -74,9 +74,19 @@ def recognise(central: Central) -> Central:
 
 
 def enrol(
-    central: Central, key: "Ed25519PrivateKey", code: str, *, now_s: int, agent: str, profile: str = ""
+    central: Central,
+    key: "Ed25519PrivateKey",
+    code: str,
+    *,
+    now_s: int,
+    agent: str,
+    profile: str = "",
+    device: str = "",
 ) -> EnrolAnswer:
-    """Exchange the code for an identity; raise ProvisioningError, after which the code is as good as before."""
+    """Exchange the code for an identity; raise ProvisioningError, after which the code is as good as before.
+
+    `device` is the id that the device has from this central already, empty where it has none.
+    """
     bare = normalise_code(code)
     claims = {
         "aud": central.origin,
@@ -85,7 +95,9 @@ def enrol(
         "jti": secrets.token_hex(16),
     }
     proof = jwt.encode(claims, key, algorithm="EdDSA", headers={"typ": PROOF_TYPE})
-    request = EnrolRequest(code=bare, public_key=public_text(key), proof=proof, agent=agent, profile=profile)
+    request = EnrolRequest(
+        code=bare, public_key=public_text(key), proof=proof, agent=agent, profile=profile, device=device
+    )
     return read_answer(central, *_posted(central, msgspec.json.encode(request)))
 
 

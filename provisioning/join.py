@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import click
+from msgspec.structs import replace
 
 from agent import __version__
 from agent.errors import ConfigError, IdentityError
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 DEFAULT_STATE: Final = Path("/var/lib/doorstile")
 _MIN_CODE_CHARS: Final = 6
+_KEPT_KEYS: Final = 8
+"""Card keys of before that outlast a join: half of what a device bears, so that keys can be changed again."""
 
 
 @click.command()
@@ -53,7 +56,7 @@ def _join(url: str, code: str, state: Path, ca: Path | None, pin: str | None, pr
     if len(normalise_code(code)) < _MIN_CODE_CHARS:
         raise ConfigError(f"code {code!r} is too short; it looks like K7QM-2RXD")
     central = Central(url, ca_pem=_read_ca(ca), pin=None if pin is None else check_pin(pin))
-    _prepare(state)
+    known = _prepare(state)
     central = recognise(central)
     _say("central", f"{central.origin}{'' if central.is_encrypted else ' (this machine, unencrypted)'}")
     key, is_new = device_key(state)
@@ -61,11 +64,33 @@ def _join(url: str, code: str, state: Path, ca: Path | None, pin: str | None, pr
     if asks and not click.confirm(f"Join {central.origin} with this key?", default=True):
         raise ProvisioningError(ExitCode.REFUSED, "stopped; nothing was sent", "doorstile join")
     now_s = int(datetime.now(UTC).timestamp())
-    answer = enrol(central, key, code, now_s=now_s, agent=f"doorstile/{__version__}", profile=profile)
-    save_identity(state, _identity_of(central, key, answer))
+    # Events that another central gave an id for are not this one's.
+    had = known.device if known is not None and known.central == central.origin else ""
+    answer = enrol(central, key, code, now_s=now_s, agent=f"doorstile/{__version__}", profile=profile, device=had)
+    identity = _identity_of(central, key, answer)
+    save_identity(state, identity if known is None else _continued(identity, known))
     forget_pending(state)
     _say("enrolled", f"{answer.name}, {answer.site}")
+    if known is not None:
+        _say_of_journal(state, known, answer)
     click.echo(f"{answer.name} has joined. Next: {_next_step(state, profile)}")
+
+
+def _continued(identity: Identity, known: Identity) -> Identity:
+    """Keep the card keys of before: passes that were used under them stay used."""
+    if identity.credential_key == known.credential_key:
+        return replace(identity, old_key=known.old_key, retired_keys=known.retired_keys[:_KEPT_KEYS])
+    before = [known.credential_key, known.old_key, *known.retired_keys]
+    kept = [key for key in before if key not in ("", identity.credential_key)]
+    return replace(identity, retired_keys=kept[:_KEPT_KEYS])
+
+
+def _say_of_journal(state: Path, known: Identity, answer: EnrolAnswer) -> None:
+    if known.device == answer.device:
+        click.echo("It is the device that it was, and keeps its journal.")
+    else:
+        aside = f"Move everything but {IDENTITY_FILE} out of {state}, and keep it: events in it may wait for central."
+        click.echo(f"It is a new device to central; a journal of {known.device} is not its own. {aside}", err=True)
 
 
 def _next_step(state: Path, profile: str) -> str:
@@ -76,8 +101,8 @@ def _next_step(state: Path, profile: str) -> str:
     return shlex.join(["doorstile", "run", *named, "--state", str(state)])
 
 
-def _prepare(state: Path) -> None:
-    """Make the folder, and learn before the code is spent whether an identity can be kept there."""
+def _prepare(state: Path) -> Identity | None:
+    """Make the folder, and learn before the code is spent whether an identity can be kept there; return the old one."""
     try:
         state.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as fault:
@@ -88,7 +113,9 @@ def _prepare(state: Path) -> None:
         except IdentityError as damage:
             click.echo(f"  {damage}", err=True)
         else:
-            click.echo(f"This device is {known.name} at {known.central}; it joins again and keeps its journal.")
+            click.echo(f"This device is {known.name} at {known.central}; it joins again.")
+            return known
+    return None
 
 
 def _read_ca(path: Path | None) -> str | None:

@@ -15,13 +15,17 @@ PROOF_TYPE: Final = "doorstile-enrol+jwt"
 
 
 class EnrolRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """What the device says of itself; `public_key` is the raw 32-byte Ed25519 key, base64url without padding."""
+    """What the device says of itself; `public_key` is the raw 32-byte Ed25519 key, base64url without padding.
+
+    `device` is the id that it has from this central already: its journal goes by it. Empty where it has none.
+    """
 
     code: str
     public_key: str
     proof: str
     agent: str
     profile: str = ""
+    device: str = ""
 
 
 class EnrolAnswer(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,6 +52,8 @@ class EnrolRefused(StrEnum):
     CODE_SPENT = "code_spent"
     CODE_EXPIRED = "code_expired"
     BAD_PROOF = "bad_proof"
+    OTHER_DOOR = "other_door"
+    REVOKED = "revoked"
     MALFORMED = "malformed"
     BUSY = "busy"
 

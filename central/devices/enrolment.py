@@ -1,6 +1,9 @@
 """How a device joins: a one-time code, a public key, and the proof that the device holds the private one.
 
 The same code with the same key gives the same answer again, so a lost answer spends nothing; neither does a refusal.
+
+A device that joins again stays the device that it was, or its journal would be another's: by its key where that is
+known, else, after central was restored from a backup without it, by the id that it says it had.
 """
 
 import base64
@@ -9,12 +12,14 @@ import hashlib
 import secrets
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from django.db import transaction
 
 from central.devices.codes import code_hash
+from central.devices.ids import uuid7
 from central.devices.models import CREDENTIAL_KEY, Device, DeviceKey, EnrolmentCode
 from central.devices.sealing import seal
 from central.devices.signing import directory_key
@@ -97,11 +102,11 @@ def _same_key(code: EnrolmentCode, public_key: bytes) -> DeviceKey:
 
 def _create(code: EnrolmentCode, request: EnrolRequest, public_key: bytes) -> DeviceKey:
     kid = hashlib.sha256(public_key).hexdigest()[:16]
-    if DeviceKey.objects.filter(kid=kid).exists():
-        raise EnrolmentError(
-            EnrolRefused.BAD_PROOF, "this key has joined before; run `doorstile leave` on the device, then join again"
-        )
+    known = DeviceKey.objects.select_related("device__door").filter(kid=kid).first()
+    if known is not None:
+        return _again(known, code)
     device = Device.objects.create(
+        id=_id_of(request.device),
         door=code.door,
         name=code.name or code.door.name,
         profile=request.profile[:100].replace("\0", ""),
@@ -109,6 +114,26 @@ def _create(code: EnrolmentCode, request: EnrolRequest, public_key: bytes) -> De
         sealed_credential_key=seal(secrets.token_bytes(KEY_BYTES), CREDENTIAL_KEY),
     )
     return DeviceKey.objects.create(kid=kid, device=device, public_key=public_key)
+
+
+def _again(key: DeviceKey, code: EnrolmentCode) -> DeviceKey:
+    device = key.device
+    if not key.is_active or device.state != Device.State.ACTIVE:
+        why = f"{device.name} ({device.id}) was revoked; make it active again, then it needs no code"
+        raise EnrolmentError(EnrolRefused.REVOKED, why)
+    if device.door_id != code.door_id:
+        why = f"this device has joined at {device.door}; give it a code for that door, or move it in the administration"
+        raise EnrolmentError(EnrolRefused.OTHER_DOOR, why)
+    return key
+
+
+def _id_of(told: str) -> UUID:
+    """Return the id that a device had, where nobody has it here; else a new one."""
+    try:
+        had = UUID(told)
+    except ValueError:
+        return uuid7()
+    return uuid7() if Device.objects.filter(pk=had).exists() else had
 
 
 def _answer(key: DeviceKey, audience: str) -> EnrolAnswer:

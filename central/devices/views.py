@@ -24,6 +24,8 @@ STATUS: Final = {
     EnrolRefused.CODE_SPENT: 409,
     EnrolRefused.CODE_EXPIRED: 410,
     EnrolRefused.BAD_PROOF: 403,
+    EnrolRefused.OTHER_DOOR: 409,
+    EnrolRefused.REVOKED: 403,
     EnrolRefused.MALFORMED: 400,
     EnrolRefused.BUSY: 429,
 }

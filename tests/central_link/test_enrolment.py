@@ -97,10 +97,46 @@ def test_unknown_code_is_refused(identity: DeviceIdentity) -> None:
     assert refused(identity.enrolment("AAAA-AAAA", ORIGIN)) is EnrolRefused.UNKNOWN_CODE
 
 
-def test_key_joins_once(code: str, identity: DeviceIdentity) -> None:
-    join(identity.enrolment(code, ORIGIN))
+def test_key_that_joins_again_is_the_same_device(code: str, identity: DeviceIdentity) -> None:
+    first = join(identity.enrolment(code, ORIGIN))
     second = issue_code(Door.objects.get(), now=NOW)[0]
-    assert refused(identity.enrolment(second, ORIGIN)) is EnrolRefused.BAD_PROOF
+    assert join(identity.enrolment(second, ORIGIN)) == first
+    assert Device.objects.count() == 1
+    assert refused(DeviceIdentity().enrolment(second, ORIGIN)) is EnrolRefused.CODE_SPENT
+
+
+def test_revoked_device_does_not_come_back_by_a_code(code: str, identity: DeviceIdentity) -> None:
+    join(identity.enrolment(code, ORIGIN))
+    Device.objects.update(state=Device.State.REVOKED)
+    second = issue_code(Door.objects.get(), now=NOW)[0]
+    assert refused(identity.enrolment(second, ORIGIN)) is EnrolRefused.REVOKED
+    Device.objects.update(state=Device.State.ACTIVE)
+    DeviceKey.objects.update(is_active=False)
+    assert refused(identity.enrolment(second, ORIGIN)) is EnrolRefused.REVOKED
+
+
+def test_code_for_another_door_moves_no_device(code: str, identity: DeviceIdentity) -> None:
+    join(identity.enrolment(code, ORIGIN))
+    other = issue_code(make_door("South door"), now=NOW)[0]
+    assert refused(identity.enrolment(other, ORIGIN)) is EnrolRefused.OTHER_DOOR
+    assert join(DeviceIdentity().enrolment(other, ORIGIN)).name == "South door"
+
+
+def test_device_that_a_restored_central_does_not_know_keeps_its_id(code: str, identity: DeviceIdentity) -> None:
+    had = "0192f0c1-0000-7000-8000-000000000001"
+    assert join(msgspec.structs.replace(identity.enrolment(code, ORIGIN), device=had)).device == had
+
+
+@pytest.mark.parametrize("told", ["", "x" * 36, "\0", "0192f0c1"])
+def test_what_is_no_id_is_none_that_a_device_had(code: str, identity: DeviceIdentity, told: str) -> None:
+    assert join(msgspec.structs.replace(identity.enrolment(code, ORIGIN), device=told)).device != told
+
+
+def test_id_of_another_device_is_given_to_nobody(code: str, identity: DeviceIdentity) -> None:
+    taken = str(join(identity.enrolment(code, ORIGIN)).device)
+    second = issue_code(Door.objects.get(), now=NOW)[0]
+    thief = msgspec.structs.replace(DeviceIdentity().enrolment(second, ORIGIN), device=taken)
+    assert join(thief).device != taken
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,9 @@ from pathlib import Path
 import msgspec
 import pytest
 from click.testing import CliRunner, Result
+from msgspec.structs import replace
 
-from agent.identity import IDENTITY_FILE, load_identity
+from agent.identity import IDENTITY_FILE, load_identity, save_identity
 from provisioning import enroll
 from provisioning.errors import ExitCode
 from provisioning.join import join
@@ -90,7 +91,40 @@ def test_device_that_has_joined_joins_again_with_its_key(tmp_path: Path) -> None
         run(server.url, tmp_path)
         again = run(server.url, tmp_path)
     assert "joins again" in again.output
+    assert "keeps its journal" in again.output
     assert len({request.public_key for request in server.requests}) == 1
+    assert [request.device for request in server.requests] == ["", ANSWER.device]
+
+
+def test_card_keys_of_before_are_kept_so_that_used_passes_stay_used(tmp_path: Path) -> None:
+    with enrolment_server() as server:
+        run(server.url, tmp_path)
+        save_identity(tmp_path, replace(load_identity(tmp_path), old_key="11" * 32, retired_keys=["22" * 32]))
+        run(server.url, tmp_path)
+        same = load_identity(tmp_path)
+        server.reply = lambda _request: (201, msgspec.json.encode(replace(ANSWER, credential_key="33" * 32)))
+        run(server.url, tmp_path)
+    new = load_identity(tmp_path)
+    assert (same.credential_key, same.old_key, same.retired_keys) == ("00" * 32, "11" * 32, ["22" * 32])
+    assert (new.credential_key, new.old_key) == ("33" * 32, "")
+    assert new.retired_keys == ["00" * 32, "11" * 32, "22" * 32]
+
+
+def test_id_that_another_central_gave_is_told_to_nobody(tmp_path: Path) -> None:
+    with enrolment_server() as first, enrolment_server() as second:
+        run(first.url, tmp_path)
+        run(second.url, tmp_path)
+    assert second.requests[0].device == ""
+
+
+def test_new_id_is_told_with_what_to_do_about_the_journal(tmp_path: Path) -> None:
+    with enrolment_server() as server:
+        run(server.url, tmp_path)
+        server.reply = lambda _request: (201, msgspec.json.encode(replace(ANSWER, device="another")))
+        again = run(server.url, tmp_path)
+    assert again.exit_code == 0
+    assert f"Move everything but {IDENTITY_FILE}" in again.stderr
+    assert "keeps its journal" not in again.output
 
 
 def test_damaged_identity_does_not_stop_a_join(tmp_path: Path) -> None:
