@@ -126,6 +126,12 @@ def _bare(text: str, most: int) -> str:
     return text.replace("\0", "")[:most]
 
 
+def void(now: datetime) -> int:
+    """End every command that is open in a backup: what came of it is not known here; return how many that were."""
+    is_open = Command.objects.filter(state__in=Command.OPEN)
+    return is_open.update(state=Command.State.UNKNOWN, ended_at=now, code="restored")
+
+
 def sweep(now: datetime) -> int:
     """End what can no longer end by itself; return how many commands that were.
 

@@ -1,11 +1,16 @@
 """Lets only the newest session of a device write."""
 
+from typing import Final
 from uuid import UUID
 
 from django.db import transaction
+from django.db.models import F
 
 from central.devices.models import Device
 from wire.errors import DoorstileError
+
+FLOOR_STEP: Final = 1 << 20
+"""More sessions than a device can have had between a backup and its use."""
 
 
 class FencedError(DoorstileError):
@@ -22,6 +27,11 @@ class RevokedError(DoorstileError):
 
 class MissingDeviceError(DoorstileError):
     """This database does not know the device, perhaps as it was restored: no reason to lock its door."""
+
+
+def raise_floor() -> None:
+    """Let every device's next session be newer than any that a database that was lost since a backup may have given."""
+    Device.objects.update(session=F("session") + FLOOR_STEP)
 
 
 def assert_current(device_id: UUID, session: int) -> None:

@@ -1,13 +1,15 @@
 """Commands in the database: never for a device that is away, sent once, always ended; and who may write at all."""
 
 from datetime import timedelta
+from io import StringIO
 from uuid import UUID
 
 import pytest
+from django.core.management import call_command
 from django.db import transaction
 
 from central.devices import commands
-from central.devices.fencing import FencedError, MissingDeviceError, RevokedError, assert_current
+from central.devices.fencing import FLOOR_STEP, FencedError, MissingDeviceError, RevokedError, assert_current
 from central.devices.ids import uuid7
 from central.devices.models import Command, Device
 from central.devices.revocation import set_state
@@ -129,6 +131,22 @@ def test_every_open_command_ends(device: Device) -> None:
     reply(made[2], CommandState.QUEUED)
     commands.sweep(NOW + 71 * S)
     assert all(Command.objects.get(pk=command.pk).is_over for command in made)
+
+
+def test_restored_central_sends_no_command_and_gives_no_session_of_its_backup_again(device: Device) -> None:
+    made = [issue(device) for _ in range(3)]
+    commands.mark_sent(device.pk, made[1].pk, NOW)
+    reply(made[2], CommandState.DONE, code="pulsed")
+    session = device.session
+    call_command("renew_directories", stdout=StringIO())
+    assert [now_of(command) for command in made] == [
+        (STATE.UNKNOWN, "restored"), (STATE.UNKNOWN, "restored"), (STATE.DONE, "pulsed"),
+    ]  # fmt: skip
+    assert commands.due(device.pk) == []
+    device.refresh_from_db()
+    assert device.session >= session + FLOOR_STEP
+    with pytest.raises(FencedError):
+        check(device.pk, session)
 
 
 def test_sender_may_end_what_grew_too_old_on_the_way(device: Device) -> None:
