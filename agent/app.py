@@ -273,7 +273,7 @@ def _start(agent: Agent, tasks: asyncio.TaskGroup) -> None:
     tasks.create_task(agent.link.run(tasks), name="link")
     link, journal, clock = agent.link, agent.journal, agent.clock
     tasks.create_task(upkeep.show_link(link, journal, clock, agent.kiosk, notifier), name="link-state")
-    tasks.create_task(upkeep.anchor_time(link, clock), name="anchor")
+    tasks.create_task(upkeep.anchor_time(link, journal, clock), name="anchor")
     tasks.create_task(upkeep.settle_doubt(journal, clock), name="doubt")
     tasks.create_task(upkeep.scrub_journal(journal, clock), name="scrubber")
     tasks.create_task(upkeep.scrub_directory(agent.directory, journal, link, clock), name="directory-scrubber")

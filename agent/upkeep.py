@@ -5,6 +5,8 @@ import logging
 from contextlib import suppress
 from typing import Final
 
+import msgspec
+
 from agent.clock import Clock
 from agent.errors import StoreError
 from agent.kiosk.server import Kiosk
@@ -12,9 +14,11 @@ from agent.presenting import Presenter
 from agent.staleness import Staleness
 from agent.store.directory import Directory
 from agent.store.journal import Journal
+from agent.store.notes import ANCHORS
 from agent.store.types import Draft
 from agent.supervise import Notifier
 from agent.sync.runner import Link
+from agent.sync.session import MAX_ANCHORS
 from agent.whereabouts import CLOCKS_DIFFER_MS, EVENTS_READ, Whereabouts, counted
 from wire.events import AlarmBody, Stamp
 from wire.messages import Anchor
@@ -28,6 +32,7 @@ _FIGURES_EVERY_S: Final = 0.5
 _SCRUB_EVERY_S: Final = 6 * 3600
 _FIRST_SCRUB_S: Final = 60
 _DETAIL_CHARS: Final = 200
+_decode_anchors = msgspec.json.Decoder(list[Anchor]).decode
 
 
 async def show_link(link: Link, journal: Journal, clock: Clock, kiosk: Kiosk, notifier: Notifier) -> None:
@@ -43,12 +48,28 @@ async def show_link(link: Link, journal: Journal, clock: Clock, kiosk: Kiosk, no
         await asyncio.sleep(_FIGURES_EVERY_S)
 
 
-async def anchor_time(link: Link, clock: Clock) -> None:
+async def anchor_time(link: Link, journal: Journal, clock: Clock) -> None:
     """Tell central what time it was when the clock was wrong, once it is known how far the clock can be trusted.
 
-    A battery-backed clock alone says nothing about its error, and an anchor without one would count as exact.
+    A battery-backed clock alone says nothing about its error, and an anchor without one would count as exact. What was
+    known in earlier boots is told again: the power may have gone before central could be told.
     """
-    link.anchor(await _sure_time(clock))
+    known = _kept_anchors(journal)
+    for anchor in known:
+        link.anchor(anchor)
+    sure = await _sure_time(clock)
+    link.anchor(sure)
+    kept = [*(anchor for anchor in known if anchor.boot != sure.boot), sure][-MAX_ANCHORS:]
+    journal.note(ANCHORS, msgspec.json.encode(kept).decode())
+
+
+def _kept_anchors(journal: Journal) -> list[Anchor]:
+    text = journal.noted(ANCHORS)
+    try:
+        return [] if text is None else _decode_anchors(text)
+    except msgspec.DecodeError as error:
+        log.warning("what the time was in earlier boots is kept as no such thing (%s)", error)
+        return []
 
 
 async def settle_doubt(journal: Journal, clock: Clock) -> None:

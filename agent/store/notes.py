@@ -12,6 +12,9 @@ DIRECTORY: Final = "directory"
 REVOKED: Final = "revoked"
 """Whether central has told the device that it may not work any more, `yes` or `no`."""
 
+ANCHORS: Final = "anchors"
+"""What the wall clock truly was in the last boots, as `wire.messages.Anchor` in JSON: central may not know it yet."""
+
 
 def sealed(value: str) -> str:
     """Return a value as it is stored."""
@@ -21,7 +24,7 @@ def sealed(value: str) -> str:
 def among(meta: Mapping[str, object]) -> dict[str, str]:
     """Return the values among the rows of `meta`; damaged ones are left out."""
     found = {}
-    for name in (DIRECTORY, REVOKED):
+    for name in (DIRECTORY, REVOKED, ANCHORS):
         text = meta.get(name)
         said, _, value = text.partition(" ") if isinstance(text, str) else ("", "", "")
         if said == f"{seal(value):08x}":

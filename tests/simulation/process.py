@@ -194,7 +194,7 @@ class Process:
         self.create_task(station.run(), name="station")
         device.side.report()
         self.create_task(link.run(cast(asyncio.TaskGroup, self)), name="link")
-        self.create_task(upkeep.anchor_time(cast(Link, link), clock), name="anchor")
+        self.create_task(upkeep.anchor_time(cast(Link, link), cast(Journal, journal), clock), name="anchor")
 
     def token(self, nonce: str | None) -> str:
         """Return a token as the product mints them, unsigned."""
