@@ -50,12 +50,17 @@ class Outflow(Struct, frozen=True):
     window: int = 0
     loading: tuple[str, int] | None = None
     is_reconciling: bool = False
+    waits: str = ""
+    """The current run, while older ones wait for the next `hello`: central would take it for the end of what it holds,
+    and a backup made then would miss those for good."""
     throttle: Throttle = field(default_factory=Throttle)
 
     # The conversation's beginning
 
     @staticmethod
-    def of(runs: Iterable[RunState], losses: Iterable[Tomb], throttle: Throttle) -> "Outflow":
+    def of(
+        runs: Iterable[RunState], losses: Iterable[Tomb], throttle: Throttle, *, has_more: bool = False
+    ) -> "Outflow":
         """Begin with what `hello` says."""
         graves = tuple(losses)
         lanes = tuple(
@@ -68,7 +73,8 @@ class Outflow(Struct, frozen=True):
             )
             for state in runs
         )
-        return Outflow(lanes=lanes, throttle=throttle)
+        waits = max(lanes, key=lambda lane: lane.ord).run if has_more else ""
+        return Outflow(lanes=lanes, waits=waits, throttle=throttle)
 
     def welcomed(self, limits: Limits, runs: list[RunAck], last_run: RunAck | None) -> tuple["Outflow", Effects]:
         """Take over what central holds of each run."""
@@ -176,7 +182,7 @@ class Outflow(Struct, frozen=True):
         """Ask for the next batch, or declare the next loss, as far as the window goes."""
         flow, effects = self, list[Effect]()
         while flow.loading is None and not flow.is_reconciling:
-            lane = next((lane for lane in flow.lanes if lane.has_unsent), None)
+            lane = next((lane for lane in flow.lanes if lane.has_unsent and lane.run != flow.waits), None)
             if lane is None:
                 break
             n = lane.window.sent + 1
@@ -238,7 +244,7 @@ class Outflow(Struct, frozen=True):
     @property
     def is_settled(self) -> bool:
         """True once no lane will do anything more before new events come."""
-        return all(lane.is_settled for lane in self.lanes)
+        return all(lane.is_settled or lane.run == self.waits for lane in self.lanes)
 
     @property
     def oldest_sent_ms(self) -> int | None:

@@ -161,7 +161,7 @@ def _opened(state: State, event: Opened) -> tuple[State, Effects]:
         state,
         phase=Phase.GREETING,
         opened_ms=event.now_ms,
-        flow=Outflow.of(runs, greeting.losses, state.throttle),
+        flow=Outflow.of(runs, greeting.losses, state.throttle, has_more=has_more),
         pulse=Pulse(),
         staging=state.staging.opened(greeting, event.now_ms),
         has_more=has_more,

@@ -106,6 +106,22 @@ def test_long_backlog_of_many_runs_drains_over_several_greetings() -> None:
     assert pair.central.session == 3
 
 
+def test_backup_from_between_two_greetings_misses_nothing_for_good() -> None:
+    pair = Pair()
+    for _ in range(70):
+        pair.append(3)
+        pair.outbox.restart()
+    pair.append(3)
+    pair.connect()
+    pair.settle()
+    backup = {run: held.upto for run, held in pair.central.runs.items()}
+    pair.heal()
+    _restore(pair, backup)
+    pair.heal()
+    assert pair.central.digests() == pair.outbox.digests()
+    assert set(pair.central.applied.values()) == {1}
+
+
 def test_central_restored_from_a_backup_gets_acknowledged_runs_again() -> None:
     pair = Pair()
     for _ in range(4):
