@@ -5,6 +5,7 @@ It brings the database up to date, serves, says where, and ends within seconds o
 
 import asyncio
 import os
+import resource
 import signal
 import socket
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from pathlib import Path
 import click
 import uvicorn
 
+from central.slow_clients import ImpatientProtocol
 from wire.limits import MAX_FRAME_BYTES
 
 _GRACE_S = 5
@@ -57,6 +59,8 @@ def serve(host: str, port: int, data: Path) -> None:
     """
     _require_free(host, port)
     _prepared(host, data)
+    _allow_descriptors()
+    from central.config import environment
     from central.config.asgi import application
 
     config = uvicorn.Config(
@@ -67,12 +71,21 @@ def serve(host: str, port: int, data: Path) -> None:
         log_config=None,
         access_log=False,
         server_header=False,
+        http=ImpatientProtocol,
+        # Else anybody on this machine could write whose address they are of.
+        proxy_headers=environment.switch("DOORSTILE_TLS"),
         # Twice what the protocol allows: a frame a little too large is answered, not just cut off.
         ws_max_size=2 * MAX_FRAME_BYTES,
         ws_per_message_deflate=False,
         timeout_graceful_shutdown=_GRACE_S,
     )
     _Server(config).run()
+
+
+def _allow_descriptors() -> None:
+    """Ask for all that the system lets us have: each device and each page is one."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _require_free(host: str, port: int) -> None:

@@ -17,6 +17,8 @@ from central.directory.models import Group, Member, Membership, Plan, Schedule, 
 
 _APART: Final = ("memberships", "guardians", "host", "pack")
 """Fields that name other things."""
+_ROWS: Final = {"memberships": "membership", "pack": "visitpack"}
+"""Fields whose things are rows with permissions of their own."""
 
 
 def list_members(call: Call) -> Answer:
@@ -39,7 +41,9 @@ def list_members(call: Call) -> Answer:
 def add_member(call: Call) -> Answer:
     """Make a member."""
     member = Member()
-    _fill(member, msgspec.structs.asdict(call.body))
+    given = msgspec.structs.asdict(call.body)
+    _may(call, [name for name in _ROWS if given[name]], ("add",))
+    _fill(member, given)
     audit.note(call.key, member, "added")
     return Answer(_answer(_found(member.pk)), location=f"/api/v1/members/{member.pk}")
 
@@ -54,8 +58,9 @@ def change_member(call: Call) -> Answer:
     # All fields are saved: nobody may block the member between the look and that.
     Member.objects.select_for_update().filter(pk=call.target).first()
     member = _found(call.target)
-    given = msgspec.structs.asdict(call.body)
-    _fill(member, {name: value for name, value in given.items() if value is not msgspec.UNSET})
+    given = {name: value for name, value in msgspec.structs.asdict(call.body).items() if value is not msgspec.UNSET}
+    _may(call, [name for name in _ROWS if name in given], ("add", "change", "delete"))
+    _fill(member, given)
     audit.note(call.key, member, "changed")
     return Answer(_answer(_found(member.pk)))
 
@@ -67,9 +72,14 @@ def delete_member(call: Call) -> Answer:
     try:
         member.delete()
     except ProtectedError as fault:
-        detail = "the member has visits or is somebody's host; set is_active to false instead"
+        detail = "the member has visits or passes, or is somebody's host; set is_active to false instead"
         raise ProblemError(409, detail) from fault
     return Answer()
+
+
+def _may(call: Call, fields: list[str], actions: tuple[str, ...]) -> None:
+    """Raise ProblemError where a body touches rows that the key's owner may not; the administration asks the same."""
+    call.require(*(f"directory.{action}_{_ROWS[name]}" for name in fields for action in actions))
 
 
 def _with_all(members: QuerySet[Member]) -> QuerySet[Member]:

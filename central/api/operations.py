@@ -12,7 +12,7 @@ from uuid import UUID
 import msgspec
 
 from central.api.models import ApiKey, Scope
-from central.api.problems import bad_field
+from central.api.problems import ProblemError, bad_field
 
 PAGE_DEFAULT: Final = 100
 PAGE_MOST: Final = 500
@@ -32,6 +32,13 @@ class Call:
         """The id in the path of an operation that has one."""
         assert self.id is not None, "the route has an id"
         return self.id
+
+    def require(self, *permissions: str) -> None:
+        """Raise ProblemError where the key's owner lacks one of these."""
+        missing = [permission for permission in permissions if not self.key.owner.has_perm(permission)]
+        if missing:
+            detail = f"the owner of the key {self.key.name!a} lacks the permission {missing[0]}; give it to them"
+            raise ProblemError(403, detail)
 
     def limit(self) -> int:
         """Return how many things the caller wants on a page; raise ProblemError."""

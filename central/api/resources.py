@@ -38,7 +38,8 @@ _MEMBER: Final = (
     ),
     Operation(
         "DELETE", "Delete a member without visits, and their credentials", Scope.MEMBERS_WRITE,
-        ("directory.delete_member",), members.delete_member, status=204,
+        ("directory.delete_member", "directory.delete_credential", "directory.delete_membership"),
+        members.delete_member, status=204,
     ),
 )  # fmt: skip
 _CREDENTIALS: Final = (

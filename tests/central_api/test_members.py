@@ -6,8 +6,10 @@ from uuid import uuid4
 
 import pytest
 from django.contrib.admin.models import LogEntry
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Permission, User
 
+from central.api import keys
+from central.api.models import Scope
 from central.checkins.visits import EndedBy
 from central.devices.models import Device, Site
 from central.directory import versions
@@ -205,3 +207,21 @@ def test_id_of_another_member_is_a_conflict_that_names_it(call: Caller) -> None:
 def test_member_that_is_not_there_is_not_found(call: Caller) -> None:
     for method, body in (("GET", None), ("PATCH", {"is_active": True}), ("DELETE", None)):
         assert call(method, f"members/{uuid4()}", body).status_code == 404
+
+
+def test_a_key_gives_nothing_that_its_owner_could_not_give(site: Site) -> None:
+    clerk = User.objects.create_user("clerk")
+    names = ["add_member", "change_member", "view_member", "delete_member"]
+    clerk.user_permissions.set(Permission.objects.filter(codename__in=names))
+    clerks = Caller(keys.issue("clerk", clerk, Scope)[0])
+    made = clerks("POST", "members", {"full_name": "Ann Example"})
+    assert made.status_code == 201
+    path = f"members/{made.body['id']}"
+    for field, value in (("memberships", [{"site": str(site.pk)}]), ("pack", {"visits": 99})):
+        for method, where, body in (("PATCH", path, {}), ("POST", "members", {"full_name": "Bob Example"})):
+            answer = clerks(method, where, {**body, field: value})
+            assert answer.status_code == 403, (field, method)
+            assert "lacks the permission directory.add_" in answer.body["detail"]
+    assert clerks("DELETE", path).status_code == 403
+    assert clerks("PATCH", path, {"memberships": []}).status_code == 403
+    assert clerks("PATCH", path, {"full_name": "Ann Other"}).status_code == 200

@@ -5,14 +5,16 @@ from uuid import UUID
 
 import msgspec
 import pytest
-from asgiref.sync import sync_to_async
+from asgiref.sync import async_to_sync, sync_to_async
 from asgiref.testing import ApplicationCommunicator
 from channels.layers import InMemoryChannelLayer
 from django.contrib.auth.models import AnonymousUser, User
+from django.test import Client
 from django.utils import timezone
 from redis.exceptions import ConnectionError as RedisDown
 
 from central.checkins import feed, ingest, runs
+from central.dashboard import consumers
 from central.dashboard.consumers import FeedConsumer
 from central.devices import commands
 from central.devices.models import Device, Site
@@ -101,6 +103,41 @@ async def test_page_of_all_sites_is_told_of_all(layer: InMemoryChannelLayer) -> 
         await layer.group_send(feed.group(site), {"type": feed.TYPE, "text": str(site)})
         assert await told(socket) == str(site)
     await closed(socket)
+
+
+@pytest.mark.parametrize(("now", "code"), [(STAFF, None), (AnonymousUser(), 4403), (User(username="member"), 4403)])
+async def test_page_of_somebody_who_was_dismissed_is_told_nothing_more(
+    layer: InMemoryChannelLayer, monkeypatch: pytest.MonkeyPatch, now: User | AnonymousUser, code: int | None
+) -> None:
+    async def user_now(_scope: dict[str, Any]) -> User | AnonymousUser:
+        return now
+
+    monkeypatch.setattr("central.dashboard.consumers._user_now", user_now)
+    socket = page(STAFF)
+    await opened(socket)
+    monkeypatch.setattr("central.dashboard.consumers.CHECKED_S", 0.0)
+    await layer.group_send(feed.group(SITE), {"type": feed.TYPE, "text": "somebody came"})
+    answer = await socket.receive_output()
+    assert (answer.get("code"), answer.get("text")) == (code, None if code else "somebody came")
+    await closed(socket)
+
+
+def test_a_session_that_ended_is_nobodys(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("channels.db.close_old_connections", lambda: None)  # it is the test's own
+    user = User.objects.create_user("desk", password="a long password", is_staff=True)
+    browser = Client()
+    browser.force_login(user)
+    scope = {"session": browser.session}
+    now = async_to_sync(consumers._user_now)
+    assert now(scope) == user
+    user.set_password("another long password")
+    user.save()
+    assert now(scope) == AnonymousUser()
+    browser.force_login(user)
+    scope = {"session": browser.session}
+    assert now(scope) == user
+    browser.session.delete()
+    assert now(scope) == AnonymousUser()
 
 
 async def test_page_that_speaks_is_closed(layer: InMemoryChannelLayer) -> None:
