@@ -129,7 +129,7 @@ class Presenter:
     def facts(self, scan: Scan, place: ReaderPlace) -> Facts:
         """Return the facts about what a reader saw."""
         now, book = self._clock.now(), self._book()
-        read, row, passed = self._seen(scan, place, now, book)
+        read, row, passed = self.seen(scan, place, now, book)
         return Facts(
             read=read,
             now=now,
@@ -141,6 +141,18 @@ class Presenter:
             stale_s=self._age_s(),
             passed=passed,
         )
+
+    def seen(
+        self, scan: Scan, place: ReaderPlace, now: Now, book: Book | None
+    ) -> tuple[Read, DirectoryRow | None, PassFacts | None]:
+        """Return the read of a scan at a moment, its row where there is one, and what became of a pass."""
+        if scan.form:
+            return (*self._spelled(scan, place), None)
+        if is_shown_pass(scan):
+            checked = self._check(scan, place, now, book)
+            read, known = self._found(lambda key: read_of(scan, place, key, checked))
+            return read, known or row_of(checked.passed, read.credential.key), checked.passed
+        return (*self._found(lambda key: read_of(scan, place, key)), None)
 
     def mode(self) -> tuple[DoorMode, DoorMode]:
         """Return the mode that the book gives this door now, and what `first_person` becomes; card without a book."""
@@ -156,17 +168,6 @@ class Presenter:
         book = self._book()
         if book is not None:
             book.calendar.prepare(self._clock.now().wall_ms)
-
-    def _seen(
-        self, scan: Scan, place: ReaderPlace, now: Now, book: Book | None
-    ) -> tuple[Read, DirectoryRow | None, PassFacts | None]:
-        if scan.form:
-            return (*self._spelled(scan, place), None)
-        if is_shown_pass(scan):
-            checked = self._check(scan, place, now, book)
-            read, known = self._found(lambda key: read_of(scan, place, key, checked))
-            return read, known or row_of(checked.passed, read.credential.key), checked.passed
-        return (*self._found(lambda key: read_of(scan, place, key)), None)
 
     def _found(self, read_by: Callable[[bytes], Read]) -> tuple[Read, DirectoryRow | None]:
         """Look up by the newest key first: while a key is being changed the directory may be under either."""

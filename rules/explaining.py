@@ -1,16 +1,19 @@
 """A decision explained rule by rule, and what would still open without the link: for people, here or at central."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from enum import StrEnum
+from typing import Final
 
 from msgspec import Struct
 from msgspec.structs import replace
 
+from rules import passes
+from rules.case import Case, case_of
 from rules.facts import Decision, Facts
 from rules.policy import Answer, answers, decide
 from wire.facts import PassFacts, PresenceFacts
 from wire.rows import DirectoryRow
-from wire.vocabulary import ClockQuality, CredentialKind, Reason
+from wire.vocabulary import VISITORS, ClockQuality, CredentialKind, Reason
 
 
 class Verdict(StrEnum):
@@ -19,7 +22,8 @@ class Verdict(StrEnum):
     PASSES = "passes"
     OBJECTS = "objects"
     LIFTED = "lifted"  # it objected, and the right to override lifted it
-    NOT_ASKED = "not_asked"  # whoever leaves is not asked
+    NOT_ASKED = "not_asked"  # whoever leaves is not asked, and a pass nothing after what is wrong with it
+    DOES_NOT_APPLY = "does_not_apply"  # nothing that it looks at is there: no pass, no guardians, no dates
 
 
 class Step(Struct, frozen=True):
@@ -48,12 +52,40 @@ class Survey(Struct, frozen=True):
     lost: dict[Reason, int]
 
 
+_ASKED_OF_PASSES: Final = {
+    CredentialKind.PASS_SIGNED: (
+        Reason.PASS_MALFORMED, Reason.PASS_UNKNOWN_KEY, Reason.PASS_SIGNATURE, Reason.PASS_WRONG_SITE,
+        Reason.PASS_REVOKED, Reason.PASS_ZONE, Reason.CLOCK_UNKNOWN, Reason.PASS_EXPIRED, Reason.PASS_NOT_YET,
+        Reason.PASS_REPLAYED,
+    ),
+    CredentialKind.PASS_ROTATING: (
+        Reason.PASS_MALFORMED, Reason.PASS_SIGNATURE, Reason.CLOCK_UNKNOWN, Reason.PASS_STALE, Reason.PASS_REPLAYED,
+    ),
+}  # fmt: skip
+"""What a pass of each kind is asked, in order (`rules.passes`); the first that is wrong ends the questions."""
+_CONCERNS: Final[dict[Reason, Callable[[Case], bool]]] = {
+    Reason.NOT_YET_VALID: lambda case: case.row.valid_from_ms is not None,
+    Reason.EXPIRED: lambda case: case.row.valid_to_ms is not None,
+    Reason.UNPAID: lambda case: case.row.paid_to_ms is not None,
+    Reason.OUTSIDE_GROUP_HOURS: lambda case: any(group.schedules for group in case.groups),
+    Reason.GUARDIAN_ABSENT: lambda case: bool(case.row.guardians),
+    Reason.HOST_ABSENT: lambda case: bool(case.row.host),
+    Reason.PACK_EMPTY: lambda case: case.row.pack is not None,
+    Reason.ANTI_PASSBACK: lambda case: case.zone is not None and case.zone.anti_passback is not None,
+    Reason.ZONE_FULL: lambda case: (
+        case.zone is not None and case.zone.limit is not None and case.row.holder in VISITORS
+    ),
+}
+"""Whom a rule concerns, where that is not everybody."""
+
+
 def explain(facts: Facts) -> Explanation:
     """Return the decision on these facts and what each rule said."""
     facts = as_shown(facts)
+    case = None if facts.row is None else case_of(facts, facts.row)
     steps, is_decided = [], False
     for answer in answers(facts):
-        verdict = _verdict(answer)
+        verdict = _verdict(answer, facts, case)
         is_decisive = verdict is Verdict.OBJECTS and not is_decided
         is_decided = is_decided or is_decisive
         steps.append(Step(answer.rule.reason, answer.rule.says, verdict, is_decisive))
@@ -103,9 +135,23 @@ def survey(facts: Facts, rows: Iterable[DirectoryRow], *, stale_s: int = 0, q: C
     return Survey(asked, linked, alone, lost)
 
 
-def _verdict(answer: Answer) -> Verdict:
-    if not answer.is_asked:
-        return Verdict.NOT_ASKED
-    if answer.is_lifted:
-        return Verdict.LIFTED
-    return Verdict.OBJECTS if answer.objects else Verdict.PASSES
+def _verdict(answer: Answer, facts: Facts, case: Case | None) -> Verdict:
+    if answer.objects:
+        return Verdict.LIFTED if answer.is_lifted else Verdict.OBJECTS
+    reason = answer.rule.reason
+    if reason in passes.FAULTS:
+        return _verdict_on_pass(reason, facts)
+    concerns = _CONCERNS.get(reason)
+    if concerns is not None and case is not None and not concerns(case):
+        return Verdict.DOES_NOT_APPLY
+    return Verdict.PASSES if answer.is_asked else Verdict.NOT_ASKED
+
+
+def _verdict_on_pass(reason: Reason, facts: Facts) -> Verdict:
+    """Say what became of a question about a pass that found nothing wrong."""
+    asked = _ASKED_OF_PASSES.get(facts.read.credential.kind, ())
+    if facts.passed is None or reason not in asked:
+        return Verdict.DOES_NOT_APPLY
+    fault = facts.passed.fault
+    is_after = fault in asked and asked.index(reason) > asked.index(fault)
+    return Verdict.NOT_ASKED if is_after else Verdict.PASSES

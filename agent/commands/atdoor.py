@@ -30,11 +30,17 @@ _HOUR_S: Final = 3_600
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """What the journal tells: promises that stand, up to which event of a run central knows, and who came and went."""
+    """What the journal tells; `unread` says why it could not be read.
+
+    Promises that stand, up to which event of a run central knows, who came and went, and which steps of passes were
+    used.
+    """
 
     promises: tuple[str, ...] = ()
     heard: Mapping[str, int] = field(default_factory=dict)
     passages: tuple[tuple[EventId, Event], ...] = ()
+    steps: tuple[tuple[str, int], ...] = ()
+    unread: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +55,22 @@ class AtDoor:
     unread: str = ""
 
 
-def at_door(folder: Path, seen: Look, row: DirectoryRow | None) -> AtDoor:
-    """Return how the door of a state folder stands now, and where the holder of a row is."""
-    is_revoked = is_kept_revoked(seen.kept.get)
+def kept_in(folder: Path) -> Kept:
+    """Return what the journal of a state folder tells."""
     try:
-        kept = _kept(folder)
+        with inspect(folder) as journal:
+            return Kept(
+                journal.open_promises(), journal.acknowledged(), journal.passages(EVENTS_READ), journal.used_steps()
+            )
     except StoreError as fault:
-        return AtDoor(is_revoked=is_revoked, unread=str(fault))
+        return Kept(unread=str(fault))
+
+
+def at_door(kept: Kept, seen: Look, row: DirectoryRow | None) -> AtDoor:
+    """Return how the door stands now by what its journal tells, and where the holder of a row is."""
+    is_revoked = is_kept_revoked(seen.kept.get)
+    if kept.unread:
+        return AtDoor(is_revoked=is_revoked, unread=kept.unread)
     clock = Clock(SystemTime(), boot=boot_id(), has_rtc=has_rtc())
     standing = [modes.restored(promise, clock.now()) for promise in kept.promises]
     known = Whereabouts(clock, lambda: seen.book, dict(kept.heard))
@@ -73,7 +88,7 @@ def at_door(folder: Path, seen: Look, row: DirectoryRow | None) -> AtDoor:
 def words_of(stands: AtDoor, row: DirectoryRow | None) -> list[str]:
     """Say how the door stands, and where the holder of a row is, as far as this device can tell."""
     if stands.unread:
-        return [f"what was set at the door and who is where is not looked at: {stands.unread}"]
+        return [f"what was set here, who is where and which passes were used is not looked at: {stands.unread}"]
     lines = []
     if stands.is_revoked:
         lines.append("central has revoked this device")
@@ -100,8 +115,3 @@ def _where_words(presence: PresenceFacts) -> str:
         case zone:
             sure = "" if presence.is_certain else ", if that passage happened"
             return f"came into {zone} {age_words(presence.age_ms // 1000)} ago, by the passages at this door{sure}"
-
-
-def _kept(folder: Path) -> Kept:
-    with inspect(folder) as journal:
-        return Kept(journal.open_promises(), journal.acknowledged(), journal.passages(EVENTS_READ))

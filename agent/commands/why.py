@@ -4,7 +4,8 @@ Reads the state folder and nothing else; nothing is decided for anybody, recorde
 """
 
 import json
-import sys
+import textwrap
+from collections import Counter
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,21 +15,26 @@ from zoneinfo import ZoneInfo
 import click
 
 from agent.clock import SystemTime
-from agent.commands.atdoor import AtDoor, age_words, at_door, words_of
+from agent.commands.atdoor import AtDoor, Kept, age_words, at_door, kept_in, words_of
+from agent.commands.presented import Device, Presented, nothing, presented
 from agent.config import load_config
 from agent.identity import Identity, load_identity
 from agent.staleness import kept_age_s
 from agent.store.looking import Look, look
 from rules.explaining import Explanation, Survey, Verdict, explain, survey
-from rules.facts import Credential, Facts, Now, Read
-from wire.credentials import CredentialError, credential_key
+from rules.facts import Facts, Now
+from wire.credentials import CredentialError
 from wire.facts import DoorFacts
-from wire.forms import read_form
-from wire.vocabulary import ClockQuality, CredentialKind, Direction
+from wire.vocabulary import ClockQuality, Direction
 
-_KEY_DIGITS: Final = 32
-_FORMS: Final = {CredentialKind.QR_STATIC: "text", CredentialKind.LF_HID: "wiegand"}
+_COLUMNS: Final = 80
 _HOUR_S: Final = 3_600
+_SILENT: Final = {
+    Verdict.PASSES: "let it pass",
+    Verdict.NOT_ASKED: "not asked",
+    Verdict.DOES_NOT_APPLY: "not about this",
+}
+_SAYS_SOMETHING: Final = frozenset({Verdict.OBJECTS, Verdict.LIFTED})
 
 
 @click.command()
@@ -42,7 +48,8 @@ _HOUR_S: Final = 3_600
 @click.option("--offline-h", type=click.IntRange(0), help="Hours since central was last heard of [as it is].")
 @click.option("--clock-unknown", is_flag=True, help="As if the device did not know the time.")
 @click.option("--if-link-dies", is_flag=True, help="Instead of one credential: how many still open without the link.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@click.option("--all", "is_whole", is_flag=True, help="Every rule, also those that let it be.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object, with every rule.")
 @click.option("--config", "config_path", type=click.Path(path_type=Path), help="The agent's configuration.")
 @click.option("--state", type=click.Path(path_type=Path), help="The agent's state folder.")
 def why(
@@ -54,14 +61,16 @@ def why(
     offline_h: int | None,
     clock_unknown: bool,
     if_link_dies: bool,
+    is_whole: bool,
     as_json: bool,
     config_path: Path | None,
     state: Path | None,
 ) -> None:
     """Explain a decision rule by rule, from the device's own directory and journal.
 
-    CREDENTIAL is a card's UID in hex, KIND:VALUE such as qr_static:TEXT, the index of 32 hex digits that the journal
-    shows, or - to read one of these from standard input, where other users of the machine do not see it.
+    CREDENTIAL is a card's UID in hex, the text of a pass (DSP1:… or DSR1:…), KIND:VALUE such as qr_static:TEXT, the
+    index of 32 hex digits that the journal shows, or - to read one of these from standard input, where other users of
+    the machine do not see it. A signed pass has no row in the directory: give its text.
     """
     if (credential is None) != if_link_dies:
         raise click.UsageError("name a CREDENTIAL, or ask with --if-link-dies about all of them")
@@ -69,53 +78,47 @@ def why(
     identity = load_identity(folder)
     quality = ClockQuality.NONE if clock_unknown else ClockQuality.SYNCED
     with look(folder) as seen:
-        read = Read("why", Direction(direction), _credential(credential, identity, seen), 0)
-        row = seen.find(read.credential.key) if credential else None
         is_now = credential is not None and at_text is None and door is None
-        stands = at_door(folder, seen, row) if is_now else AtDoor()
+        device = Device(folder, identity, seen, kept_in(folder) if is_now else Kept())
+        now = Now(0, _moment(at_text, _time_zone(seen, identity)), quality)
+        here = _door(door, seen)
+        shown = nothing(Direction(direction))
+        if credential is not None:
+            shown = _presented(credential, Direction(direction), here, now, device)
+        stands = at_door(device.kept, seen, shown.row) if is_now else AtDoor()
         facts = Facts(
-            read=read,
-            now=Now(0, _moment(at_text, _time_zone(seen, identity)), quality),
+            read=shown.read,
+            now=now,
             directory=seen.ref,
-            row=row,
+            row=shown.row,
             book=seen.book,
             door=DoorFacts(
-                _door(door, seen),
+                here,
                 mode=stands.mode,
                 lockdown=stands.lockdown if lockdown is None else lockdown,
                 is_revoked=stands.is_revoked,
             ),
             presence=stands.presence,
             stale_s=kept_age_s(seen.kept.get) if offline_h is None else offline_h * _HOUR_S,
+            passed=shown.passed,
         )
         if credential is None:
             found = survey(facts, seen.rows(), stale_s=facts.stale_s, q=quality)
             click.echo(_survey_json(found) if as_json else _survey_text(found))
             return
-    found_why = explain(facts)
-    stands_so = words_of(stands, row) if is_now else []
-    click.echo(_json(facts, found_why) if as_json else _text(facts, found_why, _time_zone(seen, identity), stands_so))
+    explained = explain(facts)
+    if as_json:
+        click.echo(_json(facts, explained))
+        return
+    lines = _head(facts, explained, _time_zone(seen, identity), words_of(stands, shown.row) if is_now else [])
+    click.echo("\n".join([*lines, "", *_rules(explained, is_whole=is_whole)]))
 
 
-def _credential(text: str | None, identity: Identity, seen: Look) -> Credential:
-    """Return the credential that a text names; a card's number goes no further than this.
-
-    While a key is being changed it is the one that the directory knows, under either key.
-    """
-    if text is None:
-        return Credential(CredentialKind.HF_UID, "0" * _KEY_DIGITS)
-    text = sys.stdin.readline().strip() if text == "-" else text
-    if len(text) == _KEY_DIGITS and all(digit in "0123456789abcdef" for digit in text):
-        return Credential(CredentialKind.HF_UID, text)
-    named, colon, value = text.partition(":")
-    is_named = bool(colon) and named in set(CredentialKind)
-    kind = CredentialKind(named) if is_named else CredentialKind.HF_UID
+def _presented(text: str, direction: Direction, door: str, now: Now, device: Device) -> Presented:
     try:
-        canonical = read_form(kind, _FORMS.get(kind, "hex"), value if is_named else text)
+        return presented(text, direction, door, now, device)
     except CredentialError as fault:
         raise click.UsageError(f"CREDENTIAL: {fault}") from fault
-    newest, *older = (credential_key(bytes.fromhex(key), kind, canonical) for key in identity.finding_keys)
-    return Credential(kind, next((key for key in (newest, *older) if seen.find(key) is not None), newest))
 
 
 def _door(named: str | None, seen: Look) -> str:
@@ -142,31 +145,52 @@ def _moment(text: str | None, tz: ZoneInfo) -> int:
     return int((at if at.tzinfo else at.replace(tzinfo=tz)).timestamp() * 1000)
 
 
-def _text(facts: Facts, found: Explanation, tz: ZoneInfo, stands_so: list[str]) -> str:
+def _head(facts: Facts, found: Explanation, tz: ZoneInfo, stands_so: list[str]) -> list[str]:
+    """Return the decision and what it goes by, in lines of at most 80 columns."""
     decision, door = found.decision, facts.door.door or "this door"
     at = datetime.fromtimestamp(facts.now.wall_ms / 1000, UTC).astimezone(tz)
     lines = [f"{decision.outcome.upper()}: {decision.reason}"]
     lines.append(f"{door}, {facts.read.direction}, {at:%a %Y-%m-%d %H:%M:%S} {tz.key}, clock {facts.now.q}")
-    lines.append(_directory_words(facts))
+    lines += _directory_words(facts)
     if decision.member is not None:
         lines.append(f"held by {decision.holder} {decision.member}")
     lines += stands_so
     if decision.notices:
         lines.append(f"staff are told: {_listed(decision.notices)}")
-    lines.append("")
+    return [short for line in lines for short in _wrapped(line, "  ")]
+
+
+def _rules(found: Explanation, *, is_whole: bool) -> list[str]:
+    """Return a line for each rule that says something, and how many do not; the whole table where it is asked for."""
+    lines: list[str] = []
     for step in found.steps:
-        mark = ">" if step.is_decisive else " "
-        says = step.says if step.verdict in {Verdict.OBJECTS, Verdict.LIFTED} else ""
-        lines.append(f"{mark} {step.reason:<22}{step.verdict.replace('_', ' '):<11}{says}".rstrip())
-    return "\n".join(lines)
+        if is_whole or step.verdict in _SAYS_SOMETHING:
+            mark, says = (">" if step.is_decisive else " "), step.says if step.verdict in _SAYS_SOMETHING else ""
+            lines += _wrapped(f"{mark} {step.reason:<22}{_word(step.verdict):<15}{says}".rstrip(), " " * 39)
+    if is_whole:
+        return lines
+    counted = Counter(step.verdict for step in found.steps if step.verdict not in _SAYS_SOMETHING)
+    silent = ", ".join(f"{counted[verdict]} {word}" for verdict, word in _SILENT.items() if counted[verdict])
+    return [*lines, f"  the other rules: {silent}; --all lists them"] if silent else lines
 
 
-def _directory_words(facts: Facts) -> str:
+def _word(verdict: Verdict) -> str:
+    return verdict.replace("_", " ")
+
+
+def _wrapped(line: str, indent: str) -> list[str]:
+    return textwrap.wrap(
+        line, _COLUMNS, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False,
+        drop_whitespace=True, replace_whitespace=False,
+    )  # fmt: skip
+
+
+def _directory_words(facts: Facts) -> list[str]:
     ref = facts.directory
     if ref is None:
-        return "no directory yet"
+        return ["no directory yet"]
     book = "with the site's book" if facts.book is not None else "without a book"
-    return f"directory {ref.epoch} version {ref.ver} {book}, central last heard of {age_words(facts.stale_s)} ago"
+    return [f"directory {ref.epoch} version {ref.ver} {book}", f"central last heard of {age_words(facts.stale_s)} ago"]
 
 
 def _json(facts: Facts, found: Explanation) -> str:

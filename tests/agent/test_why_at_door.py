@@ -151,7 +151,7 @@ async def test_a_revoked_device_lets_nobody_in(folder: Path, monkeypatch: pytest
 def test_without_a_journal_the_rest_is_explained_all_the_same(folder: Path) -> None:
     out = ask(folder)
     assert out.startswith("GRANT: member_valid\n")
-    assert "what was set at the door and who is where is not looked at: " in out
+    assert "what was set here, who is where and which passes were used is not looked at:" in out
 
 
 async def test_a_passage_that_a_crash_hid_is_told_as_such(folder: Path) -> None:

@@ -2,7 +2,8 @@
 
 import pytest
 
-from rules.explaining import Verdict, explain, survey, without_link
+from rules import passes
+from rules.explaining import _ASKED_OF_PASSES, Verdict, explain, survey, without_link
 from rules.policy import RULES, decide
 from tests.rules.builders import NOON, at, book, facts, row
 from wire.book import Site
@@ -31,6 +32,22 @@ def test_what_was_lifted_and_what_was_not_asked_is_said() -> None:
     assert {step.reason for step in lifted.steps if step.verdict is Verdict.LIFTED} == {Reason.DOOR_LOCKED}
     leaving = explain(facts(row(is_blocked=True), direction=Direction.OUT))
     assert Reason.MEMBER_BLOCKED in {step.reason for step in leaving.steps if step.verdict is Verdict.NOT_ASKED}
+
+
+def test_a_rule_that_looks_at_nothing_of_the_holder_does_not_apply() -> None:
+    silent = {Reason.PASS_SIGNATURE, Reason.PACK_EMPTY, Reason.GUARDIAN_ABSENT, Reason.UNPAID, Reason.ZONE_FULL}
+    alone = {step.reason: step.verdict for step in explain(facts()).steps}
+    assert {alone[reason] for reason in silent} == {Verdict.DOES_NOT_APPLY}
+    known = facts(row(guardians=["m2"], paid_to_ms=NOON + 1), presence=PresenceFacts(is_guardian_inside=True))
+    said = {step.reason: step.verdict for step in explain(known).steps}
+    assert (said[Reason.GUARDIAN_ABSENT], said[Reason.UNPAID]) == (Verdict.PASSES, Verdict.PASSES)
+
+
+def test_every_question_about_passes_is_asked_of_some_kind_in_the_order_of_the_faults() -> None:
+    order = list(passes.FAULTS)
+    every = [[reason for reason in asked if reason in order] for asked in _ASKED_OF_PASSES.values()]
+    assert {reason for asked in every for reason in asked} == set(order)
+    assert all(asked == sorted(asked, key=order.index) for asked in every)
 
 
 def test_an_unknown_credential_is_explained_as_far_as_it_goes() -> None:
