@@ -50,7 +50,7 @@ from hardware.base import Hardware
 from hardware.errors import HardwareError
 from hardware.factory import build, out_of_service
 from hardware.keeper import Keeper
-from hardware.profiles import Profile, SimulatedReader, load_profile
+from hardware.profiles import Profile, load_profile
 from wire.events import StartedBody
 from wire.vocabulary import AlarmCode, EventKind
 
@@ -190,7 +190,7 @@ def _assemble(
     upkeep.learn_floor(clock, directory)
     _listen(link, clock, journal, directory, staleness, revocation)
     play = None
-    if all(isinstance(part, SimulatedReader) for part in profile.readers):
+    if profile.is_simulated:
         from agent.simulation import simulate
 
         play = simulate(hardware, time, gate, lambda: described(hardware, station, journal, directory, link))

@@ -1,7 +1,7 @@
 """Working simulated hardware from outside: taps, codes, a cut link, a wrong clock.
 
-Reached over a Unix socket in the state folder (`doorstile sim`) and from the kiosk's panel. It exists only where the
-profile's readers are simulated: nobody can tap a real door by a socket.
+Reached over a Unix socket in the state folder (`doorstile sim`) and from the kiosk's panel. It exists only where all
+of the profile is simulated: nobody can tap a real door by a socket, nor open one by a tap that nobody made.
 """
 
 import asyncio

@@ -23,6 +23,9 @@ from hardware.sections.outputs import (
 from hardware.sections.parts import Egress, GpioLine, LockType, Name
 from hardware.sections.readers import ReaderPart, WiegandReader
 
+_UNREAL = ("simulated", "none")
+"""Drivers with nothing behind them."""
+
 
 class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One door's hardware, complete and checked. Made by ``hardware.profiles.load_profile`` only."""
@@ -70,6 +73,13 @@ class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
                 return part
         known = ", ".join(part.name for part in self.readers)
         raise HardwareError(f"profile {self.name!r} has no reader {event_reader!r}; it has: {known}")
+
+    @property
+    def is_simulated(self) -> bool:
+        """Whether nothing of it is real, so that a program may play its people: no line moves, no reader reads."""
+        outputs = (self.strike, self.turnstile, self.light, self.buzzer, self.interlock, self.display)
+        parts = [part for part in (*self.readers, *self.inputs, *outputs) if part is not None]
+        return all(part.__struct_config__.tag in _UNREAL for part in parts)
 
     @property
     def gpio_lines(self) -> dict[str, GpioLine]:

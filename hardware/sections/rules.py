@@ -10,6 +10,7 @@
 - Whoever has an interlock has to know when its door is shut: a pulse ends while somebody goes through.
 - A lock that somebody leaves through needs egress that works without us, and so does one with an exit button or a fire
   contact, which the Pi only senses. A magnet holds whatever the handle does: its egress is hard-wired.
+- Simulated readers are worked by whoever reaches the panel, so no line that lets people through hangs beside one.
 - An input is only ever read: its line is no output's, and its polarity is the one that contact and pull make.
 - Passes are good for minutes, so a door that verifies them needs to know the time after a power cut.
 """
@@ -19,10 +20,10 @@ from collections.abc import Iterator
 from hardware.base import InputRole
 from hardware.sections.door import Profile
 from hardware.sections.inputs import GpioInput, InputPull
-from hardware.sections.outputs import CharacterLcd, GpioLight, GpioStrike, GpioTurnstile
+from hardware.sections.outputs import CharacterLcd, GpioInterlock, GpioLight, GpioStrike, GpioTurnstile
 from hardware.sections.parts import Contact, Direction, Egress, GpioLine, LockType, Pull, SafeState
 from hardware.sections.reader_rules import panel_problems, reader_problems
-from hardware.sections.readers import OsdpReader, SerialReader
+from hardware.sections.readers import OsdpReader, SerialReader, SimulatedReader
 
 I2C_LINES = (2, 3)
 """SDA and SCL of bus 1, with pull-ups on the board."""
@@ -47,6 +48,7 @@ def problems(profile: Profile) -> Iterator[str]:
     yield from _egress_problems(profile)
     yield from _input_problems(profile)
     yield from _line_problems(profile)
+    yield from _mixture_problems(profile)
     if profile.desk and profile.lock_type is not LockType.NONE:
         yield f'desk: true, but lock_type is "{profile.lock_type}"; a desk opens nothing: say lock_type = "none"'
     if profile.verifies_passes and not profile.rtc:
@@ -164,6 +166,19 @@ def _contact_problems(key: str, part: GpioInput) -> Iterator[str]:
             f'{key}.pull: "{part.pull}" on GPIO{part.line}, which the board pulls up by 1.8 kilohm; '
             'say "pull_up" or use another line'
         )
+
+
+def _mixture_problems(profile: Profile) -> Iterator[str]:
+    """Lines of "mock" move nothing; it is there for tests."""
+    played = [part.name for part in profile.readers if isinstance(part, SimulatedReader)]
+    if not played or profile.pin_factory == "mock":
+        return
+    for key, part in (("strike", profile.strike), ("turnstile", profile.turnstile), ("interlock", profile.interlock)):
+        if isinstance(part, GpioStrike | GpioTurnstile | GpioInterlock):
+            yield (
+                f'{key}.driver: "gpio" beside simulated reader {played[0]!r}, which anybody at this machine could tap; '
+                f'name the real reader, or say {key}.driver = "simulated"'
+            )
 
 
 def _line_problems(profile: Profile) -> Iterator[str]:

@@ -183,7 +183,8 @@ lock_type = "fail_secure"
 
 [[readers]]
 name = "in"
-driver = "simulated"
+driver = "pcsc"
+match = "ACR122"
 direction = "in"
 
 [strike]

@@ -16,7 +16,7 @@ from hardware.gpiochips import GpioChip
 from hardware.keeper import PROGRAM, Keeper, command_for
 from hardware.pins import last_word
 from hardware.profiles import load_profile
-from tests.hardware.test_profiles import RELAY
+from tests.hardware.test_profiles import RELAY, real
 
 pytestmark = pytest.mark.unit
 
@@ -25,7 +25,7 @@ HEADER = GpioChip("/dev/gpiochip0", "pinctrl-bcm2711", 54)
 
 def _profile(tmp_path: Path) -> Path:
     path = tmp_path / "door.toml"
-    path.write_text(RELAY.replace('"mock"', '"lgpio"'))
+    path.write_text(real(RELAY))
     return path
 
 

@@ -5,8 +5,8 @@ import re
 import pytest
 
 from hardware.errors import ProfileError
-from hardware.profiles import GpioTurnstile, Profile, parse_profile
-from tests.hardware.test_profiles import MAGNET, RELAY, changed
+from hardware.profiles import SHIPPED, GpioTurnstile, Profile, load_profile, parse_profile
+from tests.hardware.test_profiles import MAGNET, RELAY, changed, real
 
 pytestmark = pytest.mark.unit
 
@@ -240,3 +240,30 @@ def test_passes_ask_for_a_battery_backed_clock() -> None:
     message = refused(changed(('name = "door"', head)))
     assert re.search(r"rtc: false, but verifies_passes is true; .*say rtc = true", message)
     assert parse_profile(changed(('name = "door"', f"rtc = true\n{head}"))).verifies_passes
+
+
+@pytest.mark.parametrize("key", ["strike", "turnstile", "interlock"])
+def test_nothing_that_opens_hangs_beside_a_simulated_reader(key: str) -> None:
+    played = 'pin_factory = "mock"\n' + (SHIPPED / "simulated.toml").read_text() + INTERLOCK.replace(LEAF, "")
+    text = {"strike": RELAY, "turnstile": TURNSTILE, "interlock": played}[key]
+    message = refused(text.replace('"mock"', '"lgpio"'))
+    assert f'{key}.driver: "gpio" beside simulated reader' in message
+    assert f'say {key}.driver = "simulated"' in message
+
+
+def test_real_readers_stand_beside_real_outputs() -> None:
+    assert isinstance(parse_profile(real(RELAY)), Profile)
+
+
+@pytest.mark.parametrize(
+    ("name", "is_simulated"),
+    [("simulated", True), ("simulated-turnstile", True), ("desk", False), ("wiegand-door", False)],
+)
+def test_what_may_be_played_has_nothing_real(name: str, is_simulated: bool) -> None:
+    assert load_profile(name).is_simulated is is_simulated
+
+
+@pytest.mark.parametrize("part", [input_of(), '\n[display]\ndriver = "hd44780"\naddress = 0x27\n'])
+def test_one_real_part_is_enough_to_be_real(part: str) -> None:
+    text = 'pin_factory = "mock"\n' + (SHIPPED / "simulated.toml").read_text()
+    assert not parse_profile(text + part).is_simulated

@@ -63,6 +63,12 @@ safe_state = "inactive"
 """
 
 
+def real(text: str) -> str:
+    """Return a profile of real lines: with no simulated reader, beside which no line may open anything."""
+    second = 'driver = "pcsc"\ndirection = "out"\nmatch = "ACR122"\nindex = 1'
+    return text.replace('"mock"', '"lgpio"').replace('driver = "simulated"\ndirection = "out"', second)
+
+
 def changed(*replacements: tuple[str, str]) -> str:
     text = RELAY
     for old, new in replacements:

@@ -140,6 +140,9 @@ async def floods_and_layouts(_lab: Lab) -> str | None:
 )
 async def gpio_missing(lab: Lab) -> str | None:
     profile = PROFILE.replace('driver = "simulated"\npulse_s', f"{_RELAY}pulse_s")
+    for index, way in enumerate(("in", "out")):
+        real = f'driver = "pcsc"\nmatch = "ACR122"\nindex = {index}\ndirection = "{way}"'
+        profile = profile.replace(f'driver = "simulated"\ndirection = "{way}"', real)
     profile = profile.replace('name = "door"', 'name = "door"\npin_factory = "lgpio"')
     async with lab.place(profile=profile, is_started=False) as place:
         await place.door.launch()
