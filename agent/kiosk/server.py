@@ -1,7 +1,7 @@
 """Serves the page and its socket on the loopback interface.
 
 The page is three small files and a WebSocket. Only pages from this server may open the socket: another site in the same
-browser must not press the panel's buttons (RFC 6455 section 10.2).
+browser must not press the panel's buttons (RFC 6455 section 10.2). How many may connect is the crowd's business.
 """
 
 import asyncio
@@ -11,12 +11,13 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Final
 
-from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.asyncio.server import Server, ServerConnection, broadcast, serve
 from websockets.datastructures import Headers
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
 from agent.core.screen import STARTING, Screen
+from agent.kiosk.crowd import Crowd, counted_by
 from agent.kiosk.view import Pressed, View, encode_pressed, encode_view, view_of
 
 log = logging.getLogger(__name__)
@@ -32,8 +33,11 @@ _FILES: Final = {
     "/icon.svg": ("icon.svg", "image/svg+xml"),
 }
 _SOCKET: Final = "/ws"
-_MAX_PAGES: Final = 8
-_SEND_TIMEOUT_S: Final = 2.0
+_HANDSHAKE_WITHIN_S: Final = 2.0
+_PING_S: Final = 5.0
+_BACKLOG: Final = 8
+"""asyncio accepts so many in one turn of its loop, before any of them can be counted."""
+_MAX_UNREAD_BYTES: Final = 65_536
 _SECURITY: Final = {
     "Content-Security-Policy": "default-src 'self'; connect-src 'self'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
@@ -64,7 +68,7 @@ class Kiosk:
         self._screen = STARTING
         self._offline = False
         self._waiting = 0
-        self._pages: set[ServerConnection] = set()
+        self._crowd = Crowd()
         self._changed = asyncio.Event()
         self._server: Server | None = None
 
@@ -78,7 +82,7 @@ class Kiosk:
     @property
     def is_watched(self) -> bool:
         """Whether a page is open."""
-        return bool(self._pages)
+        return bool(self._crowd.pages)
 
     @property
     def view(self) -> View:
@@ -115,6 +119,13 @@ class Kiosk:
                 process_request=self._answer,
                 max_size=4096,
                 compression=None,
+                create_connection=counted_by(self._crowd),
+                open_timeout=_HANDSHAKE_WITHIN_S,
+                close_timeout=_HANDSHAKE_WITHIN_S,
+                ping_interval=_PING_S,
+                ping_timeout=_PING_S,
+                backlog=_BACKLOG,
+                logger=_quiet(),
             )
         except OSError as error:
             log.error("kiosk page: port %d: %s; set kiosk.port to a free one", self._wanted_port, error)  # noqa: TRY400
@@ -125,20 +136,18 @@ class Kiosk:
             while True:
                 await self._changed.wait()
                 self._changed.clear()
-                text = encode_view(self.view)
-                for page in tuple(self._pages):
-                    await self._tell(page, text)
+                self._tell_all(encode_view(self.view))
 
-    async def _tell(self, page: ServerConnection, text: str) -> None:
-        try:
-            async with asyncio.timeout(_SEND_TIMEOUT_S):
-                await page.send(text)
-        except (ConnectionClosed, TimeoutError):
-            self._pages.discard(page)
-            page.transport.abort()
+    def _tell_all(self, text: str) -> None:
+        """Tell every page, and wait for none: one that does not read what it is told is let go."""
+        for page in self._crowd.pages:
+            if page.transport.get_write_buffer_size() > _MAX_UNREAD_BYTES:
+                self._crowd.leave(page)
+                page.transport.abort()
+        broadcast(self._crowd.pages, text)
 
     async def _talk(self, page: ServerConnection) -> None:
-        self._pages.add(page)
+        self._crowd.admit(page)
         try:
             await page.send(encode_view(self.view))
             async for text in page:
@@ -146,7 +155,7 @@ class Kiosk:
         except ConnectionClosed:
             return
         finally:
-            self._pages.discard(page)
+            self._crowd.leave(page)
 
     async def _press(self, page: ServerConnection, text: str | bytes) -> None:
         if self._panel is None:
@@ -173,6 +182,11 @@ class Kiosk:
         host, origin = request.headers.get("Host", ""), request.headers.get("Origin")
         if host.rpartition(":")[0] not in {"127.0.0.1", "localhost"} or origin not in {None, f"http://{host}"}:
             return connection.respond(HTTPStatus.FORBIDDEN, "this page only\n")
-        if len(self._pages) >= _MAX_PAGES:
-            return connection.respond(HTTPStatus.SERVICE_UNAVAILABLE, "too many pages\n")
         return None
+
+
+def _quiet() -> logging.Logger:
+    """Return a logger for what strangers do to their own connections, which must not fill the disk's log."""
+    logger = logging.getLogger(f"{__name__}.connections")
+    logger.setLevel(logging.CRITICAL)
+    return logger

@@ -4,13 +4,18 @@ import socket
 import urllib.request
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
+from unittest import mock
 from urllib.error import HTTPError
 
 import pytest
 from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from agent import health
 from agent.core.screen import CLOSED, IDLE, PublicCode, Screen, State, out_of_service
+from agent.kiosk.crowd import MAX_PAGES, MAX_WAITING, Crowd
 from agent.kiosk.server import Kiosk
 from agent.kiosk.words import words_of
 
@@ -37,6 +42,19 @@ async def heard(page: ClientConnection) -> dict[str, object]:
     async with asyncio.timeout(5):
         view: dict[str, object] = json.loads(await page.recv())
         return view
+
+
+async def heard_to_the_end(page: ClientConnection) -> None:
+    while True:
+        await heard(page)
+
+
+def stranger(latency: float = 0.0) -> ServerConnection:
+    return mock.create_autospec(ServerConnection, instance=True, latency=latency, transport=mock.Mock())  # type: ignore[no-any-return]
+
+
+def open_descriptors() -> int:
+    return sum(1 for _ in Path("/proc/self/fd").iterdir())
 
 
 def get(url: str) -> tuple[int, str, bytes]:
@@ -120,14 +138,72 @@ async def test_a_real_door_has_no_panel() -> None:
             await heard(page)
 
 
-async def test_there_is_a_bound_on_open_pages() -> None:
+async def test_the_ninth_page_takes_the_place_of_the_oldest() -> None:
     async with serving() as kiosk:
         url = f"ws://127.0.0.1:{kiosk.port}/ws"
-        pages = [await connect(url) for _ in range(8)]
-        with pytest.raises(InvalidStatus, match="503"):
-            await connect(url)
+        pages = [await connect(url) for _ in range(MAX_PAGES + 1)]
+        assert (await heard(pages[-1]))["state"] == "starting"
+        with pytest.raises(ConnectionClosed):
+            await heard_to_the_end(pages[0])
+        assert (await heard(pages[1]))["state"] == "starting"
         for page in pages:
             await page.close()
+
+
+async def test_page_that_answers_outlasts_one_that_is_mute() -> None:
+    crowd, pages = Crowd(), [stranger(latency=latency) for latency in (0.01, 0.0, *[0.01] * (MAX_PAGES - 2), 0.0)]
+    for page in pages:
+        crowd.arrive(page)
+        crowd.admit(page)
+    assert crowd.pages == (pages[0], *pages[2:])
+    pages[1].transport.abort.assert_called_once_with()  # type: ignore[attr-defined]
+
+
+async def test_strangers_that_say_nothing_are_bounded_and_keep_no_page_out() -> None:
+    """Each is a descriptor of the process: enough of them, and the journal could not be opened any more."""
+    async with serving() as kiosk:
+        before = open_descriptors()
+        strangers = [socket.create_connection(("127.0.0.1", kiosk.port)) for _ in range(2)]
+        try:
+            for _ in range(2 * MAX_WAITING):
+                strangers.append(await asyncio.to_thread(socket.create_connection, ("127.0.0.1", kiosk.port)))
+            await asyncio.sleep(0.05)
+            assert open_descriptors() - before - len(strangers) <= MAX_WAITING
+            async with connect(f"ws://127.0.0.1:{kiosk.port}/ws") as page:
+                assert (await heard(page))["state"] == "starting"
+        finally:
+            for each in strangers:
+                each.close()
+
+
+def test_dropped_connections_are_told_once_a_minute(caplog: pytest.LogCaptureFixture) -> None:
+    now = [0]
+    crowd = Crowd(lambda: now[0])
+    for _ in range(MAX_WAITING + 500):
+        crowd.arrive(stranger())
+    assert len(caplog.messages) == 1
+    now[0] = 60_000
+    crowd.arrive(stranger())
+    assert caplog.messages[1:] == [caplog.messages[0].replace(" 1 conn", " 500 conn")]
+
+
+async def test_page_that_reads_nothing_is_let_go_and_holds_up_nobody() -> None:
+    async with serving() as kiosk:
+        url = f"ws://127.0.0.1:{kiosk.port}/ws"
+        async with connect(url) as page, connect(url, max_queue=1) as deaf:
+            deaf.transport.pause_reading()
+            for _ in range(60):
+                kiosk.show(Screen(State.DENIED, support="x" * 200_000))
+                assert len(str((await heard(page))["headline"])) > 0
+            deaf.transport.resume_reading()
+            with pytest.raises(ConnectionClosed):
+                await heard_to_the_end(deaf)
+
+
+def test_figure_that_cannot_be_read_is_left_out(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(health, "_STATM", tmp_path / "gone")
+    assert (health.rss_bytes(), health.disk_free_bytes(tmp_path / "gone")) == (0, 0)
+    assert health.disk_free_bytes(tmp_path) > 0
 
 
 async def test_a_taken_port_costs_the_page_not_the_door(caplog: pytest.LogCaptureFixture) -> None:
