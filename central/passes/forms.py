@@ -29,7 +29,6 @@ class DayPassForm(forms.Form):
         required=False,
         widget=forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M"),
         input_formats=["%Y-%m-%dT%H:%M"],
-        help_text="At the site's time; empty: until midnight",
     )
     zones = forms.ModelMultipleChoiceField(
         Zone.objects.none(), required=False, widget=forms.CheckboxSelectMultiple, help_text="None: every zone"

@@ -14,7 +14,7 @@ from django.utils.safestring import SafeString, mark_safe
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from central.checkins.access import ISSUE, LINK_PHONE, REVOKE, SEE_DESK, SEE_PASS, refused, staff_page
+from central.checkins.access import ISSUE, LINK_PHONE, REVOKE, SEE_DESK, SEE_PASS, may, refused, staff_page
 from central.checkins.views import chosen_sites
 from central.devices.models import Site
 from central.directory.models import Member
@@ -116,7 +116,7 @@ def _context(form: DayPassForm, site: Site, request: HttpRequest) -> dict[str, A
         "until": end_of_day(site, timezone.now()),
         "may_issue": request.user.has_perm(ISSUE),
         "may_link": request.user.has_perm(LINK_PHONE),
-        "may_see": refused(request, SEE_PASS) is None,
+        "may_see": may(request, SEE_PASS),
     }
 
 

@@ -85,7 +85,7 @@ def test_staff_without_any_right_to_passes_see_none(site: Site, staff: Client, p
 
 def test_pages_offer_only_what_somebody_may_do(site: Site, member: Member, staff: Client) -> None:
     made = day_pass(staff)
-    offered = {"add_pass": "Issue the pass", "change_pass": "<button>Revoke", "add_credential": "Make a link"}
+    offered = {"add_pass": "Issue the pass", "change_pass": ">Revoke</button>", "add_credential": "Make a link"}
     for right in (*RIGHTS, "view_pass"):
         somebody = staff_with(right, name=right)
         pages = [somebody.get(path).content.decode() for path in (f"/passes/?member={member.pk}", f"/passes/{made.pk}")]
@@ -153,6 +153,23 @@ def test_revoked_and_ended_passes_show_no_code(site: Site, staff: Client) -> Non
     ended = day_pass(staff)
     Pass.objects.filter(pk=ended.pk).update(ends_at=timezone.now() - timedelta(seconds=1))
     assert "has ended" in staff.get(f"/passes/{ended.pk}").content.decode()
+
+
+def test_pass_can_be_printed_while_it_is_good(site: Site, staff: Client) -> None:
+    made = day_pass(staff)
+    text = staff.get(f"/passes/{made.pk}").content.decode()
+    assert ('id="print"' in text, "passes/print.js" in text, "<script>" in text) == (True, True, False)
+    staff.post(f"/passes/{made.pk}/revoke")
+    assert "print.js" not in staff.get(f"/passes/{made.pk}").content.decode()
+
+
+def test_times_of_passes_are_those_of_the_site_and_name_its_zone(site: Site, staff: Client) -> None:
+    Site.objects.update(time_zone="Asia/Tokyo")
+    until = (timezone.now() + timedelta(days=2)).strftime("%Y-%m-%dT22:30")
+    made = day_pass(staff, until=until)
+    for path in ("/passes/", f"/passes/{made.pk}"):
+        text = staff.get(path).content.decode()
+        assert (until.replace("T", " ") in text, "Asia/Tokyo" in text, "UTC" in text) == (True, True, False)
 
 
 def test_link_for_a_phone_is_shown_once_and_keeps_its_code_out_of_addresses(member: Member, staff: Client) -> None:
