@@ -16,11 +16,12 @@ from channels.exceptions import ChannelFull
 from channels.layers import InMemoryChannelLayer, get_channel_layer
 from redis.exceptions import RedisError
 
+from central.checkins import words
 from central.checkins.models import Event
 from central.devices.models import Command
 from central.directory.models import Member
 from wire.events import AlarmBody, Body, CommandResultBody, DecisionBody, ModeBody, PassageBody, read_body, read_event
-from wire.vocabulary import AlarmCode, CommandName, CommandState, EventKind, Outcome, PassageOutcome
+from wire.vocabulary import AlarmCode, CommandState, EventKind, Outcome, PassageOutcome
 
 ENTRIES: Final = 50
 """How many entries a page shows."""
@@ -133,14 +134,10 @@ def publish(site_id: UUID, happenings: Sequence[Happening]) -> None:
 
 
 def _asked(happenings: Iterable[Happening]) -> dict[str, str]:
-    """Return who let one person in and why, by the command's id, of the unlocks that were done."""
-    ids = [_id_of(h.body.id) for h in happenings if isinstance(h.body, CommandResultBody) and _is_unlocked(h.body)]
+    """Return who asked for it and why, by the command's id."""
+    ids = [_id_of(h.body.id) for h in happenings if isinstance(h.body, CommandResultBody)]
     rows = Command.objects.filter(pk__in=[id_ for id_ in ids if id_ is not None]) if ids else []
-    return {str(row.pk): f"one person let in, by {row.actor}: {row.reason}" for row in rows}
-
-
-def _is_unlocked(body: CommandResultBody) -> bool:
-    return body.name is CommandName.UNLOCK and body.state is CommandState.DONE
+    return {str(row.pk): f"by {row.actor}: {row.reason}" for row in rows}
 
 
 def _id_of(text: str) -> UUID | None:
@@ -151,11 +148,12 @@ def _id_of(text: str) -> UUID | None:
 
 
 def _entry(happening: Happening, names: dict[UUID, str], asked: dict[str, str]) -> Entry:
-    words = _words(happening.body)
-    assert words is not None, "entries() leaves out what is not shown"
-    what, direction, detail = words
-    if isinstance(happening.body, CommandResultBody) and _is_unlocked(happening.body):
-        detail = asked.get(happening.body.id, detail)
+    told = _told(happening.body)
+    assert told is not None, "entries() leaves out what is not shown"
+    what, direction, detail = told
+    if isinstance(happening.body, CommandResultBody) and happening.body.id in asked:
+        is_done = happening.body.state is CommandState.DONE
+        detail = f"{detail}, {'' if is_done else 'asked '}{asked[happening.body.id]}"
     member = happening.member
     return Entry(
         id=happening.key,
@@ -169,10 +167,10 @@ def _entry(happening: Happening, names: dict[UUID, str], asked: dict[str, str]) 
     )
 
 
-def _words(body: Body) -> tuple[str, str, str] | None:
+def _told(body: Body) -> tuple[str, str, str] | None:
     match body:
         case DecisionBody():
-            detail = "" if body.outcome is Outcome.GRANT else body.reason.value
+            detail = "" if body.outcome is Outcome.GRANT else words.reason_words(body.reason)
             return body.outcome.value, body.direction.value, detail
         case PassageBody() if body.outcome is not PassageOutcome.PASSED:
             return f"passage_{body.outcome.value}", body.direction.value if body.direction else "", ""
@@ -181,12 +179,12 @@ def _words(body: Body) -> tuple[str, str, str] | None:
         case AlarmBody(code=AlarmCode.READER_MISSING):
             return "alarm", "", _missing_reader(body.detail)
         case AlarmBody():
-            return "alarm", "", f"{body.code} {body.detail}".strip()
+            said, is_good = words.alarm_words(body)
+            return "good_news" if is_good else "alarm", "", said
         case CommandResultBody():
-            return "command", "", f"{body.name.value}: {body.state.value} {body.code}".strip()
+            return "command", "", words.result_words(body)
         case ModeBody():
-            mode = f"lockdown {body.lockdown}" if body.lockdown else body.mode.value
-            return "mode", "", f"{mode} ({body.cause.value}) {body.actor}".strip()
+            return "mode", "", words.mode_words(body)
         case _:
             return None
 

@@ -261,6 +261,7 @@ class Alert(models.Model):
     )
 
     class Meta:
+        verbose_name = "finding"
         constraints: ClassVar = [models.UniqueConstraint(fields=["device", "kind", "key"], name="alert_once")]
         ordering: ClassVar = ["-created_at"]
 

@@ -10,7 +10,7 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from central.checkins import alerts, feed, stats
+from central.checkins import alerts, feed, stats, words
 from central.checkins.access import staff_data
 from central.devices.models import Device, Site
 
@@ -71,13 +71,17 @@ def doors_of(sites: list[Site], now: datetime) -> list[dict[str, Any]]:
 def _door(device: Device, now: datetime) -> dict[str, Any]:
     is_up = device.is_connected(now)
     seen_at = device.last_seen_at
+    state = "revoked" if device.state == Device.State.REVOKED else "online" if is_up else "away"
+    says, tone = words.state_words(device.door_state) if is_up else ("", words.Tone.BAD)
     return {
         "device": str(device.pk),
         "site": device.door.site.name,
         "door": device.door.name,
         "name": device.name,
-        "state": "revoked" if device.state == Device.State.REVOKED else "online" if is_up else "away",
-        "says": device.door_state if is_up else "",
+        "isDesk": device.is_desk,
+        "state": state,
+        "says": says,
+        "tone": words.Tone.BAD if state == "revoked" else tone,
         "lastSeen": None if seen_at is None else seen_at.isoformat(),
         "waiting": device.backlog,
         "version": device.agent,

@@ -12,8 +12,8 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
-from central.checkins import feed
-from central.checkins.access import ANY_STAFF, ASK, SEE_DESK, UNLOCK, refused, staff_data, staff_page
+from central.checkins import feed, words
+from central.checkins.access import ANY_STAFF, ASK, SEE_DESK, SEE_MEMBERS, UNLOCK, may, staff_data, staff_page
 from central.checkins.views import chosen_sites, figures_of
 from central.devices import commands
 from central.devices.models import Command, Device, Site
@@ -37,12 +37,13 @@ def page(request: HttpRequest) -> HttpResponse:
     if sites is None:
         return HttpResponse("There is no such site.", status=404, content_type="text/plain")
     site = sites[0] if sites else None
-    may = {
+    offered = {
         "may_unlock": request.user.has_perm(UNLOCK),
-        "may_see_passes": refused(request, SEE_DESK) is None,
+        "may_see_passes": may(request, SEE_DESK),
+        "may_see_members": may(request, SEE_MEMBERS),
         "may_ask": request.user.has_perm(ASK),
     }
-    return render(request, "dashboard/page.html", _context(site) | may)
+    return render(request, "dashboard/page.html", _context(site) | offered)
 
 
 @require_POST
@@ -52,6 +53,9 @@ def unlock(request: HttpRequest, device_id: UUID) -> HttpResponse:
     device = get_object_or_404(Device, pk=device_id)
     form = ReasonForm(request.POST)
     wants_data = request.headers.get("Accept") == "application/json"
+    if device.is_desk:
+        detail = f"{device.door.name} is a card desk and opens nothing; choose a door."
+        return JsonResponse({"error": detail}, status=409) if wants_data else HttpResponse(detail, status=409)
     if not form.is_valid():
         detail = f"Give a reason of 1 to {_REASON_CHARS} characters."
         return JsonResponse({"error": detail}, status=400) if wants_data else HttpResponse(detail, status=400)
@@ -89,4 +93,10 @@ def _context(site: Site | None) -> dict[str, Any]:
 
 
 def _state(command: Command) -> dict[str, Any]:
-    return {"id": str(command.pk), "state": command.state, "code": command.code, "isOver": command.is_over}
+    return {
+        "id": str(command.pk),
+        "state": command.state,
+        "code": command.code,
+        "why": words.code_words(command.code),
+        "isOver": command.is_over,
+    }

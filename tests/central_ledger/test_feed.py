@@ -200,8 +200,9 @@ def test_an_unlock_says_who_let_one_person_in_and_why(device: Device) -> None:
         )
     )  # fmt: skip
     said = [entry.detail for entry in feed.entries([happening(device, body) for body in (done, strange)])]
-    assert said == ["one person let in, by ann: forgot card", "unlock: done pulsed"]
-    assert feed.entries([happening(device, failed)])[0].detail == "unlock: failed pulsed"
+    assert said == ["one person let in, by ann: forgot card", "one person let in"]
+    (entry,) = feed.entries([happening(device, failed)])
+    assert entry.detail == "let one person in: failed, pulsed, asked by ann: forgot card"
 
 
 def test_a_reader_that_is_back_is_good_news(device: Device) -> None:
@@ -248,7 +249,7 @@ def test_layer_that_is_away_costs_nothing(
     ],
 )
 def test_missing_reader_is_named_with_what_to_do(detail: str, said: str) -> None:
-    words = feed._words(AlarmBody(code=AlarmCode.READER_MISSING, detail=detail))
+    words = feed._told(AlarmBody(code=AlarmCode.READER_MISSING, detail=detail))
     assert words is not None
     assert words[2].startswith(said)
 

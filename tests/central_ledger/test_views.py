@@ -111,9 +111,47 @@ def test_unlock_is_offered_to_those_who_may(online: Device, clerk: Client, staff
     assert 'class="unlock"' in staff.get("/").content.decode()
 
 
-def test_dashboard_leads_to_passes_those_who_may_see_them(online: Device, clerk: Client, superuser: Client) -> None:
-    assert 'href="/passes/' not in clerk.get("/").content.decode()
-    assert 'href="/passes/' in superuser.get("/").content.decode()
+@pytest.mark.parametrize("link", ['href="/passes/', 'href="/admin/directory/member/"'])
+def test_dashboard_leads_to_passes_and_members_those_who_may_see_them(
+    online: Device, clerk: Client, superuser: Client, link: str
+) -> None:
+    assert link not in clerk.get("/").content.decode()
+    assert link in superuser.get("/").content.decode()
+
+
+@pytest.mark.parametrize("path", ["/passes/", "/admin/directory/member/"])
+def test_refusal_is_a_page_with_a_title_and_a_way_back(site: Site, clerk: Client, path: str) -> None:
+    answer = clerk.get(path)
+    text = answer.content.decode()
+    assert (answer.status_code, "<title>Not allowed" in text, 'href="/"' in text) == (403, True, True)
+    assert "Ask an administrator" in text
+
+
+def test_refusal_says_in_words_what_is_missing(site: Site, clerk: Client) -> None:
+    assert "the right to see passes (passes.view_pass) or issue passes" in clerk.get("/passes/").content.decode()
+
+
+def test_desk_is_no_door_that_could_be_opened_or_asked(online: Device, superuser: Client) -> None:
+    assert 'class="unlock"' in superuser.get("/").content.decode()
+    Device.objects.update(is_desk=True)
+    text = superuser.get("/").content.decode()
+    assert ('class="unlock"' in text, "what-if" in text, "opens nothing" in text) == (False, False, True)
+    for accept in ("application/json", "text/html"):
+        answer = superuser.post(f"/devices/{online.pk}/unlock", {"reason": "a"}, headers={"Accept": accept})
+        assert (answer.status_code, "is a card desk" in answer.content.decode()) == (409, True)
+    assert Command.objects.count() == 0
+
+
+@pytest.mark.parametrize(
+    ("reported", "says", "tone"),
+    [("idle", "ready", "good"), ("out_of_service", "out of service", "bad"), ("staff_away", "nobody answers", "bad")],
+)
+def test_state_of_a_door_is_told_in_words_and_coloured_by_what_it_does(
+    online: Device, staff: Client, reported: str, says: str, tone: str
+) -> None:
+    Device.objects.update(door_state=reported)
+    (door,) = staff.get("/api/stats").json()["doors"]
+    assert (says in door["says"], door["tone"], door["state"]) == (True, tone, "online")
 
 
 def test_unlock_without_a_csrf_token_is_refused(online: Device, django_user_model: type[User]) -> None:
@@ -141,7 +179,8 @@ def test_unlock_answers_the_page_with_the_state(online: Device, staff: Client) -
 
 def test_unlock_of_a_door_that_is_away_is_refused_at_once(device: Device, staff: Client) -> None:
     answer = staff.post(f"/devices/{device.pk}/unlock", {"reason": "a"}, headers={"Accept": "application/json"})
-    assert answer.json() | {"id": ""} == {"id": "", "state": "refused", "code": "device_offline", "isOver": True}
+    said = {"state": "refused", "code": "device_offline", "why": "the door is not connected", "isOver": True}
+    assert answer.json() | {"id": ""} == {"id": "", **said}
 
 
 @pytest.mark.parametrize("reason", ["", "   ", "x" * 201, "\0"])
@@ -205,9 +244,9 @@ def test_feed_tells_what_happened_in_words_and_names(
     assert [(entry["what"], entry["direction"], entry["detail"], entry["is_late"]) for entry in told] == [
         ("grant", "in", "", False),
         ("passage_unused", "", "", False),
-        ("deny", "in", "unknown_credential", False),
-        ("alarm", "", "reader_lost usb", False),
-        ("command", "", "unlock: done", False),
+        ("deny", "in", "not known here", False),
+        ("alarm", "", "reader lost: usb", False),
+        ("command", "", "one person let in", False),
         ("grant", "out", "", True),
     ]
     assert told[0]["who"] == "Ann Example"
@@ -244,9 +283,9 @@ def test_page_without_sites_or_devices_says_what_to_do(db: None, staff: Client) 
 def test_page_lets_choose_among_sites_and_counts_alerts(site: Site, device: Device, staff: Client) -> None:
     Site.objects.create(name="Aaa gym")
     Alert.objects.create(device=device, kind="lost_range", key="a", detail="b")
-    assert "1 alert" not in staff.get("/").content.decode()
+    assert "1 finding" not in staff.get("/").content.decode()
     text = staff.get(f"/?site={site.pk}").content.decode()
-    assert "1 alert" in text
+    assert "1 finding" in text
     assert "Aaa gym" in text
 
 

@@ -60,7 +60,7 @@ def test_dashboard_names_the_door_and_the_remedy(device: Device) -> None:
     staff = Client()
     staff.force_login(User.objects.create_user("desk", is_staff=True))
     page = staff.get("/").content.decode()
-    assert "1 alert to look at" in page
+    assert "1 finding to look at" in page
     assert "North door" in page
     assert REMEDIES[DirectoryRefusal.NOT_UNDERSTOOD] in page
     told = staff.get("/api/stats").json()["alerts"]

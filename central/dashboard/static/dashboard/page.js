@@ -15,7 +15,6 @@ const STATES = {
   pending: "asked", sent: "sent", queued: "received", done: "unlocked", failed: "failed", expired: "expired",
   refused: "refused", unknown: "outcome unknown",
 };
-const CODES = { device_offline: "the door is not connected", not_sent_in_time: "not sent in time" };
 
 const site = document.body.dataset.site;
 const zone = document.body.dataset.zone;
@@ -52,7 +51,7 @@ function line(entry) {
   badge.append(what);
   if (entry.is_late) badge.append(element("span", "late", "late"));
   const who = element("span", entry.who, "who");
-  if (entry.detail) who.append(" ", element("span", entry.detail.replaceAll("_", " "), "detail"));
+  if (entry.detail) who.append(" ", element("span", entry.detail, "detail"));
   const where = element("span", entry.direction ? `${entry.door}, ${entry.direction}` : entry.door, "where");
   row.append(element("time", moment(entry.at_ms)), badge, who, where);
   return row;
@@ -99,6 +98,7 @@ function showDoors(doors) {
   for (const door of doors) {
     const row = rows.get(door.device);
     row.dataset.state = door.state;
+    row.dataset.tone = door.tone;
     put(row, "state", door.state);
     put(row, "says", door.says);
     put(row, "lastSeen", door.lastSeen ? moment(Date.parse(door.lastSeen)) : "never");
@@ -110,7 +110,7 @@ function showDoors(doors) {
 function showAlerts(alerts) {
   const section = document.getElementById("alerts");
   section.hidden = alerts.count === 0;
-  section.querySelector("a").textContent = `${alerts.count} alert${alerts.count === 1 ? "" : "s"} to look at`;
+  section.querySelector("a").textContent = `${alerts.count} finding${alerts.count === 1 ? "" : "s"} to look at`;
   section.querySelector("ul").replaceChildren(...alerts.newest.map((alert) => {
     const row = element("li", `: ${alert.what}. ${alert.detail}`);
     row.prepend(element("b", alert.door));
@@ -182,9 +182,8 @@ async function follow(form, command) {
   for (;;) {
     const word = STATES[command.state] ?? command.state;
     if (trail.at(-1) !== word) trail.push(word);
-    const why = CODES[command.code] ?? command.code.replaceAll("_", " ");
     if (command.state === "done") output.textContent = word;
-    else output.textContent = trail.join(", ") + (command.isOver && why ? `: ${why}` : "");
+    else output.textContent = trail.join(", ") + (command.isOver && command.why ? `: ${command.why}` : "");
     if (command.isOver || Date.now() > until) return;
     await new Promise((resolve) => setTimeout(resolve, COMMAND_EVERY_MS));
     try {
