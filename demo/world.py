@@ -16,7 +16,7 @@ from agent.simulation import SOCKET_NAME, SimAnswer, SimRequest, ask
 from demo.processes import DemoError, doorstile, kill, manage, output_of, running, stop, tail_of
 from demo.staff import Staff
 
-_UP_WITHIN_S: Final = 30.0
+_UP_WITHIN_S: Final = 90.0
 _POLL_S: Final = 0.05
 
 
