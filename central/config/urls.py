@@ -4,11 +4,13 @@ from django.contrib import admin
 from django.urls import include, path
 
 from central.config.health import health
+from central.config.login import StaffLogin
 from central.devices.views import enrol
 from wire.enrolment import ENROL_PATH
 
 admin.site.site_header = admin.site.site_title = "Doorstile"
 admin.site.index_title = "Administration"
+admin.site.login_form = StaffLogin
 
 urlpatterns = [
     path("health", health, name="health"),
