@@ -193,7 +193,7 @@ def _assemble(
     if profile.is_simulated:
         from agent.simulation import simulate
 
-        play = simulate(hardware, time, gate, lambda: described(hardware, station, journal, directory, link))
+        play = simulate(hardware, time, gate, lambda: described(hardware, station, journal, directory, link, time))
     panel, parts = (play.press, play.inputs.roles) if play is not None else (None, ())
     kiosk = Kiosk(
         door=identity.name,
@@ -208,6 +208,7 @@ def _assemble(
         display, own_text = hardware.display, config.door.own_text
         acting.listeners.append(lambda screen: display.show(*words_of(screen, own_text)))
     if play is not None:
+        station.listeners.append(play.hearing.heard)
         acting.listeners.append(play.visitors.look)
         play.visitors.is_watched = lambda: kiosk.is_watched
     return Agent(

@@ -1,8 +1,10 @@
 """What the agent says of itself: the figures of the heartbeat, and the lines of `doorstile sim status`."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 from agent.acting import lock_of
+from agent.clock import TimeSource
 from agent.fitting import mode_words, passage_sense
 from agent.health import disk_free_bytes, rss_bytes
 from agent.station import Station
@@ -26,7 +28,7 @@ def vitals_of(state: Path, hardware: Hardware, station: Station, journal: Journa
 
 
 def described(
-    hardware: Hardware, station: Station, journal: Journal, directory: Directory, link: Link
+    hardware: Hardware, station: Station, journal: Journal, directory: Directory, link: Link, time: TimeSource
 ) -> dict[str, str]:
     """Return what `doorstile sim status` prints."""
     lock = lock_of(hardware.strike, hardware.turnstile)
@@ -42,5 +44,12 @@ def described(
             f"{reader.name} {'ready' if reader.state is ReaderState.READY else reader.state}"
             for reader in hardware.readers
         ),
+        "clock": _clock_words(time),
         "run": journal.run,
     }
+
+
+def _clock_words(time: TimeSource) -> str:
+    told = time.read()
+    at = datetime.fromtimestamp(told.wall_ms / 1000, UTC)
+    return f"{at:%Y-%m-%d %H:%M:%S} UTC, {'synchronised' if told.is_synced else 'not synchronised'}"

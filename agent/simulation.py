@@ -15,6 +15,7 @@ from typing import Annotated, Final, Protocol
 import msgspec
 
 from agent.clock import SimulatedTime
+from agent.hearing import Hearing
 from agent.visitors import Visitors
 from hardware.base import Hardware, Reader
 from hardware.errors import HardwareError
@@ -25,6 +26,8 @@ log = logging.getLogger(__name__)
 
 SOCKET_NAME: Final = "control.sock"
 _MAX_LINE: Final = 8192
+MAX_HEAR_S: Final = 5.0
+_AT_READERS: Final = frozenset({"tap", "qr", "torn"})
 _UID_BYTES: Final = (4, 7, 10)
 _MAX_SHIFT_S: Final = 100 * 366 * 86_400
 """A century: beyond, the wall time would be no date that a journal can hold."""
@@ -41,16 +44,24 @@ class Gate(Protocol):
 
 
 class SimRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One thing to do; `args` depend on it (see `doorstile sim --help`)."""
+    """One thing to do; `args` depend on it (see `doorstile sim --help`).
+
+    With `hear_s` the answer waits so long for what comes of it.
+    """
 
     do: Annotated[str, msgspec.Meta(max_length=40)]
     args: dict[str, str] = {}
+    hear_s: Annotated[float, msgspec.Meta(ge=0, le=MAX_HEAR_S)] = 0
 
 
 class SimAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Empty `error` where it was done; `door` is a picture of the door for `status`."""
+    """Empty `error` where it was done; `door` is a picture of the door for `status`.
+
+    `heard` is what came of it, empty where nothing did or nobody wanted to hear it.
+    """
 
     error: str = ""
+    heard: str = ""
     door: dict[str, str] = {}
 
 
@@ -74,6 +85,7 @@ class Simulation:
         self._readers = readers
         self.visitors = visitors or Visitors(())
         self.inputs = inputs or SimInputs(())
+        self.hearing = Hearing()
         self._time = time
         self._gate = gate
         self._describe = describe
@@ -101,7 +113,14 @@ class Simulation:
             request = _requests.decode(text)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             return SimAnswer(f"not a request: {error}")
-        return self.do(request)
+        if not request.hear_s:
+            return self.do(request)
+        reader = request.args.get("reader", next(iter(self._readers))) if request.do in _AT_READERS else None
+        with self.hearing.waiting_for(reader) as heard:
+            answer = self.do(request)
+            if answer.error:
+                return answer
+            return SimAnswer(heard=await heard.words(request.hear_s), door=self._describe())
 
     def do(self, request: SimRequest) -> SimAnswer:
         """Do one thing; a wrong request comes back as an error that says what would be right."""

@@ -7,6 +7,7 @@ after the other and a slow disk delays answers instead of doubling them.
 import asyncio
 import logging
 from collections import deque
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final, Protocol, assert_never
@@ -60,6 +61,7 @@ from agent.store.types import Draft
 from agent.supervise import StopError
 from hardware.base import InputChange, InputRole, ReaderEvent, ReaderFault, Removed, Scan
 from hardware.errors import HardwareError
+from wire.events import Body
 from wire.vocabulary import CommandState, DoorMode, PassageOutcome
 
 log = logging.getLogger(__name__)
@@ -116,6 +118,8 @@ class Station:
         self._answers: dict[str, asyncio.Future[CommandAnswer]] = {}
         self._alarm_clock: asyncio.TimerHandle | None = None
         self.dropped = 0
+        self.listeners: list[Callable[[Body], None]] = []
+        """Hear of each event once it is durable; they return at once."""
 
     @property
     def state(self) -> core.Station:
@@ -313,6 +317,8 @@ class Station:
         except StoreError as error:
             log.error("%s not recorded: %s", effect.kind, error)  # noqa: TRY400 - expected, the message says it all
             return RecordFailed(effect.then, RecordFault.FULL, self._clock.now())
+        for listener in self.listeners:
+            listener(effect.body)
         return Recorded(effect.then, event, self._clock.now())
 
     def _answer(self, command: str, answer: CommandAnswer) -> None:

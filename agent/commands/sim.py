@@ -2,11 +2,15 @@
 
 import asyncio
 from pathlib import Path
+from typing import Final
 
 import click
 
 from agent.config import load_config
 from agent.simulation import SimAnswer, SimRequest, ask
+
+_HEAR_S: Final = 2.0
+"""Longer than an input is weighed and a slow disk takes."""
 
 
 @click.group()
@@ -18,8 +22,8 @@ def sim(ctx: click.Context, config_path: Path | None, state: Path | None) -> Non
     ctx.obj = state or load_config(config_path).state_folder
 
 
-def _do(folder: Path, do: str, **args: str | None) -> SimAnswer:
-    request = SimRequest(do=do, args={name: value for name, value in args.items() if value is not None})
+def _do(folder: Path, do: str, hear_s: float = 0, **args: str | None) -> SimAnswer:
+    request = SimRequest(do=do, args={name: value for name, value in args.items() if value is not None}, hear_s=hear_s)
     try:
         answer = asyncio.run(ask(folder, request))
     except (OSError, TimeoutError) as error:
@@ -32,13 +36,26 @@ def _do(folder: Path, do: str, **args: str | None) -> SimAnswer:
     return answer
 
 
+def _heard(folder: Path, do: str, **args: str | None) -> None:
+    """Do it, and say what the door recorded of it."""
+    answer = _do(folder, do, _HEAR_S, **args)
+    click.echo(answer.heard or f"nothing was recorded of it within {_HEAR_S:g} s; the door shows {_screen(answer)}")
+
+
+def _screen(answer: SimAnswer) -> str:
+    return answer.door.get("screen", "nothing")
+
+
 @sim.command()
 @click.argument("uid")
 @click.option("--reader", help="The reader's name in the profile [the first].")
 @click.pass_obj
 def tap(folder: Path, uid: str, reader: str | None) -> None:
-    """Tap a card; UID is 8, 14 or 20 hex digits."""
-    _do(folder, "tap", uid=uid, reader=reader)
+    """Tap a card; UID is 8, 14 or 20 hex digits.
+
+    Prints what was decided. The same card again within a few seconds is the same presentation.
+    """
+    _heard(folder, "tap", uid=uid, reader=reader)
 
 
 @sim.command()
@@ -47,22 +64,26 @@ def tap(folder: Path, uid: str, reader: str | None) -> None:
 @click.pass_obj
 def qr(folder: Path, text: str, reader: str | None) -> None:
     """Show a QR code that holds TEXT."""
-    _do(folder, "qr", text=text, reader=reader)
+    _heard(folder, "qr", text=text, reader=reader)
 
 
 @sim.command()
 @click.argument("state", type=click.Choice(["on", "off"]))
 @click.pass_obj
 def walk(folder: Path, state: str) -> None:
-    """Let those who are let in walk through, or stand where they are: their grants are then unused."""
+    """Let those who are let in walk through, or not.
+
+    The grants of those who stand where they are are unused.
+    """
     _do(folder, "walk", state=state)
+    click.echo(f"visitors walk through: {state}")
 
 
 def _verb(name: str, input_: str, state: str, text: str) -> None:
     @sim.command(name, help=text)
     @click.pass_obj
     def verb(folder: Path) -> None:
-        _do(folder, "input", input=input_, state=state)
+        _heard(folder, "input", input=input_, state=state)
 
 
 def _switch(name: str, input_: str, text: str) -> None:
@@ -70,7 +91,7 @@ def _switch(name: str, input_: str, text: str) -> None:
     @click.argument("state", type=click.Choice(["on", "off"]))
     @click.pass_obj
     def switch(folder: Path, state: str) -> None:
-        _do(folder, "input", input=input_, state=state)
+        _heard(folder, "input", input=input_, state=state)
 
 
 _verb("open", "contact", "on", "Open the door.")
@@ -89,7 +110,7 @@ _switch("mains-fail", "mains_fail", "Let the mains fail, or come back.")
 @click.pass_obj
 def turn(folder: Path, way: str) -> None:
     """Pass through the turnstile."""
-    _do(folder, "input", input=f"passage_{way}", state="touch")
+    _heard(folder, "input", input=f"passage_{way}", state="touch")
 
 
 @sim.command("input")
@@ -98,7 +119,7 @@ def turn(folder: Path, way: str) -> None:
 @click.pass_obj
 def input_(folder: Path, name: str, state: str) -> None:
     """Work any input by its name in the profile."""
-    _do(folder, "input", input=name, state=state)
+    _heard(folder, "input", input=name, state=state)
 
 
 @sim.command()
@@ -107,6 +128,7 @@ def input_(folder: Path, name: str, state: str) -> None:
 def link(folder: Path, state: str) -> None:
     """Cut the connection to central, or let it through again."""
     _do(folder, "link", state=state)
+    click.echo("link: cut" if state == "cut" else "link: let through; the agent connects again by itself")
 
 
 @sim.command()
@@ -115,7 +137,8 @@ def link(folder: Path, state: str) -> None:
 @click.pass_obj
 def clock(folder: Path, shift_s: float, synced: str | None) -> None:
     """Make the agent's clock wrong, or right again without options."""
-    _do(folder, "clock", shift_s=str(shift_s), synced=synced or "kernel")
+    answer = _do(folder, "clock", shift_s=str(shift_s), synced=synced or "kernel")
+    click.echo(f"clock: {answer.door.get('clock', '')}")
 
 
 @sim.command()
@@ -124,7 +147,7 @@ def clock(folder: Path, shift_s: float, synced: str | None) -> None:
 @click.pass_obj
 def reader(folder: Path, what: str, reader: str | None) -> None:
     """Tear a card away, unplug a reader, plug it in again."""
-    _do(folder, what, reader=reader)
+    _heard(folder, what, reader=reader)
 
 
 @sim.command()

@@ -12,6 +12,8 @@ from hardware.inputs.simulated import SimInput, SimInputs
 from hardware.profiles import load_profile
 from hardware.sim import SimReader
 from tests.fakes.manual_time import settle
+from wire.events import AlarmBody, Body, DecisionBody, DoorBody, ModeBody, ReadFaultBody, Receipt, StartedBody
+from wire.vocabulary import CredentialKind, Direction, DoorChange, DoorMode, ModeCause, Outcome, Reason
 
 pytestmark = pytest.mark.unit
 
@@ -142,6 +144,64 @@ async def test_the_control_socket_answers_line_by_line(scene: Scene, tmp_path: P
         assert [bool(answer.error) for answer in answers] == [True, False]
         serving.cancel()
     assert not (tmp_path / "control.sock").exists()
+
+
+def decided(reader: str, outcome: Outcome, reason: Reason) -> DecisionBody:
+    return DecisionBody(
+        door="North", reader=reader, direction=Direction.IN, kind=CredentialKind.HF_UID, credential="ab" * 16,
+        outcome=outcome, reason=reason, receipt=Receipt(dir_epoch="e1", dir_ver=1, rules=1, input=""),
+    )  # fmt: skip
+
+
+async def heard(scene: Scene, request: bytes, *bodies: Body) -> SimAnswer:
+    async with asyncio.TaskGroup() as tasks:
+        running = [tasks.create_task(reader.run(scene.events.append)) for reader in scene.readers.values()]
+        running.append(tasks.create_task(scene.contact.run(lambda _: None)))
+        await settle()
+        asked = tasks.create_task(scene.simulation.answer(request))
+        await settle()
+        for body in bodies:
+            scene.simulation.hearing.heard(body)
+        answer = await asked
+        for task in running:
+            task.cancel()
+    return answer
+
+
+TAP = b'{"do":"tap","args":{"uid":"04A1B2C3"},"hear_s":%s}'
+CONTACT = b'{"do":"input","args":{"input":"contact","state":"on"},"hear_s":5}'
+DENIAL = decided("in", Outcome.DENY, Reason.UNKNOWN_CREDENTIAL)
+DENIED = "denied: unknown_credential"
+LOCKED_DOWN = ModeBody(door="North", mode=DoorMode.CARD, cause=ModeCause.HOLDER, lockdown=2)
+
+
+@pytest.mark.parametrize(
+    ("request_", "bodies", "said"),
+    [
+        (TAP % b"5", [DENIAL], DENIED),
+        (TAP % b"5", [decided("in", Outcome.GRANT, Reason.MEMBER_VALID), DENIAL], "granted: member_valid"),
+        (TAP % b"5", [decided("out", Outcome.GRANT, Reason.MEMBER_VALID), AlarmBody(code="tamper"), DENIAL], DENIED),
+        (TAP % b"5", [ReadFaultBody(reader="in", fault="stale")], "not read: stale"),
+        (TAP % b"5", [StartedBody(agent="1"), LOCKED_DOWN], "mode: card, lockdown 2"),
+        (TAP % b"0.01", [], ""),
+        (CONTACT, [DENIAL, DoorBody(door="North", what=DoorChange.OPENED)], "door: opened"),
+        (CONTACT, [AlarmBody(code="door_forced")], "alarm: door_forced"),
+    ],
+)
+async def test_whoever_waits_hears_what_was_recorded_of_it(
+    scene: Scene, request_: bytes, bodies: list[Body], said: str
+) -> None:
+    answer = await heard(scene, request_, *bodies)
+    assert (answer.error, answer.heard, answer.door) == ("", said, {"lock": "locked"})
+
+
+async def test_what_could_not_be_done_is_not_waited_for(scene: Scene) -> None:
+    answer = await heard(scene, b'{"do":"tap","args":{"uid":"zz"},"hear_s":5}')
+    assert "is not hex" in answer.error
+
+
+async def test_nobody_waits_longer_than_a_client_stays(scene: Scene) -> None:
+    assert "not a request" in (await heard(scene, TAP % b"6")).error
 
 
 async def test_without_an_agent_asking_fails(tmp_path: Path) -> None:
