@@ -6,7 +6,6 @@ fault.
 
 import logging
 import sys
-import textwrap
 from pathlib import Path
 from typing import Final
 
@@ -15,7 +14,18 @@ import msgspec
 
 from agent.commands.keying import key
 from agent.commands.relay import relay
-from agent.commands.trying import HardwareFault, Named, built, line_of, notice, run, test, with_profile
+from agent.commands.trying import (
+    HardwareFault,
+    Named,
+    built,
+    line_of,
+    notice,
+    run,
+    tell_of_own_people,
+    test,
+    with_profile,
+)
+from agent.commands.wrapping import wrapped
 from hardware import trial
 from hardware.base import InputChange, ReaderEvent
 from hardware.discover import Found, look
@@ -23,7 +33,6 @@ from hardware.presence import Presence, Row, rows
 from hardware.profiles import Profile, sensing_only
 from hardware.proposal import Proposal, propose
 
-_COLUMNS: Final = 80
 _INDENT: Final = " " * 23
 
 
@@ -51,14 +60,17 @@ def hardware(ctx: click.Context, config_path: Path | None, profile: str | None, 
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 @with_profile
 def list_parts(profile: Profile, as_json: bool) -> None:
-    """List what the profile names and whether it is there, what is plugged in, and which profile would fit."""
+    """List what the profile names, and what is there.
+
+    Says of each part whether it is there, what is plugged in, and which shipped profile would fit.
+    """
     found = look()
     parts = rows(profile, found)
     proposal = propose(found)
     if as_json:
         click.echo(msgspec.json.encode(Listing(profile.name, parts, found, proposal)).decode())
     else:
-        click.echo(f"profile {profile.name}: {profile.description}")
+        _print_lines(f"profile {profile.name}: {profile.description}", rest="  ")
         for row in parts:
             _print_row(row)
         _print_found(found, proposal)
@@ -67,13 +79,18 @@ def list_parts(profile: Profile, as_json: bool) -> None:
 
 
 def _print_row(row: Row) -> None:
-    click.echo(f"  {row.key:<20} {row.presence:<8} {row.driver} {row.where}".rstrip())
+    _print_lines(f"{row.key:<20} {row.presence:<8} {row.driver} {row.where}".rstrip(), first="  ", rest=_INDENT)
     for note in filter(None, (row.note, row.beep)):
         _print_note(note)
 
 
 def _print_note(note: str) -> None:
-    click.echo(textwrap.fill(note, _COLUMNS, initial_indent=_INDENT, subsequent_indent=_INDENT))
+    _print_lines(note, first=_INDENT, rest=_INDENT)
+
+
+def _print_lines(text: str, *, first: str = "", rest: str = "") -> None:
+    for line in wrapped(text, first=first, rest=rest):
+        click.echo(line)
 
 
 def _print_found(found: Found, proposal: Proposal) -> None:
@@ -93,7 +110,7 @@ def _print_found(found: Found, proposal: Proposal) -> None:
         click.echo(f"  gpio {chip.path:<15} {chip.label}, {chip.lines} lines")
     if found.rtc:
         click.echo(f"  clock {'/dev/rtc0':<14} {found.rtc}")
-    click.echo(textwrap.fill(f"fits: {proposal.profile} ({proposal.why})", _COLUMNS, subsequent_indent="  "))
+    _print_lines(f"fits: {proposal.profile} ({proposal.why})", rest="  ")
     for setting in proposal.settings:
         click.echo(f"  in a copy of it: {setting}")
 
@@ -103,12 +120,16 @@ def _print_found(found: Found, proposal: Proposal) -> None:
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per line.")
 @with_profile
 def watch(profile: Profile, seconds: float | None, as_json: bool) -> None:
-    """Print what readers and inputs say, as it happens. Cards and codes are masked; no output is touched."""
+    """Print what readers and inputs say, as it happens.
+
+    Cards and codes are masked; no output is touched.
+    """
 
     def report(event: ReaderEvent | InputChange) -> None:
         noticed = notice(event)
         click.echo(msgspec.json.encode(noticed).decode() if as_json else line_of(noticed))
 
+    tell_of_own_people(profile)
     things = built(sensing_only(profile))
     try:
         run(trial.watch(things, report, for_s=seconds))

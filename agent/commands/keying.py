@@ -12,9 +12,10 @@ from hardware.profiles import OsdpReader, Profile
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 @with_profile
 def key(profile: Profile, name: str, as_json: bool) -> None:
-    """Give an OSDP reader a new key: from its install mode, or from the key that it has. Stop the agent first.
+    """Give an OSDP reader a key of its own. Stop the agent first.
 
-    The key is random, goes into the reader's key_file for the agent's user alone, and is printed nowhere.
+    It begins from the reader's install mode, or from the key that it has. The new key is random, goes into the reader's
+    key_file for the agent's user alone, and is printed nowhere.
     """
     parts = {part.name: part for part in profile.readers if isinstance(part, OsdpReader)}
     known(name, list(parts), "OSDP reader")

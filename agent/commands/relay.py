@@ -7,7 +7,7 @@ from typing import Final
 
 import click
 
-from agent.commands.trying import HardwareFault, Named, Result, built, ended, run
+from agent.commands.trying import HardwareFault, Named, Result, built, ended, needs_no_answer, run
 from agent.errors import IdentityError, StoreError
 from agent.store.types import JournalLimits
 from agent.witnessing import as_owner_of, witnessed
@@ -16,6 +16,10 @@ from hardware.keeper import Keeper
 from hardware.profiles import SimulatedStrike, SimulatedTurnstile, outputs_only
 
 _SIMULATED: Final = (SimulatedStrike, SimulatedTurnstile)
+_NOT_RECORDED: Final = (
+    "simulated: no door opens, so nothing is recorded. The lock is this command's\n"
+    "own; that of a running agent is left alone."
+)
 
 
 @click.command("relay")
@@ -26,10 +30,12 @@ _SIMULATED: Final = (SimulatedStrike, SimulatedTurnstile)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 @click.pass_obj
 def relay(named: Named, way: str, pulse_s: float | None, is_agreed: bool, heard: str | None, as_json: bool) -> None:
-    """Open the door once, for as long as a grant would, and ask whether it did.
+    """Open the door once, as a grant would.
 
-    The opening is in the door's journal before it happens, and at central when the agent is back.
+    Asks whether it did. The opening is in the door's journal before it happens, and at central when the agent is back.
+    A simulated lock opens nothing, so nothing is recorded.
     """
+    needs_no_answer(as_json, "--yes, and --heard yes or no", is_answered=is_agreed and heard is not None)
     profile = named.loaded()
     section = profile.strike or profile.turnstile
     if section is None:
@@ -41,6 +47,7 @@ def relay(named: Named, way: str, pulse_s: float | None, is_agreed: bool, heard:
     keeper = Keeper.over(profile)
     try:
         if isinstance(section, _SIMULATED):
+            click.echo(_NOT_RECORDED, err=True)
             pulse = run(_opened(things, Way(way), duration_s))
         else:
             pulse = _recorded(named, lambda: _opened(things, Way(way), duration_s))

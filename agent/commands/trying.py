@@ -11,15 +11,18 @@ from typing import Concatenate, Final, NoReturn, ParamSpec, TypeVar
 import click
 import msgspec
 
+from agent.commands.wrapping import wrapped
 from agent.config import Config, load_config, overridden
 from hardware import factory, trial
 from hardware.base import Hardware, InputChange, ReaderEvent, ReaderFault, Removed, Scan
 from hardware.errors import HardwareError
-from hardware.profiles import Profile, load_profile, outputs_only, sensing_only
+from hardware.profiles import Profile, SimulatedInput, SimulatedReader, load_profile, outputs_only, sensing_only
 
 Answer = TypeVar("Answer")
 P = ParamSpec("P")
 
+_SIMULATED: Final = (SimulatedReader, SimulatedInput)
+_SIM_HINT: Final = "For those of a running agent: doorstile sim"
 _AGENT_HINT: Final = "; a running agent holds its hardware: systemctl stop doorstile-agent"
 
 
@@ -82,9 +85,26 @@ class Result(msgspec.Struct, frozen=True, omit_defaults=True):
     seen: dict[str, list[str]] = {}
 
 
+def tell_of_own_people(profile: Profile) -> None:
+    """Say that nobody works the simulated parts of this command: `doorstile sim` reaches those of an agent."""
+    simulated = [part.name for part in (*profile.readers, *profile.inputs) if isinstance(part, _SIMULATED)]
+    if simulated:
+        told = f"simulated, and nobody works them here: {', '.join(simulated)}. {_SIM_HINT}"
+        click.echo("\n".join(wrapped(told)), err=True)
+
+
+def needs_no_answer(as_json: bool, options: str, *, is_answered: bool) -> None:
+    """Refuse to ask where nobody is there to answer, and something reads JSON."""
+    if as_json and not is_answered and not sys.stdin.isatty():
+        raise click.UsageError(f"--json without a terminal asks nobody; it needs {options}")
+
+
 @click.group()
 def test() -> None:
-    """Try one kind of hardware out; stop the agent first. Exits with 0 where it works, with 5 where it does not."""
+    """Try one kind of hardware out; stop the agent first.
+
+    Exits with 0 where it works, with 5 where it does not.
+    """
 
 
 @test.command("reader")
@@ -96,6 +116,7 @@ def test_reader(profile: Profile, name: str | None, timeout_s: float, as_json: b
     """Wait for a card or a code at a reader (any reader, without NAME)."""
     if name is not None:
         known(name, [part.name for part in profile.readers], "reader")
+    tell_of_own_people(profile)
     _say(as_json, f"Tap any card or show a code at {name or 'any reader'}…")
     faults: list[str] = []
 
@@ -123,7 +144,11 @@ def test_reader(profile: Profile, name: str | None, timeout_s: float, as_json: b
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 @with_profile
 def test_signals(profile: Profile, each_s: float, seen: str | None, as_json: bool) -> None:
-    """Show every light, play every tone, and ask whether they came as named. The lock is left alone."""
+    """Show every light and play every tone.
+
+    Asks whether they came as named. The lock is left alone.
+    """
+    needs_no_answer(as_json, "--seen yes or no", is_answered=seen is not None)
     things = built(msgspec.structs.replace(outputs_only(profile), strike=None, turnstile=None, interlock=None))
     try:
         run(trial.parade(things, each_s=each_s, announce=lambda what: _say(as_json, what)))
@@ -139,13 +164,17 @@ def test_signals(profile: Profile, each_s: float, seen: str | None, as_json: boo
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 @with_profile
 def test_inputs(profile: Profile, names: tuple[str, ...], timeout_s: float, as_json: bool) -> None:
-    """See every input become active and inactive: open the door, press the button. Both edges have to be seen."""
+    """See every input become active and inactive.
+
+    Open the door, press the button: both edges have to be seen.
+    """
     every = [part.name for part in profile.inputs]
     for name in names:
         known(name, every, "input")
     wanted = names or tuple(every)
     if not wanted:
         raise HardwareFault(f"profile {profile.name!r} has no inputs; there is nothing to try")
+    tell_of_own_people(profile)
     _say(as_json, f"Work each of {', '.join(wanted)}: on and off again…")
     things = built(sensing_only(profile))
     try:

@@ -4,7 +4,6 @@ Reads the state folder and nothing else; nothing is decided for anybody, recorde
 """
 
 import json
-import textwrap
 from collections import Counter
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -17,6 +16,7 @@ import click
 from agent.clock import SystemTime
 from agent.commands.atdoor import AtDoor, Kept, age_words, at_door, kept_in, words_of
 from agent.commands.presented import Device, Presented, nothing, presented
+from agent.commands.wrapping import wrapped
 from agent.config import load_config
 from agent.identity import Identity, load_identity
 from agent.staleness import kept_age_s
@@ -27,7 +27,6 @@ from wire.credentials import CredentialError
 from wire.facts import DoorFacts
 from wire.vocabulary import ClockQuality, Direction
 
-_COLUMNS: Final = 80
 _HOUR_S: Final = 3_600
 _SILENT: Final = {
     Verdict.PASSES: "let it pass",
@@ -157,7 +156,7 @@ def _head(facts: Facts, found: Explanation, tz: ZoneInfo, stands_so: list[str]) 
     lines += stands_so
     if decision.notices:
         lines.append(f"staff are told: {_listed(decision.notices)}")
-    return [short for line in lines for short in _wrapped(line, "  ")]
+    return [short for line in lines for short in wrapped(line, rest="  ")]
 
 
 def _rules(found: Explanation, *, is_whole: bool) -> list[str]:
@@ -166,7 +165,7 @@ def _rules(found: Explanation, *, is_whole: bool) -> list[str]:
     for step in found.steps:
         if is_whole or step.verdict in _SAYS_SOMETHING:
             mark, says = (">" if step.is_decisive else " "), step.says if step.verdict in _SAYS_SOMETHING else ""
-            lines += _wrapped(f"{mark} {step.reason:<22}{_word(step.verdict):<15}{says}".rstrip(), " " * 39)
+            lines += wrapped(f"{mark} {step.reason:<22}{_word(step.verdict):<15}{says}".rstrip(), rest=" " * 39)
     if is_whole:
         return lines
     counted = Counter(step.verdict for step in found.steps if step.verdict not in _SAYS_SOMETHING)
@@ -176,13 +175,6 @@ def _rules(found: Explanation, *, is_whole: bool) -> list[str]:
 
 def _word(verdict: Verdict) -> str:
     return verdict.replace("_", " ")
-
-
-def _wrapped(line: str, indent: str) -> list[str]:
-    return textwrap.wrap(
-        line, _COLUMNS, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False,
-        drop_whitespace=True, replace_whitespace=False,
-    )  # fmt: skip
 
 
 def _directory_words(facts: Facts) -> list[str]:

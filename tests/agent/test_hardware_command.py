@@ -89,6 +89,14 @@ def test_list_exits_with_5_where_something_is_missing(tmp_path: Path) -> None:
     assert (listing["profile"], listing["proposal"]["profile"]) == ("door", "simulated")
 
 
+def test_list_keeps_to_80_columns_and_breaks_no_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    problem = "pyscard is missing (No module named 'smartcard'); apt install python3-pyscard"
+    monkeypatch.setattr("agent.commands.hardware.look", lambda: Found(pcsc_problem=problem))
+    result = run("list", profile="acr122u-door")
+    assert "apt install python3-pyscard\n" in result.stdout
+    assert max(map(len, result.stdout.splitlines())) <= 80
+
+
 def test_unknown_profile_is_a_fault_in_one_line() -> None:
     result = run("list", profile="nonesuch")
     assert result.exit_code == 5
@@ -120,6 +128,28 @@ def test_reader_that_reads_nothing_fails_and_says_what_it_said(monkeypatch: pyte
     result = run("test", "reader", "--timeout-s", "0.05")
     assert result.exit_code == 5
     assert "reader: failed, no read within 0.05 s; it said torn_read, torn_read" in result.stdout
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("watch", "--seconds", "0"), ("test", "reader", "--timeout-s", "0"), ("test", "inputs", "--timeout-s", "0")],
+)
+def test_whoever_waits_for_simulated_people_is_told_where_they_are(words: tuple[str, ...]) -> None:
+    told = " ".join(run(*words).stderr.split())
+    assert "nobody works them here: in, out, contact" in told
+    assert "For those of a running agent: doorstile sim" in told
+
+
+@pytest.mark.parametrize("words", [("relay",), ("relay", "--yes"), ("relay", "--heard", "yes"), ("signals",)])
+def test_json_without_a_terminal_says_which_answers_it_needs(words: tuple[str, ...]) -> None:
+    result = run("test", *words, "--json")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "--json without a terminal asks nobody; it needs --" in " ".join(result.stderr.split())
+
+
+def test_relay_of_a_simulated_lock_says_that_nothing_is_recorded() -> None:
+    result = run("test", "relay", "--pulse-s", "0.05", "--yes", "--heard", "yes")
+    assert "simulated: no door opens, so nothing is recorded" in result.stderr
 
 
 def test_reader_that_the_profile_lacks_is_a_usage_error() -> None:

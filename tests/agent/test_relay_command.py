@@ -53,6 +53,7 @@ def recorded(state: Path) -> list[Body | None]:
 def test_opening_is_in_the_journal_with_who_asked_and_how_it_ended(state: Path, tmp_path: Path) -> None:
     result = tried(state, tmp_path)
     assert (result.exit_code, "strike was on for" in result.stdout) == (0, True), result.output
+    assert "nothing is recorded" not in result.stderr
     started, begun, ended = recorded(state)
     assert isinstance(started, StartedBody)
     assert isinstance(begun, CommandBegunBody)
