@@ -14,7 +14,7 @@ from wire.errors import DoorstileError
 COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "run": ("agent.commands.run:run", "Work the door: what the service starts."),
     "join": ("provisioning.join:join", "Make this device a member of a site."),
-    "hardware": ("agent.commands.hardware:hardware", "Show and try out this door's hardware: list, watch, test."),
+    "hardware": ("agent.commands.hardware:hardware", "Show and try out this door's hardware: list, watch, test, key."),
     "why": ("agent.commands.why:why", "Explain a decision rule by rule, from the device's directory."),
     "journal": ("agent.commands.journal:journal", "Look into the device's journal: tail, export, verify."),
     "demo": ("demo.command:demo", "Play a minute at a simulated door with a central of its own."),

@@ -11,6 +11,7 @@ import click
 
 from agent.config import load_config
 from agent.store.inspect import Shown, Verdict, inspect
+from wire.vocabulary import EventKind
 
 _COLUMNS: Final = 80
 _FIRST: Final = ("outcome", "reason", "member", "name", "state", "code")
@@ -31,9 +32,10 @@ def journal(ctx: click.Context, config_path: Path | None, state: Path | None) ->
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 @click.pass_obj
 def tail(folder: Path, events: int, as_json: bool) -> None:
-    """Print the newest events, oldest first: number, the local time and how far to trust it, what happened.
+    """Print the newest events, oldest first.
 
-    A star marks what central has not acknowledged yet.
+    Each with its number, the local time and how far to trust it, and what happened. A star marks what central has not
+    acknowledged yet.
     """
     with inspect(folder) as journal:
         for shown in journal.tail(events):
@@ -53,7 +55,10 @@ def export(folder: Path) -> None:
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 @click.pass_obj
 def verify(folder: Path, as_json: bool) -> None:
-    """Check every row, the hash chain, the cursors and the witness; exit with 1 where something is wrong."""
+    """Check every row, the hash chain and the witness.
+
+    The cursors as well. Exits with 1 where something is wrong.
+    """
     with inspect(folder) as journal:
         verdict = journal.verify()
     click.echo(_verdict_json(verdict) if as_json else _verdict_text(verdict))
@@ -77,17 +82,18 @@ def _as_line(shown: Shown) -> str:
     at = datetime.fromtimestamp(event["wall_ms"] / 1000, UTC).astimezone()
     head = f"{shown.run[-4:]}-{shown.n:<6}{mark}{at:%Y-%m-%d %H:%M:%S} {event['q']:<9} {event['kind']:<11}"
     return textwrap.fill(
-        f"{head} {' '.join(_said(event['body']))}",
+        f"{head} {' '.join(_said(event['kind'], event['body']))}",
         _COLUMNS,
         subsequent_indent=" " * 12,
         break_on_hyphens=False,
     )
 
 
-def _said(body: dict[str, Any]) -> list[str]:
-    """Return the texts of an event's body, those first that a reader looks for."""
+def _said(kind: str, body: dict[str, Any]) -> list[str]:
+    """Return the texts of an event's body, those first that a reader looks for; a change of mode has its level too."""
     names = sorted(body, key=lambda name: _FIRST.index(name) if name in _FIRST else len(_FIRST))
-    return [f"{name}={body[name]}" for name in names if isinstance(body[name], str)]
+    level = [f"lockdown={body.get('lockdown', 0)}"] if kind == EventKind.MODE else []
+    return level + [f"{name}={body[name]}" for name in names if isinstance(body[name], str)]
 
 
 def _verdict_json(verdict: Verdict) -> str:

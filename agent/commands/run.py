@@ -58,9 +58,17 @@ def _work(chosen: Config) -> None:
     except* (DoorstileError, HardwareError) as group:
         stopped_by += _leaves(group)
     for error in stopped_by:
-        log.critical("stopped: %s", error)
+        if _is_terminal():
+            click.echo(f"doorstile run: {error}", err=True)
+        else:
+            log.critical("stopped: %s", error)
     if stopped_by:
         sys.exit(1)  # not within except*, where Python 3.11.2 makes a group of it
+
+
+def _is_terminal() -> bool:
+    """Whether a person reads this, who started the agent by hand."""
+    return sys.stderr.isatty()
 
 
 async def _until_signal(work: Callable[[], Coroutine[object, object, None]]) -> None:

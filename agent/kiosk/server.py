@@ -32,6 +32,7 @@ _FILES: Final = {
     "/kiosk.css": ("kiosk.css", "text/css; charset=utf-8"),
     "/icon.svg": ("icon.svg", "image/svg+xml"),
 }
+_FREE_PORT: Final = "set kiosk.port to a free one, or run with --kiosk-port"
 _SOCKET: Final = "/ws"
 _HANDSHAKE_WITHIN_S: Final = 2.0
 _PING_S: Final = 5.0
@@ -128,7 +129,7 @@ class Kiosk:
                 logger=_quiet(),
             )
         except OSError as error:
-            log.error("kiosk page: port %d: %s; set kiosk.port to a free one", self._wanted_port, error)  # noqa: TRY400
+            log.error("kiosk page: port %d: %s; %s", self._wanted_port, error, _FREE_PORT)  # noqa: TRY400
             return
         async with server:
             self._server = server

@@ -3,8 +3,11 @@
 import fcntl
 import os
 from pathlib import Path
+from typing import Final
 
 from agent.errors import StoreBusyError, StoreError
+
+_STOP: Final = "systemctl stop doorstile-agent, or kill {} where it was started by hand"
 
 
 class FolderLock:
@@ -23,7 +26,7 @@ class FolderLock:
             holder = os.pread(self._file, 20, 0).decode("ascii", "replace").strip() or "unknown"
             os.close(self._file)
             raise StoreBusyError(
-                f"{folder} is in use by process {holder}: stop that agent first (systemctl stop doorstile-agent)"
+                f"{folder} is in use by process {holder}: stop that agent first ({_STOP.format(holder)})"
             ) from fault
         os.ftruncate(self._file, 0)
         os.pwrite(self._file, b"%d\n" % os.getpid(), 0)

@@ -2,9 +2,11 @@ import importlib
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner
 
@@ -12,8 +14,17 @@ from agent import __version__
 from agent.cli import COMMANDS, doorstile
 from agent.core.types import EventId
 from agent.store.journal import Draft, Journal
-from wire.events import DecisionBody, Receipt, Stamp, StartedBody
-from wire.vocabulary import ClockQuality, CredentialKind, Direction, EventKind, Outcome, Reason
+from wire.events import DecisionBody, ModeBody, Receipt, Stamp, StartedBody
+from wire.vocabulary import (
+    ClockQuality,
+    CredentialKind,
+    Direction,
+    DoorMode,
+    EventKind,
+    ModeCause,
+    Outcome,
+    Reason,
+)
 
 pytestmark = pytest.mark.unit
 
@@ -53,6 +64,22 @@ def test_an_unknown_verb_is_refused() -> None:
     code, out = run("dance")
     assert code == 2
     assert "No such command 'dance'" in out
+
+
+def _groups(command: click.Command, path: str) -> Iterator[tuple[str, click.Group]]:
+    if isinstance(command, click.Group):
+        yield path, command
+        for name in command.list_commands(click.Context(command)):
+            inner = command.get_command(click.Context(command), name)
+            assert inner is not None
+            yield from _groups(inner, f"{path} {name}")
+
+
+def test_no_line_of_help_is_cut_off() -> None:
+    for path, group in _groups(doorstile, "doorstile"):
+        context = click.Context(group, info_name=path, terminal_width=80)
+        _, listed = group.get_help(context).split("Commands:")
+        assert "..." not in listed, (path, listed)
 
 
 def test_version_names_program_protocol_and_python() -> None:
@@ -108,6 +135,16 @@ async def test_journal_tail_says_when_and_what_before_the_credential_in_80_colum
     assert words.index("credential=" + "ab" * 16) > at_outcome
 
 
+@pytest.mark.parametrize("level", [0, 2])
+async def test_journal_tail_tells_the_level_of_a_lockdown_and_its_release(tmp_path: Path, level: int) -> None:
+    journal = Journal.open(tmp_path, device="d1")
+    body = ModeBody(door="North", mode=DoorMode.CARD, cause=ModeCause.COMMAND, lockdown=level)
+    at = Stamp(boot="b", mono_ms=1, wall_ms=1_799_928_000_000, q=ClockQuality.SYNCED)
+    await journal.append(Draft(EventKind.MODE, at, body))
+    await journal.close()
+    assert f" lockdown={level} " in run("journal", "--state", str(tmp_path), "tail")[1]
+
+
 async def test_journal_verify_counts_one_run_as_one(tmp_path: Path) -> None:
     await write(tmp_path)
     assert "3 events in 1 run, 3 not yet" in run("journal", "--state", str(tmp_path), "verify")[1]
@@ -149,6 +186,16 @@ def test_outputs_can_be_switched_off_without_an_agent() -> None:
     code, out = run("run", "--outputs-off", "--profile", "attic")
     assert code == 1
     assert "'attic' is not shipped" in out
+
+
+def test_on_a_terminal_what_stops_the_agent_is_said_without_a_log_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ["run", "--state", str(tmp_path), "--profile", "nonsuch"]
+    monkeypatch.setattr("agent.commands.run._is_terminal", lambda: True)
+    told = CliRunner().invoke(doorstile, words)
+    assert told.exit_code == 1
+    assert told.stderr.startswith("doorstile run: profile 'nonsuch' is not shipped")
 
 
 def test_running_without_an_identity_says_how_to_join(tmp_path: Path) -> None:
