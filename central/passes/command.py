@@ -142,7 +142,10 @@ def show(pass_id: str, *, as_json: bool) -> None:
 @_as_json
 @at_central
 def revoke(pass_id: str, *, as_json: bool) -> None:
-    """Let a pass open nothing more; a door that is offline hears of it when it is back."""
+    """Let a pass open nothing more.
+
+    A door that is offline hears of it when it is back.
+    """
     from central.passes import issuing
 
     made = _pass(pass_id)
@@ -158,9 +161,9 @@ def revoke(pass_id: str, *, as_json: bool) -> None:
 @_as_json
 @at_central
 def verify(site_name: str, zone: str, text: str, *, as_json: bool) -> None:
-    """Say what a door of the site would make of a code now; exit with 1 where it does not hold.
+    """Say what a door of the site would make of a code.
 
-    Whether it was used at a door, only that door knows.
+    Exits with 1 where it does not hold now. Whether it was used at a door, only that door knows.
     """
     from central.directory.book import items_of
     from rules.passes import Moment, check, register_of
@@ -186,7 +189,10 @@ def verify(site_name: str, zone: str, text: str, *, as_json: bool) -> None:
 @_as_json
 @at_central
 def key(at_once: bool, retired: str, compromised: bool, as_json: bool) -> None:
-    """Make a key, which signs once the doors had a week to hear of it, or retire one."""
+    """Make a key that signs passes, or retire one.
+
+    A new key signs once the doors had a week to hear of it.
+    """
     from central.passes import keys
     from central.passes.models import PassKey
 
@@ -276,9 +282,30 @@ def _tell(made: "Pass", *, as_json: bool) -> None:
 
 
 def _verdict(said: dict[str, Any]) -> str:
+    lines = ["holds" if said["holds"] else f"does not hold: {said['reason']}"]
     claims = said.get("claims", {})
-    told = "".join(f"\n  {name:7} {value}" for name, value in claims.items())
-    return ("holds" if said["holds"] else f"does not hold: {said['reason']}") + told
+    if claims:
+        lines += [f"  {name:<7} {value}" for name, value in _claim_words(claims)]
+    return "\n".join(lines)
+
+
+def _claim_words(claims: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield what a pass says as people read it; its id is what `doorstile pass revoke` takes."""
+    from uuid import UUID
+
+    yield "pass", str(UUID(claims["jti"]))
+    yield "site", claims["aud"]
+    yield "for", f"{claims.get('holder', 'guest')} {claims['sub']}"
+    yield "from", _utc(claims["nbf"])
+    yield "until", _utc(claims["exp"])
+    if claims.get("zones"):
+        yield "zones", ", ".join(claims["zones"])
+    if claims.get("once"):
+        yield "once", "lets in once at each door"
+
+
+def _utc(unix_s: int) -> str:
+    return f"{datetime.fromtimestamp(unix_s, UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _json_of(claims: Any) -> bytes:

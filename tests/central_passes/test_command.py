@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -93,11 +94,20 @@ def test_what_is_wrong_is_said_in_one_sentence_and_nothing_is_left(site: Site, a
     assert not Member.objects.filter(full_name="x").exists()
 
 
+def test_verify_tells_people_whose_pass_it_is_and_until_when(site: Site) -> None:
+    made = said("issue", "--site", site.name, "--for", "Walk-in", "--hours", "6", "--zone", "gym", "--once")
+    told = run("verify", "--site", site.name, "--zone", "gym", made["text"]).output.splitlines()
+    until = f"{datetime.fromisoformat(made['ends_at']):%Y-%m-%d %H:%M:%S} UTC"
+    assert told[0] == "holds"
+    assert told[1:4] == [f"  pass    {made['id']}", f"  site    {site.id}", f"  for     guest {made['member']}"]
+    assert told[5:] == [f"  until   {until}", "  zones   gym", "  once    lets in once at each door"]
+
+
 def test_verb_stands_in_the_help_and_runs_by_itself(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "agent", "pass", "--data", str(tmp_path), "verify", "--help"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert "Say what a door of the site would make of a code now" in done.stdout
+    assert "Say what a door of the site would make of a code." in done.stdout
 
 
 @pytest.mark.parametrize(
