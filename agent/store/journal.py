@@ -227,7 +227,10 @@ class Journal:
         if upto >= line.acked:
             return None
         work = partial(outbox.rewind, run=run, upto=upto, genesis_head=self._genesis(line))
-        stands, loss = await self._errand(work)
+        done = await self._errand(work)
+        if done is None:
+            raise UnknownRunError(f"run {run} was deleted, all of it, before it could go back")
+        stands, loss = done
         line.acked, line.acked_head, line.acked_bytes = stands.acked, stands.acked_head, stands.acked_bytes
         waiting, after = outbox.next_waiting(self._lines.values(), line, line.acked)
         if waiting is not None:

@@ -25,12 +25,14 @@ def next_waiting(
 
 def rewind(
     connection: sqlite3.Connection, run: str, upto: int, genesis_head: bytes
-) -> tuple[reading.RunLine, Loss | None]:
+) -> tuple[reading.RunLine, Loss | None] | None:
     """Take a run's cursor back to `upto`, or as far as its rows reach; inside the caller's transaction.
 
-    Return the run as it stands then, and what lies before the cursor and is gone.
+    Return the run as it stands then, and what lies before the cursor and is gone; None where all of it is.
     """
-    line = next(line for line in reading.run_lines(connection) if line.run == run)
+    line = next((line for line in reading.run_lines(connection) if line.run == run), None)
+    if line is None:
+        return None
     known = reading.head_at(connection, line, upto, genesis_head) if upto >= line.pruned else None
     loss = None
     if known is None:

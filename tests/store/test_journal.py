@@ -291,6 +291,30 @@ async def test_acknowledged_events_beyond_retention_go_and_a_rewind_declares_the
     await journal.close()
 
 
+async def test_run_that_retention_has_just_deleted_cannot_go_back_and_harms_nobody(tmp_path: Path) -> None:
+    limits = replace(QUICK, keep_events=0, idle_s=0.01)
+    journal = Journal.open(tmp_path, device=DEVICE, limits=limits)
+    old = journal.run
+    await journal.append(alarm())
+    for _ in range(2):
+        await journal.close()
+        journal = Journal.open(tmp_path, device=DEVICE, limits=limits)
+    line = journal._lines[old]
+    await journal.append(alarm())
+    chain = Chain.of(journal, old)
+    await pull(journal, old, chain)
+    await journal.acknowledge(old, 1, chain.head)
+    async with asyncio.timeout(10):
+        while old in journal._lines:
+            await asyncio.sleep(0.01)
+    journal._lines[old] = line  # the writer's report is under way yet
+    with pytest.raises(UnknownRunError):
+        await journal.rewind(old, 0)
+    del journal._lines[old]
+    assert (await journal.append(alarm())).n == 2
+    await journal.close()
+
+
 async def _head(journal: Journal, n: int) -> bytes:
     chain = Chain.of(journal, journal.run)
     line = journal._lines[journal.run]
