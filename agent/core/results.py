@@ -2,7 +2,7 @@
 
 from msgspec.structs import replace
 
-from agent.core.effects import AnyCommand, CommandEnd, Record
+from agent.core.effects import Answer, AnyCommand, CommandEnd, Record
 from agent.core.types import Now
 from wire.events import CommandResultBody
 from wire.vocabulary import CommandState, EventKind
@@ -28,3 +28,13 @@ def done(command: AnyCommand, code: str, now: Now) -> Record:
 def failed(command: AnyCommand, code: str, now: Now) -> Record:
     """Return the record of a command that began and could not do what it should."""
     return ended(command, CommandState.FAILED, code, now)
+
+
+def unrecorded(end: CommandEnd) -> Answer:
+    """Return what central hears of an end that could not be recorded.
+
+    What was done did not fail, or staff would ask for it again; without a durable record it is not called done either.
+    """
+    if end.state is CommandState.DONE:
+        return Answer(end.id, end.name, CommandState.UNKNOWN, "storage")
+    return Answer(end.id, end.name, end.state, end.code, end.out)

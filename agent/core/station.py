@@ -318,7 +318,9 @@ def _record_failed(state: Station, then: Then, fault: RecordFault, now: Now) -> 
             return state, [Answer(then.id, then.name, CommandState.UNKNOWN, "begun_before")]
         case Stood() if fault is RecordFault.REPEATED:
             return standing.stood(state, then, now)
-        case RemoteUnlock() | Order() | CommandEnd():
+        case CommandEnd():
+            return _storage_fault(state, fault, [results.unrecorded(then)], now)
+        case RemoteUnlock() | Order():
             return _storage_fault(state, fault, [Answer(then.id, then.name, CommandState.FAILED, "storage")], now)
         case Stood(order=order) | FireEnded(order=order) if order is not None:
             return _storage_fault(state, fault, [Answer(order.id, order.name, CommandState.FAILED, "storage")], now)

@@ -301,9 +301,14 @@ def test_an_unlock_that_cannot_be_recorded_does_not_open(fault: RecordFault, sta
     assert not any(isinstance(effect, Unlock) for effect in effects)
 
 
-def test_a_result_that_cannot_be_recorded_is_answered_as_failed() -> None:
+def test_command_that_was_done_and_cannot_be_recorded_is_neither_done_nor_failed() -> None:
     _, effects = step(station(), RecordFailed(CommandEnd("c1", CommandState.DONE, "pulsed"), RecordFault.FULL, now()))
-    assert effects[0] == Answer("c1", CommandName.UNLOCK, CommandState.FAILED, "storage")
+    assert effects[0] == Answer("c1", CommandName.UNLOCK, CommandState.UNKNOWN, "storage")
+
+
+def test_command_that_failed_is_answered_so_also_where_that_cannot_be_recorded() -> None:
+    _, effects = step(station(), RecordFailed(CommandEnd("c1", CommandState.FAILED, "lock"), RecordFault.FULL, now()))
+    assert effects[0] == Answer("c1", CommandName.UNLOCK, CommandState.FAILED, "lock")
 
 
 def test_a_failed_pulse_is_a_failed_unlock() -> None:
