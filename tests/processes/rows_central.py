@@ -15,7 +15,8 @@ from agent.clock import SystemTime, boot_id
 from agent.core.staleness import Mark
 from agent.identity import load_identity, save_identity
 from agent.store.kept import Kept
-from demo.processes import manage, output_of
+from demo.processes import doorstile, manage, output_of
+from demo.world import Seed
 from tests.fakes.issuing import KEY, PUBLIC, begin_of
 from tests.fakes.scripted_central import scripted_central
 from tests.processes.door_process import edges
@@ -59,6 +60,54 @@ async def restored_central(lab: Lab) -> str | None:
         await place.opens()
         record = await place.equal()
     return f"{len(record.events)} events at both sides again"
+
+
+@TABLE.row(
+    "F59",
+    "a device enrolled after the backup joins again and keeps its journal",
+    "central's database replaced by one from before the door joined, then `doorstile join` with a new code",
+)
+async def forgotten_device(lab: Lab) -> str | None:
+    folder = lab.folder / "forgotten"
+    async with central_alone(folder) as central:
+        await output_of(manage("demo_seed"), env=central.central_env)
+        await central.stop_central()
+        backup = folder / "backup"
+        shutil.copytree(folder / "central", backup)
+        await central.start_central()
+        async with lab.place(central=central) as place:
+            await place.opens()
+            await place.equal()
+            await central.stop_central()
+            await place.opens()
+            before = len(Record.of(place.door.state).events)
+            await place.door.kill_agent()
+            await place.door.clean_up()
+            shutil.rmtree(folder / "central")
+            shutil.copytree(backup, folder / "central")
+            await central.start_central()
+            await output_of(manage("renew_directories"), env=central.central_env)
+            await _join_again(place)
+            epoch = _directory_epoch(place)
+            await place.restarted()
+            async with asyncio.timeout(20):
+                while _directory_epoch(place) == epoch:
+                    await asyncio.sleep(0.2)
+            await place.opens()
+            record = await place.equal()
+            need(before < len(record.events), "the journal began anew")
+    return f"{len(record.events)} events at both sides, {before} of them from before"
+
+
+async def _join_again(place: Place) -> None:
+    by_way_of, had = load_identity(place.door.state).central, place.door.device
+    point_at(place.door, place.door.central_url)
+    printed = await output_of(manage("demo_seed", "--json"), env=place.door.central_env)
+    code = msgspec.json.decode(printed, type=Seed).code
+    words = ("--central", place.door.central_url, "--code", code, "--state", str(place.door.state), "--yes")
+    await output_of(doorstile("join", *words))
+    point_at(place.door, by_way_of)
+    need(place.door.device == had, "the device has another id")
 
 
 @TABLE.row(
@@ -245,8 +294,18 @@ async def frozen_directory(lab: Lab) -> str | None:
 
 
 def _directory_version(place: Place) -> int:
+    held = _directory(place)
+    return 0 if held is None else held.ver
+
+
+def _directory_epoch(place: Place) -> str:
+    held = _directory(place)
+    return "" if held is None else held.epoch
+
+
+def _directory(place: Place) -> DirectoryRef | None:
     kept = Kept(place.door.state / "kept.json").get("directory")
-    return 0 if kept is None else msgspec.json.decode(kept, type=DirectoryRef).ver
+    return None if kept is None else msgspec.json.decode(kept, type=DirectoryRef)
 
 
 def _age(place: Place, age_ms: int) -> None:

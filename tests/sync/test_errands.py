@@ -81,6 +81,15 @@ async def test_acknowledgement_moves_the_cursor_and_settles_losses() -> None:
         assert [lost.first for lost in at.outbox.lost] == [8]
 
 
+async def test_acknowledgements_of_one_run_that_wait_become_one_and_those_of_others_stay() -> None:
+    async with desk(3, 5) as at:
+        old, new = at.outbox.memory
+        for run, upto in ((old, 2), (new, 1), (old, 3), (new, 4)):
+            at.errands.put(1, ex.MoveCursor(run.run, upto, run.heads[upto]))
+        await at.ask(ex.MoveCursor(new.run, 5, new.heads[5]))
+        assert at.answers == [ex.CursorMoved(NOW_MS, old.run, 3), ex.CursorMoved(NOW_MS, new.run, 5)]
+
+
 async def test_acknowledgement_that_the_store_refuses_is_told() -> None:
     async with desk(3) as at:
         answer = await at.ask(ex.MoveCursor(at.outbox.current.run, 3, bytes(32)))

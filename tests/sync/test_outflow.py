@@ -249,6 +249,14 @@ def test_event_beyond_the_frame_limit_goes_as_a_stub() -> None:
     assert read_stub(parts[1]) is not None
 
 
+def test_batches_keep_the_limit_of_bytes() -> None:
+    talk = Talk(0)
+    talk.outbox.append(7, size=1_500)
+    talk.live(limits=Limits(frame_bytes=8192, batch_bytes=4096)).answer_loads()
+    assert [last - first + 1 for _, first, last in talk.ranges] == [2, 2, 2, 1]
+    assert all(sent.size <= 4096 for sent in talk.of(ex.SendEvents))
+
+
 def test_batch_that_central_finds_too_large_is_halved_next_time() -> None:
     talk = Talk(64)
     sizes = []
@@ -279,8 +287,10 @@ def test_long_calm_doubles_the_batches_again() -> None:
     talk = Talk(400).live(limits=Limits(batch_events=16, window=16)).answer_loads()
     talk.feed(ex.Disconnected(talk.now_ms, CloseCode.TOO_LARGE))
     talk.live(limits=Limits(batch_events=16, window=16)).answer_loads()
-    for upto in range(1, 65):
+    for upto in range(1, 64):
         talk.moved(upto)
+    assert talk.state.flow.throttle.shrink == 1
+    talk.moved(64)
     assert talk.state.flow.throttle.shrink == 0
 
 

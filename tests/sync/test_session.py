@@ -105,6 +105,14 @@ def test_unacknowledged_batch_closes_the_connection() -> None:
     assert (close.code, "batch" in close.why) == (CloseCode.OVERDUE, True)
 
 
+def test_session_is_woken_for_the_deadline_of_a_batch() -> None:
+    talk = Talk(5).live(ack_timeout_s=5.0)
+    talk.now_ms += 1_000
+    talk.receive(HeartbeatAck(echo_mono_ms=START_MS, server_ms=SERVER_MS, dir_ver=0))
+    talk.answer_loads()
+    assert talk.of(ex.WakeAt)[-1] == ex.WakeAt(START_MS + 6_000)
+
+
 def test_nothing_happens_after_the_close() -> None:
     talk = Talk(5).live().answer_loads()
     talk.tick(20_000)
@@ -172,6 +180,13 @@ def test_run_whose_chain_central_refuses_rests_and_does_not_go_overdue() -> None
     talk.receive(Error(code=ErrorCode.CHAIN_BROKEN, detail="at 3", ref=talk.run))
     talk.receive(HeartbeatAck(echo_mono_ms=START_MS, server_ms=SERVER_MS, dir_ver=0))
     assert of(talk.tick(20_000), ex.Close) == []
+
+
+@pytest.mark.parametrize("code", sorted(set(ErrorCode) - {ErrorCode.CHAIN_BROKEN, ErrorCode.UNEXPECTED}))
+def test_complaint_of_another_kind_stops_no_run(code: ErrorCode) -> None:
+    talk = Talk(3).live()
+    talk.receive(Error(code=code, ref=talk.run))
+    assert talk.answer_loads().ranges == [(talk.run, 1, 3)]
 
 
 def test_anchor_is_told_at_once_and_again_on_every_connection() -> None:
@@ -256,6 +271,13 @@ def test_run_for_which_the_store_had_no_room_is_tried_again_on_another_connectio
     assert [close.code for close in talk.of(ex.Close)] == [1000]
     talk.feed(ex.Disconnected(talk.now_ms))
     assert talk.live().answer_loads().ranges == [(talk.run, 1, 3)]
+
+
+def test_run_whose_head_is_wrong_rests_for_as_long_as_the_connection_stands() -> None:
+    talk = Talk(3).live(ack_timeout_s=300.0)
+    talk.feed(ex.CursorRefused(talk.now_ms, talk.run, 0, ex.Trouble.WRONG_HEAD, "differs"))
+    talk.tick(60_000)
+    assert talk.of(ex.Close) == []
 
 
 def test_more_runs_than_one_hello_holds_are_greeted_again_once_these_are_through() -> None:
