@@ -3,7 +3,6 @@
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple
-from zoneinfo import ZoneInfo
 
 from central.checkins import bulk, visits
 from central.checkins.visits import (
@@ -17,6 +16,7 @@ from central.checkins.visits import (
     Visit,
 )
 from central.devices.models import Site
+from central.devices.zones import zone_of
 from wire.vocabulary import Direction
 
 COLUMNS: Final = {
@@ -92,7 +92,7 @@ def columns_of(visit: Visit | None) -> tuple[Any, ...]:
 def rule_of(site: Site) -> ClosingRule:
     """Return how visits that nobody ended are closed at a site."""
     hours = min(max(1, site.longest_stay_h), MAX_STAY_HOURS)
-    return ClosingRule(ZoneInfo(site.time_zone), hours, site.closing_time)
+    return ClosingRule(zone_of(site.time_zone), hours, site.closing_time)
 
 
 def _derive(held: list[Held], coming: list[Movement], since_ms: int, rule: ClosingRule) -> dict[EventKey, Visit]:

@@ -11,6 +11,7 @@ from django.db.models import Q
 from central.checkins.models import Visit as VisitRow
 from central.checkins.visits import MAX_STAY_HOURS, EndedBy
 from central.devices.models import Site
+from central.devices.zones import zone_of
 
 AHEAD_MS: Final = 300_000
 """A door's clock may be this much ahead; a visit that begins later than that from now does not count as in."""
@@ -72,7 +73,7 @@ def figures(stays: Iterable[Stay], now_ms: int, zone: ZoneInfo) -> Figures:
 
 def of_site(site: Site, now_ms: int) -> Figures:
     """Return the figures of a site now."""
-    zone = ZoneInfo(site.time_zone)
+    zone = zone_of(site.time_zone)
     begins_ms, ends_ms = day_of(now_ms, zone)
     earliest_ms = min(begins_ms, now_ms - MAX_STAY_HOURS * 3_600_000)
     rows = VisitRow.objects.filter(

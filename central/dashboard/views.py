@@ -17,6 +17,7 @@ from central.checkins.access import ANY_STAFF, ASK, SEE_DESK, SEE_MEMBERS, UNLOC
 from central.checkins.views import chosen_sites, figures_of
 from central.devices import commands
 from central.devices.models import Command, Device, Site
+from central.devices.zones import zone_of
 from wire.vocabulary import CommandName
 
 _REASON_CHARS = 200
@@ -85,6 +86,7 @@ def _context(site: Site | None) -> dict[str, Any]:
     found = figures_of(shown, timezone.now())
     return {
         "site": site,
+        "zone": "UTC" if site is None else zone_of(site.time_zone).key,
         "sites": Site.objects.order_by("name"),
         "figures": found,
         "entries": msgspec.to_builtins(feed.latest([site.pk for site in shown])),

@@ -9,6 +9,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
 
+from central.devices import zones
 from central.devices.codes import issue_code
 from central.devices.models import Command, Device, Door, EnrolmentCode, Site
 from central.devices.revocation import set_state
@@ -19,7 +20,13 @@ from central.devices.ruling import LACKS_RULES, lack_of_rules
 class SiteAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     """Sites."""
 
-    list_display = ("name", "time_zone", "closing_time", "longest_stay_h")
+    list_display = ("name", "time_zone", "zone_says", "closing_time", "longest_stay_h")
+
+    @admin.display(description="Its clock")
+    def zone_says(self, site: Site) -> str:
+        """Show what its clock shows now; say what is used where nobody knows its zone."""
+        shown = timezone.now().astimezone(zones.zone_of(site.time_zone)).strftime("%H:%M")
+        return shown if zones.is_known(site.time_zone) else f"{shown} UTC: {zones.fault_of(site.time_zone)}"
 
 
 @admin.register(Door)

@@ -27,3 +27,13 @@ def issue_code(door: Door, *, now: datetime, name: str = "", life: timedelta = L
     bare = "".join(secrets.choice(ALPHABET) for _ in range(LENGTH))
     row = EnrolmentCode.objects.create(code_hash=code_hash(bare), door=door, name=name, expires_at=now + life)
     return f"{bare[:4]}-{bare[4:]}", row
+
+
+def open_codes(door: Door, *, now: datetime) -> list[EnrolmentCode]:
+    """Return the codes with which a device could still join `door`, oldest first."""
+    return list(EnrolmentCode.objects.filter(door=door, spent_at=None, expires_at__gt=now).order_by("created_at"))
+
+
+def cancel(codes: list[EnrolmentCode]) -> None:
+    """Let nobody join by these codes any more; one that was spent meanwhile stays."""
+    EnrolmentCode.objects.filter(pk__in=[code.pk for code in codes], spent_at=None).delete()

@@ -3,8 +3,10 @@
 from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
+from django.core.exceptions import ValidationError
 from django.db import models, transaction
 
+from central.devices import names, zones
 from central.devices.ids import uuid7
 from central.devices.sealing import unseal
 from wire.limits import HEARTBEAT_S
@@ -26,8 +28,14 @@ class Site(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    def clean(self) -> None:
+        """Refuse a time zone that nobody knows and a name that cannot be shown; raise ValidationError."""
+        faults = {"time_zone": zones.fault_of(self.time_zone), "name": names.fault_of(self.name, listed=True)}
+        _refuse(faults)
+
     def save(self, *args: Any, **kwargs: Any) -> None:
-        """Save in one transaction with what follows from it for the directory."""
+        """Save in one transaction with what follows from it for the directory; raise ValidationError as `clean`."""
+        _refuse({"time_zone": zones.fault_of(self.time_zone)})
         with transaction.atomic():
             super().save(*args, **kwargs)
 
@@ -47,6 +55,10 @@ class Door(models.Model):
 
     def __str__(self) -> str:
         return f"{self.site.name}, {self.name}"
+
+    def clean(self) -> None:
+        """Refuse a name that cannot be shown; raise ValidationError."""
+        _refuse({"name": names.fault_of(self.name)})
 
     def save(self, *args: Any, **kwargs: Any) -> None:
         """Save in one transaction with what follows from it for the directory."""
@@ -208,3 +220,10 @@ class Command(models.Model):
     def is_over(self) -> bool:
         """Whether nothing more will happen to it."""
         return self.state in self.FINAL
+
+
+def _refuse(faults: dict[str, str]) -> None:
+    """Raise ValidationError for the fields that have a fault."""
+    found = {name: fault for name, fault in faults.items() if fault}
+    if found:
+        raise ValidationError(found)

@@ -2,12 +2,12 @@
 
 from datetime import datetime, time, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from django import forms
 from django.core.exceptions import ValidationError
 
 from central.devices.models import Site
+from central.devices.zones import zone_of
 from central.directory.models import Member, Zone
 
 _NAME_CHARS = 150
@@ -15,7 +15,7 @@ _NAME_CHARS = 150
 
 def end_of_day(site: Site, now: datetime) -> datetime:
     """Return the midnight that ends the present day at a site."""
-    zone = ZoneInfo(site.time_zone)
+    zone = zone_of(site.time_zone)
     tomorrow = now.astimezone(zone).date() + timedelta(days=1)
     return datetime.combine(tomorrow, time(), zone)
 
@@ -46,7 +46,7 @@ class DayPassForm(forms.Form):
         until: datetime | None = self.cleaned_data["until"]
         if until is None:
             return end_of_day(self._site, self._now)
-        return until.replace(tzinfo=ZoneInfo(self._site.time_zone))
+        return until.replace(tzinfo=zone_of(self._site.time_zone))
 
     def clean(self) -> dict[str, Any]:
         """Ask for a member or a name."""

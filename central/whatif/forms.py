@@ -2,12 +2,12 @@
 
 from datetime import datetime
 from typing import Any, Final
-from zoneinfo import ZoneInfo
 
 from django import forms
 from django.utils import timezone
 
 from central.devices.models import Site
+from central.devices.zones import zone_of
 from central.directory.enrolling import TYPED_FORMS, read_typed
 from central.directory.models import Member
 from central.directory.words import KIND_LABELS
@@ -71,7 +71,7 @@ class QuestionForm(forms.Form):
 
     def __init__(self, *args: Any, site: Site, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._zone = ZoneInfo(site.time_zone)
+        self._zone = zone_of(site.time_zone)
         shown = timezone.now().astimezone(self._zone).strftime(SHOWN_AS)
         self.fields["at"].widget = forms.DateTimeInput(
             attrs={"type": "datetime-local", "value": shown}, format=SHOWN_AS

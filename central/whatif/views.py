@@ -5,7 +5,6 @@ What is asked about a member stands in the address; what somebody types of a car
 
 from typing import Any, Final
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from django import forms
 from django.db.models import Q
@@ -17,6 +16,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from central.checkins.access import ASK, staff_page
 from central.devices.models import Device
+from central.devices.zones import zone_of
 from central.directory.models import Member
 from central.whatif import asking, surviving
 from central.whatif.asking import Answered, Circumstances
@@ -95,7 +95,7 @@ def _doors(device: Device) -> list[Device]:
 
 
 def _local(device: Device) -> str:
-    return timezone.now().astimezone(ZoneInfo(device.door.site.time_zone)).strftime("%Y-%m-%d %H:%M")
+    return timezone.now().astimezone(zone_of(device.door.site.time_zone)).strftime("%Y-%m-%d %H:%M")
 
 
 def _silent_s(device: Device) -> int | None:

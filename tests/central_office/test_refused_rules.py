@@ -43,8 +43,7 @@ def bad_door(site: Site) -> None:
 
 def bad_time_zone(site: Site) -> None:
     make_schedule(site)
-    site.time_zone = "Europe/Atlantis"
-    site.save()
+    Site.objects.filter(pk=site.pk).update(time_zone="Europe/Atlantis")
 
 
 @pytest.mark.parametrize(

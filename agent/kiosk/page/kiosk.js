@@ -12,9 +12,19 @@ let zone; // the browser's own until the agent names the site's
 let pressed = ""; // what the panel was last asked to do
 let ownText = "Ring the bell"; // until the agent says what this door says
 
+// A zone that this browser does not know must cost the page nothing.
+function known(name) {
+  try {
+    new Intl.DateTimeFormat("en-GB", { timeZone: name });
+    return name;
+  } catch {
+    return "";
+  }
+}
+
 function show(view) {
   ownText = view.text || ownText;
-  zone = view.tz || zone;
+  zone = known(view.tz) || zone;
   document.body.dataset.state = view.state;
   document.body.classList.toggle("offline", Boolean(view.offline));
   by("headline").textContent = view.headline;

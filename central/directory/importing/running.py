@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 from django.db import IntegrityError, transaction
 
 from central.devices.models import Site
+from central.devices.zones import zone_of
 from central.directory.importing import changes, standing
 from central.directory.importing.sheet import Fault, Line, SheetError, read_sheet
 from central.directory.importing.wanted import COLUMNS, REQUIRED, Wanted, read_wanted
@@ -88,6 +89,6 @@ def _is_named(member: Wanted) -> bool:
 
 def _zones(known: dict[str, Member]) -> dict[str, ZoneInfo]:
     """Return the time zone of each known member's first site."""
-    zones = {site.pk: ZoneInfo(site.time_zone) for site in Site.objects.all()}
+    zones = {site.pk: zone_of(site.time_zone) for site in Site.objects.all()}
     held = standing.memberships_of(member.pk for member in known.values())
     return {key: zones[next(iter(held[member.pk]))] for key, member in known.items() if member.pk in held}

@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Iterator
 from typing import Any, Final, TypeVar
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from central.devices.models import Site
+from central.devices.zones import is_known, zone_of
 from central.directory.importing.wanted import KnownSite
 from central.directory.models import Credential, Member, Membership, Plan, VisitPack
 
@@ -16,7 +16,10 @@ _AT_ONCE: Final = 500
 
 def sites_by_name() -> dict[str, KnownSite]:
     """Return every site by its name."""
-    return {site.name: KnownSite(site.pk, ZoneInfo(site.time_zone)) for site in Site.objects.order_by("name")}
+    return {
+        site.name: KnownSite(site.pk, zone_of(site.time_zone) if is_known(site.time_zone) else None)
+        for site in Site.objects.order_by("name")
+    }
 
 
 def members_by_external_id(external_ids: Iterable[str]) -> dict[str, Member]:

@@ -31,10 +31,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class KnownSite:
-    """A site that a cell may name."""
+    """A site that a cell may name; `zone` is None where nobody knows what the clock shows there."""
 
     pk: UUID
-    zone: ZoneInfo
+    zone: ZoneInfo | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +124,7 @@ def _wanted(
 ) -> Wanted:
     external_id = member.read("external_id", cells.external_id, "")
     entered = member.read("sites", lambda text: _sites(text, sites), None)
-    zone = entered[0].zone if entered else zones.get(external_id, ZoneInfo("UTC"))
+    zone = (entered[0].zone if entered else zones.get(external_id)) or ZoneInfo("UTC")
     readers: dict[str, Callable[[str], Any]] = {
         "full_name": cells.full_name,
         "is_active": cells.yes_or_no,
@@ -160,6 +160,8 @@ def _sites(text: str, known: Mapping[str, KnownSite]) -> tuple[KnownSite, ...] |
         if name not in known:
             listed = ", ".join(sorted(known)[:10]) or "none yet; make it first"
             raise CellError(f"there is no site {shortened(name)!a}; known are {listed}")
+        if known[name].zone is None:
+            raise CellError(f"the time zone of site {shortened(name)!a} is not known; correct it on the site's page")
     return tuple(known[name] for name in entered)
 
 

@@ -17,7 +17,7 @@ const STATES = {
 };
 
 const site = document.body.dataset.site;
-const zone = document.body.dataset.zone;
+const zone = shownZone(document.body.dataset.zone);
 const query = site ? `?site=${encodeURIComponent(site)}` : "";
 const clock = new Intl.DateTimeFormat("en-GB", { timeZone: zone, hour: "2-digit", minute: "2-digit", second: "2-digit" });
 const day = new Intl.DateTimeFormat("en-GB", { timeZone: zone, day: "numeric", month: "short" });
@@ -28,6 +28,16 @@ let freshAt = Date.now();
 let isLive = false;
 let soon = 0;
 let attempt = 0;
+
+// A zone that this browser does not know must cost the page nothing.
+function shownZone(name) {
+  try {
+    new Intl.DateTimeFormat("en-GB", { timeZone: name });
+    return name;
+  } catch {
+    return "UTC";
+  }
+}
 
 function element(name, text, className) {
   const made = document.createElement(name);
