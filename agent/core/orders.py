@@ -18,6 +18,7 @@ from wire.events import AlarmBody, CommandBegunBody
 from wire.vocabulary import AlarmCode, CommandName, CommandState, Direction, DoorMode, EventKind, ModeCause
 
 _RESTRICTS = frozenset({CommandName.LOCK, CommandName.LOCKDOWN})
+_NOTHING = "nothing_to_release"
 _LOCKS = {"": DoorMode.LOCKED, "maintenance": DoorMode.MAINTENANCE}
 
 
@@ -27,7 +28,8 @@ def command(state: Station, wanted: AnyCommand, now: Now) -> Step:
         return state, [results.never_begun(wanted, CommandState.EXPIRED, "too_late", now)]
     code = _refusal(state, wanted)
     if code:
-        return state, [results.never_begun(wanted, CommandState.FAILED, code, now)]
+        out = _in_force(state) if code == _NOTHING else ""
+        return state, [results.never_begun(wanted, CommandState.FAILED, code, now, out=out)]
     effects: list[Effect] = []
     if isinstance(wanted, Order) and wanted.name in _RESTRICTS:
         state, effects = _restricted(state, wanted, now)
@@ -129,9 +131,21 @@ def _release_refusal(state: Station, what: str) -> str:
         case "assist" if around.assist_ms is not None:
             return ""
         case "fire" | "lockdown" | "" | "mode" | "assist":
-            return "nothing_to_release"
+            return _NOTHING
         case _:
             return "unknown_release"
+
+
+def _in_force(state: Station) -> str:
+    """Say what could be released, each by its name for `release` and what it is."""
+    around, now_set = state.around, state.standing
+    standing = (
+        ("fire", around.is_fire),
+        (f"lockdown {now_set.level}", now_set.lockdown is not None),
+        (f"mode {'' if now_set.override is None else now_set.override.mode}", now_set.override is not None),
+        ("assist", around.assist_ms is not None),
+    )
+    return ", ".join(words for words, is_so in standing if is_so)
 
 
 def _restricted(state: Station, order: Order, now: Now) -> Step:

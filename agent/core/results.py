@@ -8,10 +8,10 @@ from wire.events import CommandResultBody
 from wire.vocabulary import CommandState, EventKind
 
 
-def never_begun(command: AnyCommand, state: CommandState, code: str, now: Now) -> Record:
-    """Return the record of a command that did not begin."""
+def never_begun(command: AnyCommand, state: CommandState, code: str, now: Now, *, out: str = "") -> Record:
+    """Return the record of a command that did not begin; `out` is for central alone and is not recorded."""
     body = CommandResultBody(id=command.id, name=command.name, state=state, code=code)
-    return Record(EventKind.COMMAND_RESULT, now, body, CommandEnd(command.id, state, code, command.name))
+    return Record(EventKind.COMMAND_RESULT, now, body, CommandEnd(command.id, state, code, command.name, out))
 
 
 def ended(command: AnyCommand, state: CommandState, code: str, now: Now, *, out: str = "") -> Record:

@@ -9,6 +9,7 @@ from django.utils import timezone
 from central.devices.models import Command
 from wire.vocabulary import CommandName
 
+NOTHING_TO_RELEASE: Final = "nothing_to_release"
 _LOOK_EVERY_S: Final = 0.2
 _STATES: Final = {Command.State.PENDING: "asked", Command.State.UNKNOWN: "outcome unknown"}
 _CODES: Final = {"device_offline": "the door is not connected", "not_sent_in_time": "not sent in time"}
@@ -42,7 +43,14 @@ def words_of(command: Command) -> str:
         return "unlocked"
     state = Command.State(command.state)
     word, why = _STATES.get(state, str(state.label).lower()), _CODES.get(command.code, command.code.replace("_", " "))
+    if command.code == NOTHING_TO_RELEASE and command.out:
+        why = f"{why} of that; in force: {command.out}; name one: --what {' or '.join(_names(command.out))}"
     return f"{word}: {why}" if why else word
+
+
+def _names(standing: str) -> list[str]:
+    """Return what `release --what` calls each thing that a door says is in force."""
+    return list(dict.fromkeys(part.split(" ")[0] for part in standing.split(", ")))
 
 
 def _wait(command: Command) -> None:

@@ -1,5 +1,6 @@
 """What staff can do with doors and devices: the admin's actions, and the commands of `manage.py`."""
 
+import re
 import threading
 from functools import partial
 from io import StringIO
@@ -12,7 +13,8 @@ from django.core.management import CommandError, call_command
 from django.test import Client
 from django.utils import timezone
 
-from central.devices import commands
+from agent.core.modes import LOCKDOWN_MS, OVERRIDE_MS
+from central.devices import asking, commands, outcome
 from central.devices.codes import issue_code
 from central.devices.models import Command, Device, EnrolmentCode
 from tests.central_link.minting import NOW, make_door, make_identity
@@ -188,5 +190,52 @@ def test_a_command_without_a_result_by_its_expiry_is_an_error(device: Device, mo
 def test_a_door_command_says_what_is_wrong_with_it(device: Device) -> None:
     with pytest.raises(CommandError, match="no active device at door 'Attic'"):
         call_command("door", "hold", "--door", "Attic", "--reason", "test")
-    with pytest.raises(CommandError, match="numbers above 0"):
-        door(device, "lockdown", "--level", "-1")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("lockdown", "--level", "0"), "--level 0 is out of range; give 1 to 32767"),
+        (("lockdown", "--level", "32768"), "--level 32768 is out of range"),
+        (("hold", "--level", "1"), "--level is of a lockdown; hold has none"),
+        (("lockdown", "--for-s", "6000000"), "--for-s 6000000 is out of range; give 60 to 86400, which is 24 hours"),
+        (("lock", "--for-s", "59"), "--for-s 59 is out of range"),
+        (("release", "--for-s", "60"), "--for-s is of hold, lock, lockdown; release does not last"),
+        (("release", "--what", "bogus"), "nothing that release takes; it takes mode, lockdown, fire, assist"),
+        (("lock", "--what", "fire"), "nothing that lock takes; it takes maintenance"),
+        (("hold", "--what", "mode"), "nothing that hold takes; it takes none"),
+        (("hold", "--reason", " "), "--reason has 0 characters; give 1 to 200"),
+    ],
+)
+def test_what_no_door_can_be_asked_for_travels_to_none(device: Device, words: tuple[str, ...], said: str) -> None:
+    with pytest.raises(CommandError, match=re.escape(said)):
+        door(device, *words)
+    assert not Command.objects.exists()
+
+
+def test_nobody_unlocks_without_a_reason(device: Device) -> None:
+    connect(device)
+    with pytest.raises(CommandError, match="--reason has 0 characters"):
+        call_command("unlock", "--door", device.door.name, "--reason", "")
+
+
+def test_the_bounds_at_the_command_line_are_the_doors_own() -> None:
+    bounds_s = tuple(for_s * 1000 for for_s in asking.FOR_S)
+    assert (LOCKDOWN_MS[0], LOCKDOWN_MS[2]) == (OVERRIDE_MS[0], OVERRIDE_MS[2]) == bounds_s
+
+
+@pytest.mark.parametrize(
+    ("in_force", "said"),
+    [
+        ("", "failed: nothing to release"),
+        ("lockdown 2", "failed: nothing to release of that; in force: lockdown 2; name one: --what lockdown"),
+        (
+            "fire, mode locked",
+            "failed: nothing to release of that; in force: fire, mode locked; name one: --what fire or mode",
+        ),
+    ],
+)
+def test_a_release_of_nothing_says_what_is_in_force(device: Device, in_force: str, said: str) -> None:
+    command = door(device, "release")
+    command.state, command.code, command.out = Command.State.FAILED, "nothing_to_release", in_force
+    assert outcome.words_of(command) == said

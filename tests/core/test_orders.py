@@ -494,8 +494,21 @@ def test_a_command_that_was_begun_before_is_not_begun_again(name: CommandName) -
 @pytest.mark.parametrize("what", ["", "mode", "lockdown", "fire", "assist"])
 def test_nothing_is_released_where_nothing_stands(what: str) -> None:
     play = Play()
-    play.command(release(what))
+    answer = play.command(release(what))
     assert (play.results, play.modes) == (["nothing_to_release"], [])
+    assert answer is not None
+    assert answer.out == ""
+
+
+def test_a_release_of_what_does_not_stand_tells_what_does() -> None:
+    play = Play()
+    play.command(order(CommandName.LOCKDOWN, level=2))
+    play.command(order(CommandName.LOCK, id="c2"))
+    play.command(release("lockdown", id="c3"))
+    play.command(order(CommandName.LOCKDOWN, level=3, id="c4"))
+    answer = play.command(release("fire", id="c5"))
+    assert answer is not None
+    assert (answer.code, answer.out) == ("nothing_to_release", "lockdown 3, mode locked")
 
 
 def test_a_door_that_is_looked_for_shows_it() -> None:

@@ -7,6 +7,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
 from central.devices import commands
+from central.devices.asking import AskedError, check, checked_reason
 from central.devices.doors import device_at
 from central.devices.outcome import add_waiting, outcome_of
 from wire.vocabulary import CommandName
@@ -26,8 +27,8 @@ class Command(BaseCommand):
         parser.add_argument("--door", required=True)
         parser.add_argument("--site", default="", help="needed where two sites have a door of that name")
         parser.add_argument("--reason", required=True)
-        parser.add_argument("--for-s", type=int, default=0, help="seconds until it ends by itself [8 hours]")
-        parser.add_argument("--level", type=int, default=0, help="of a lockdown: who has it still passes [1]")
+        parser.add_argument("--for-s", type=int, help="seconds until it ends by itself: 60 to 86400 [8 hours]")
+        parser.add_argument("--level", type=int, help="of a lockdown: who has it still passes [1]")
         parser.add_argument(
             "--what",
             default="",
@@ -37,18 +38,19 @@ class Command(BaseCommand):
 
     def handle(self, *_args: Any, **options: Any) -> None:
         """Issue it and print what came of it; one that was not done is an error."""
-        if options["for_s"] < 0 or options["level"] < 0:
-            raise CommandError("--for-s and --level are numbers above 0; leave them out for the door's own")
+        name, level, for_s, what = CommandName(options["name"]), options["level"], options["for_s"], options["what"]
         try:
+            reason = checked_reason(options["reason"])
+            check(name, level=level, for_s=for_s, what=what)
             device = device_at(options["door"], options["site"])
-        except LookupError as error:
+        except (AskedError, LookupError) as error:
             raise CommandError(str(error.args[0])) from error
         command = commands.issue(
             device,
-            CommandName(options["name"]),
+            name,
             actor=f"manage.py, {getpass.getuser()}",
-            reason=options["reason"],
+            reason=reason,
             now=timezone.now(),
-            args=commands.args_of(level=options["level"], for_s=options["for_s"], what=options["what"]),
+            args=commands.args_of(level=level or 0, for_s=for_s or 0, what=what),
         )
         self.stdout.write(outcome_of(command, no_wait=options["no_wait"]))

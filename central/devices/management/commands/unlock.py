@@ -7,6 +7,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
 from central.devices import commands
+from central.devices.asking import AskedError, checked_reason
 from central.devices.doors import device_at
 from central.devices.outcome import add_waiting, outcome_of
 from wire.vocabulary import CommandName
@@ -27,14 +28,15 @@ class Command(BaseCommand):
     def handle(self, *_args: Any, **options: Any) -> None:
         """Issue it and print what came of it; one that was not done is an error."""
         try:
+            reason = checked_reason(options["reason"])
             device = device_at(options["door"], options["site"])
-        except LookupError as error:
+        except (AskedError, LookupError) as error:
             raise CommandError(str(error.args[0])) from error
         command = commands.issue(
             device,
             CommandName.UNLOCK,
             actor=f"manage.py, {getpass.getuser()}",
-            reason=options["reason"],
+            reason=reason,
             now=timezone.now(),
         )
         self.stdout.write(outcome_of(command, no_wait=options["no_wait"]))
