@@ -3,11 +3,12 @@
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Final
+from typing import Final, assert_never
 
 from wire.events import AlarmBody, Body, DecisionBody, DoorBody, ModeBody, ReadFaultBody
 from wire.vocabulary import Outcome
 
+_Told = DecisionBody | ReadFaultBody | AlarmBody | DoorBody | ModeBody
 _OUTCOMES: Final = {Outcome.GRANT: "granted", Outcome.DENY: "denied"}
 
 
@@ -43,16 +44,16 @@ class Heard:
     def take(self, body: Body) -> None:
         """Keep it where it is what is waited for."""
         match body:
-            case DecisionBody(reader=reader) | ReadFaultBody(reader=reader):
-                is_wanted = reader == self._reader
-            case ModeBody():
-                is_wanted = True  # a double tap asks for one as well
-            case AlarmBody() | DoorBody():
-                is_wanted = self._reader is None
+            case DecisionBody() | ReadFaultBody() if body.reader == self._reader:
+                words = words_of(body)
+            case ModeBody():  # a double tap asks for one as well
+                words = words_of(body)
+            case AlarmBody() | DoorBody() if self._reader is None:
+                words = words_of(body)
             case _:
-                is_wanted = False
-        if is_wanted and not self._first.done():
-            self._first.set_result(words_of(body))
+                return
+        if not self._first.done():
+            self._first.set_result(words)
 
     async def words(self, within_s: float) -> str:
         """Return what came of it, empty where nothing did within the time."""
@@ -63,7 +64,7 @@ class Heard:
             return ""
 
 
-def words_of(body: Body) -> str:
+def words_of(body: _Told) -> str:
     """Say in a few words what an event is about."""
     match body:
         case DecisionBody():
@@ -77,4 +78,4 @@ def words_of(body: Body) -> str:
         case ModeBody():
             return f"mode: {body.mode}" + (f", lockdown {body.lockdown}" if body.lockdown else "")
         case _:
-            return ""
+            assert_never(body)

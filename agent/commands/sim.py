@@ -39,11 +39,12 @@ def _do(folder: Path, do: str, hear_s: float = 0, **args: str | None) -> SimAnsw
 def _heard(folder: Path, do: str, **args: str | None) -> None:
     """Do it, and say what the door recorded of it."""
     answer = _do(folder, do, _HEAR_S, **args)
-    click.echo(answer.heard or f"nothing was recorded of it within {_HEAR_S:g} s; the door shows {_screen(answer)}")
+    click.echo(answer.heard or _nothing(do, answer.door.get("screen", "nothing")))
 
 
-def _screen(answer: SimAnswer) -> str:
-    return answer.door.get("screen", "nothing")
+def _nothing(do: str, screen: str) -> str:
+    again = "; the same again so soon is one presentation" if do in {"tap", "qr"} else ""
+    return f"nothing was recorded of it within {_HEAR_S:g} s{again}; the door shows: {screen}"
 
 
 @sim.command()

@@ -94,6 +94,8 @@ async def test_every_verb_of_sim_reaches_the_running_agent(agent: asyncio.subpro
         (("fire", "off"), "alarm: fire_input_over"),
     ):
         assert said in await sim(tmp_path, *words)
+    await sim(tmp_path, "tap", "04A1B2C4")
+    assert "the same again so soon is one presentation" in await sim(tmp_path, "tap", "04A1B2C4")
     with pytest.raises(DemoError, match="no reader 'roof'"):
         await sim(tmp_path, "tap", "04A1B2C3", "--reader", "roof")
     with pytest.raises(DemoError, match="no simulated input 'passage_in'"):
