@@ -136,9 +136,11 @@ def survey(facts: Facts, rows: Iterable[DirectoryRow], *, stale_s: int = 0, q: C
 
 
 def _verdict(answer: Answer, facts: Facts, case: Case | None) -> Verdict:
+    reason = answer.rule.reason
+    if reason is Reason.UNKNOWN_CREDENTIAL and facts.passed is not None and facts.passed.fault in passes.FAULTS:
+        return Verdict.NOT_ASKED  # a pass that does not hold stands for no row
     if answer.objects:
         return Verdict.LIFTED if answer.is_lifted else Verdict.OBJECTS
-    reason = answer.rule.reason
     if reason in passes.FAULTS:
         return _verdict_on_pass(reason, facts)
     concerns = _CONCERNS.get(reason)

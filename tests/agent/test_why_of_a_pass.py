@@ -100,6 +100,14 @@ def test_what_is_wrong_with_a_pass_is_what_the_door_would_say(folder: Path, text
 def test_what_comes_after_a_fault_is_said_to_be_not_asked(folder: Path) -> None:
     found = verdicts(asked(folder, signed(claims(**HOURS), key=private_key(9))))
     assert (found["pass_malformed"], found["pass_zone"]) == ("passes", "not_asked")
+    assert found["unknown_credential"] == "not_asked"
+
+
+def test_a_phone_that_nobody_knows_is_unknown_also_without_a_clock(folder: Path) -> None:
+    code = Phone(private_key(7)).code(SystemTime().read().wall_ms)
+    for words in ((), ("--clock-unknown",)):
+        found = asked(folder, code, *words)
+        assert (found["reason"], verdicts(found)["unknown_credential"]) == (Reason.UNKNOWN_CREDENTIAL, "objects")
 
 
 async def test_a_pass_that_was_used_at_this_door_is_denied_and_at_another_time_is_not_known_to_be(
