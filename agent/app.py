@@ -36,6 +36,7 @@ from agent.kiosk.words import words_of
 from agent.presenting import Presenter
 from agent.reading import forms_of, places_of
 from agent.revocation import Revocation
+from agent.site_clock import ZONE_KEY, zone_name
 from agent.staleness import Staleness
 from agent.station import Station
 from agent.store.directory import Directory
@@ -201,7 +202,7 @@ def _assemble(
         own_text=config.door.own_text,
         panel=panel,
         parts=parts,
-        time_zone=lambda: identity.time_zone if directory.book is None else directory.book.site.tz,
+        time_zone=lambda: zone_name(directory.book, directory.get(ZONE_KEY), identity.time_zone),
     )
     acting.listeners.append(kiosk.show)
     if hardware.display is not None:

@@ -102,7 +102,8 @@ class Welcome(Message, frozen=True, kw_only=True):
     """Central's answer to `hello`; after it, events flow.
 
     `dir_key` is the Ed25519 key (64 hex digits) that signs directories: a device that joined before there was one pins
-    the first that it is told.
+    the first that it is told. `tz` is the IANA name of the site's time zone, for a device whose site has no book; empty
+    where central does not know it either.
     """
 
     type: ClassVar[str] = "welcome"
@@ -121,6 +122,7 @@ class Welcome(Message, frozen=True, kw_only=True):
     last_run: RunAck | None = None
     dir_key: str = ""
     pres: PresenceRef | None = None
+    tz: str = ""
 
 
 class Events(Message, frozen=True, kw_only=True):

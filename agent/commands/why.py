@@ -19,6 +19,7 @@ from agent.commands.presented import Device, Presented, nothing, presented
 from agent.commands.wrapping import wrapped
 from agent.config import load_config
 from agent.identity import Identity, load_identity
+from agent.site_clock import ZONE_KEY, zone_of
 from agent.staleness import kept_age_s
 from agent.store.looking import Look, look
 from rules.explaining import Explanation, Survey, Verdict, explain, survey
@@ -131,7 +132,7 @@ def _door(named: str | None, seen: Look) -> str:
 
 
 def _time_zone(seen: Look, identity: Identity) -> ZoneInfo:
-    return ZoneInfo(identity.time_zone if seen.book is None else seen.book.site.tz)
+    return zone_of(seen.book, seen.kept.get(ZONE_KEY), identity.time_zone) or ZoneInfo("UTC")
 
 
 def _moment(text: str | None, tz: ZoneInfo) -> int:

@@ -1,10 +1,12 @@
 """What central may ask of a device: its limits and pauses, kept within reason. Pure."""
 
+import re
 from typing import Final
 
 from wire.limits import MAX_FRAME_BYTES, Limits, Reconnect
 
 HOUR_MS: Final = 3_600_000
+_ZONE: Final = re.compile(r"[A-Za-z][A-Za-z0-9_+/-]{0,63}")
 
 
 def bounded_limits(limits: Limits) -> Limits:
@@ -26,6 +28,11 @@ def bounded_reconnect(values: Reconnect) -> Reconnect:
         spread_ms=bounded_pause_ms(values.spread_ms),
         cap_ms=max(2 * min_ms, min(values.cap_ms, 600_000)),
     )
+
+
+def is_zone_name(name: str) -> bool:
+    """Say whether this may be the name of a time zone: what is kept of central's word has an end."""
+    return _ZONE.fullmatch(name) is not None
 
 
 def bounded_pause_ms(asked_ms: int | None) -> int:

@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from agent.errors import DirectoryRefusedError, StoreError, StoreFullError
+from agent.site_clock import ZONE_KEY
 from agent.sync import exchange as ex
 from agent.sync.ports import CommandPort, DirectoryPort, LossFacts, OutboxPort, RunFacts
 from wire.messages import RunAck, RunState, Tomb
@@ -26,8 +27,10 @@ MAX_WAITING: Final = 64
 
 Errand = (
     ex.Load | ex.MoveCursor | ex.Rewind | ex.Reconcile | ex.StageBegin | ex.StageChunk | ex.StageEnd | ex.ApplyDelta
-    | ex.ForgetCommand | ex.KeepReconnect | ex.KeepDirectoryKey | ex.TakePresence
+    | ex.ForgetCommand | ex.KeepReconnect | ex.KeepZone | ex.KeepDirectoryKey | ex.TakePresence
 )  # fmt: skip
+
+_Kept = ex.ForgetCommand | ex.KeepReconnect | ex.KeepZone | ex.KeepDirectoryKey | ex.TakePresence
 
 
 class _Waiting(Struct, frozen=True):
@@ -106,7 +109,7 @@ class Errands:
                 return await self._reconcile(errand.last_run, errand.told)
             case ex.StageBegin() | ex.StageChunk() | ex.StageEnd() | ex.ApplyDelta():
                 return await self._stage(errand)
-            case ex.ForgetCommand() | ex.KeepReconnect() | ex.KeepDirectoryKey() | ex.TakePresence():
+            case ex.ForgetCommand() | ex.KeepReconnect() | ex.KeepZone() | ex.KeepDirectoryKey() | ex.TakePresence():
                 await self._keep(errand)
                 return None
             case _:
@@ -200,13 +203,15 @@ class Errands:
         issue = self._directory.issue
         return ex.DirectoryStaged(self._now_ms(), ref, 0 if issue is None else issue.issued_ms)
 
-    async def _keep(self, errand: ex.ForgetCommand | ex.KeepReconnect | ex.KeepDirectoryKey | ex.TakePresence) -> None:
+    async def _keep(self, errand: _Kept) -> None:
         try:
             match errand:
                 case ex.ForgetCommand(id_):
                     await self._commands.forget(id_)
                 case ex.KeepReconnect(values):
                     await self._directory.put(RECONNECT_KEY, msgspec.json.encode(values).decode())
+                case ex.KeepZone(name):
+                    await self._directory.put(ZONE_KEY, name)
                 case ex.KeepDirectoryKey(key):
                     await self._directory.put(DIRECTORY_KEY, key.hex())
                 case ex.TakePresence(message):

@@ -330,6 +330,12 @@ class KeepReconnect(Struct, frozen=True):
     values: Reconnect
 
 
+class KeepZone(Struct, frozen=True):
+    """The IANA name of the site's time zone, as central has it now; outlives the process."""
+
+    name: str
+
+
 class Welcomed(Struct, frozen=True):
     """The session stands."""
 
@@ -391,8 +397,8 @@ class Report(Struct, frozen=True):
 
 Effect = (
     Send | SendEvents | SendHeartbeat | RenewLease | Load | MoveCursor | Rewind | Reconcile | RunCommand | ForgetCommand
-    | StageBegin | StageChunk | StageEnd | ApplyDelta | KeepDirectoryKey | KeepReconnect | Welcomed | ServerTime
-    | TakePresence | PresenceTold | Parted | Close | WakeAt | Report
+    | StageBegin | StageChunk | StageEnd | ApplyDelta | KeepDirectoryKey | KeepReconnect | KeepZone | Welcomed
+    | ServerTime | TakePresence | PresenceTold | Parted | Close | WakeAt | Report
 )  # fmt: skip
 
 Effects = tuple[Effect, ...]

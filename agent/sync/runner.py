@@ -14,6 +14,7 @@ import msgspec
 
 from agent.errors import StoreError
 from agent.identity import Identity
+from agent.site_clock import ZONE_KEY
 from agent.sync import exchange as ex
 from agent.sync.backoff import ReconnectWait
 from agent.sync.bounds import bounded_reconnect
@@ -267,6 +268,8 @@ class Link:
             if errand.values == self._wait.values:
                 return
             self._wait.values = errand.values
+        if isinstance(errand, ex.KeepZone) and errand.name == self._directory.get(ZONE_KEY):
+            return
         self._errands.put(self._number, errand)
 
     def _tell_presence(self, effect: ex.TakePresence | ex.PresenceTold) -> None:

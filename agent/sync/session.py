@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from msgspec.structs import replace
 
-from agent.sync.bounds import bounded_limits, bounded_pause_ms, bounded_reconnect
+from agent.sync.bounds import bounded_limits, bounded_pause_ms, bounded_reconnect, is_zone_name
 from agent.sync.exchange import (
     AnchorKnown,
     ChunkStaged,
@@ -25,6 +25,7 @@ from agent.sync.exchange import (
     Grown,
     Input,
     KeepReconnect,
+    KeepZone,
     Loaded,
     Opened,
     Parted,
@@ -214,6 +215,7 @@ def _welcomed(state: State, welcome: Welcome, now_ms: int) -> tuple[State, Effec
         Welcomed(welcome.session),
         ServerTime(state.opened_ms, now_ms, welcome.server_ms, staging.current == welcome.dir),
         KeepReconnect(bounded_reconnect(welcome.reconnect)),
+        *((KeepZone(welcome.tz),) if is_zone_name(welcome.tz) else ()),
         *first_beat,
         *(Send(anchor) for anchor in state.anchors),
         *state.orders.repeated(),

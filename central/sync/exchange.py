@@ -105,6 +105,7 @@ class Opened:
     directory: DirectoryRef
     commands: tuple[Due, ...] = ()
     presence: PresenceRef | None = None
+    time_zone: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,6 +60,7 @@ def welcome_of(hello: Hello, opened: Opened, terms: Terms, proto: int) -> Welcom
         last_run=opened.last_run,
         dir_key=terms.directory_key,
         pres=opened.presence,
+        tz=opened.time_zone,
     )
 
 

@@ -145,6 +145,7 @@ class Performer:
             opening.directory,
             opening.commands,
             opening.presence,
+            opening.time_zone,
         )
 
     async def _ingest(self, effect: Ingest) -> Input:

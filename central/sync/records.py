@@ -13,7 +13,7 @@ from django.conf import settings
 from django.db import transaction
 
 from central.checkins import gaps, ingest, runs
-from central.devices import commands
+from central.devices import commands, zones
 from central.devices.fencing import MissingDeviceError, RevokedError, assert_current
 from central.devices.models import Command, Device
 from central.devices.tokens import Admitted, admit
@@ -55,6 +55,7 @@ class Opening:
     commands: tuple[Due, ...]
     is_clone_suspected: bool
     presence: PresenceRef | None = None
+    time_zone: str = ""
 
 
 def moment(wall_ms: int) -> datetime:
@@ -82,7 +83,17 @@ def open_session(device_id: UUID, hello: Hello, wall_ms: int) -> Opening:
     last_run = runs.last_run(device_id)
     held = tuple(runs.register(device_id, session.number, hello))
     directory, commands_due = offering.newest(device_id), load_commands(session)
-    return Opening(session, held, last_run, directory, commands_due, is_clone_suspected, _presence(device_id))
+    zone = Device.objects.values_list("door__site__time_zone", flat=True).get(pk=device_id)
+    return Opening(
+        session,
+        held,
+        last_run,
+        directory,
+        commands_due,
+        is_clone_suspected,
+        _presence(device_id),
+        zone if zones.is_known(zone) else "",
+    )
 
 
 def _presence(device_id: UUID) -> PresenceRef:

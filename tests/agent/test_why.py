@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from msgspec.structs import replace
 
 from agent.cli import doorstile
 from agent.commands import why
 from agent.identity import save_identity
+from agent.site_clock import ZONE_KEY
 from rules.book import Book
 from tests.fakes.link_parts import identity_for
 from tests.rules.builders import BOOK, NOON, row
@@ -178,3 +180,25 @@ def test_what_makes_no_sense_is_refused(folder: Path, words: tuple[str, ...], sa
     code, out = ask(folder, *words)
     assert code == 2
     assert said in " ".join(out.replace("│", " ").split())
+
+
+@pytest.mark.parametrize(
+    ("joined", "told", "shown"),
+    [
+        ("Europe/Berlin", None, "Europe/Berlin"),
+        ("Mars/Olympus", "Europe/Madrid", "Europe/Madrid"),
+        ("Europe/Berlin", "Mars/Olympus", "Europe/Berlin"),
+        ("Mars/Olympus", None, "UTC"),
+        ("../../etc", "", "UTC"),
+    ],
+)
+def test_times_without_a_book_are_by_centrals_last_word_that_makes_sense(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, joined: str, told: str | None, shown: str
+) -> None:
+    save_identity(tmp_path, replace(IDENTITY, time_zone=joined))
+    seen = FakeLook(None, row(key=KEY))
+    monkeypatch.setattr(seen.kept, "get", lambda name: told if name == ZONE_KEY else None)
+    _put(monkeypatch, seen)
+    code, out = ask(tmp_path, UID, "--at", "2027-01-13T12:00")
+    assert code == 0
+    assert f" Wed 2027-01-13 12:00:00 {shown}, clock" in out

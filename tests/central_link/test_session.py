@@ -378,6 +378,15 @@ def test_hint_fetches_commands() -> None:
     assert live().give(CommandDue(at(20))) == (LoadCommands(),)
 
 
+def test_welcome_names_the_time_zone_of_the_site() -> None:
+    talk = Talk()
+    talk.give(Connected(at(0)))
+    talk.say(hello())
+    (welcome,) = sent(talk.give(Opened(at(10), 7, (), None, REF, time_zone="Europe/Berlin")))[:1]
+    assert isinstance(welcome, Welcome)
+    assert welcome.tz == "Europe/Berlin"
+
+
 def test_hints_before_the_welcome_are_ignored() -> None:
     talk = Talk()
     talk.give(Connected(at(0)))

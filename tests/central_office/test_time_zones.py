@@ -14,6 +14,8 @@ from central.devices import zones
 from central.devices.models import Device, Door, Site
 from central.directory.importing.running import import_members
 from central.directory.models import Member, SiteRules
+from central.sync import records
+from tests.fakes.journal_script import hello
 
 pytestmark = [pytest.mark.unit, pytest.mark.django_db]
 
@@ -126,3 +128,14 @@ def test_file_of_members_of_another_site_is_taken(lost: Site, hill: Site) -> Non
 def import_text(text: str) -> str:
     """Import a file; return what was wrong with it."""
     return "; ".join(map(str, import_members(text.encode(), is_dry_run=False).faults))
+
+
+def test_door_is_told_the_zone_of_its_site_and_no_wrong_one(device: Device) -> None:
+    assert told_zone(device) == "Europe/Berlin"
+    Site.objects.filter(pk=device.door.site_id).update(time_zone=WRONG)
+    assert told_zone(device) == ""
+
+
+def told_zone(device: Device) -> str:
+    """Greet as the device; return the time zone that it is told."""
+    return records.open_session(device.pk, hello(device.pk, []), 1_800_000_000_000).time_zone

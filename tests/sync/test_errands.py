@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from agent.errors import StoreError, StoreFullError
+from agent.site_clock import ZONE_KEY
 from agent.sync import exchange as ex
 from agent.sync.errands import DIRECTORY_KEY, MAX_WAITING, Errand, Errands, waiting_runs
 from tests.fakes.issuing import ISSUED_MS, PUBLIC, begin_of, chunk_of, delta_of, issued
@@ -243,6 +244,12 @@ async def test_key_for_directories_is_kept() -> None:
     async with desk(0) as at:
         assert await at.ask(ex.KeepDirectoryKey(PUBLIC)) is None
         assert at.directory.kept == {DIRECTORY_KEY: PUBLIC.hex()}
+
+
+async def test_time_zone_of_the_site_is_kept() -> None:
+    async with desk(0) as at:
+        assert await at.ask(ex.KeepZone("Europe/Berlin")) is None
+        assert at.directory.kept == {ZONE_KEY: "Europe/Berlin"}
 
 
 async def test_wishes_that_cannot_be_kept_do_no_harm() -> None:

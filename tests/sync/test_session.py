@@ -312,3 +312,8 @@ def test_inputs_between_connections_are_ignored() -> None:
 def test_timer_is_set_only_when_it_changes() -> None:
     talk = Talk(0).live()
     assert talk.feed(ex.Grown(talk.now_ms, "0" * 16, 1)) == []
+
+
+@pytest.mark.parametrize(("told", "kept"), [("Europe/Berlin", 1), ("Etc/GMT+5", 1), ("", 0), ("x" * 65, 0), ("a b", 0)])
+def test_time_zone_of_the_welcome_is_kept_where_it_may_be_one(told: str, kept: int) -> None:
+    assert Talk(1).open().welcome(tz=told).of(ex.KeepZone) == [ex.KeepZone(told)] * kept
