@@ -5,6 +5,7 @@ is the old one or the new one (rename(2) is atomic; the folder is flushed after 
 """
 
 import os
+import shlex
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -17,7 +18,9 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 IDENTITY_FILE: Final = "identity.json"
-_REMEDY: Final = "run `doorstile join --central URL --code CODE`"
+_DEFAULT_FOLDER: Final = Path("/var/lib/doorstile")
+_JOIN: Final = "doorstile join --central URL --code CODE"
+_REMEDY: Final = f"run `{_JOIN}`"
 
 
 class Identity(msgspec.Struct, frozen=True, kw_only=True, dict=True):
@@ -70,15 +73,17 @@ def load_identity(folder: Path) -> Identity:
     try:
         raw = path.read_bytes()
     except FileNotFoundError as fault:
-        raise IdentityError(f"{path} does not exist: this device has not joined a site; {_REMEDY}") from fault
+        raise IdentityError(f"{path} does not exist: this device has not joined a site; {_remedy(folder)}") from fault
     except OSError as fault:
-        raise IdentityError(f"{path} cannot be read ({fault.strerror}); check its rights, or {_REMEDY}") from fault
+        raise IdentityError(
+            f"{path} cannot be read ({fault.strerror}); check its rights, or {_remedy(folder)}"
+        ) from fault
     try:
         identity = msgspec.json.decode(raw, type=Identity)
         for key in (identity.credential_key, identity.old_key, *identity.retired_keys):
             bytes.fromhex(key)
     except (msgspec.DecodeError, UnicodeDecodeError, ValueError) as fault:
-        raise IdentityError(f"{path} is damaged ({_shape(fault)}); {_REMEDY}") from fault
+        raise IdentityError(f"{path} is damaged ({_shape(fault)}); {_remedy(folder)}") from fault
     load_key(identity.private_key)
     return identity
 
@@ -131,6 +136,11 @@ def _flush_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _remedy(folder: Path) -> str:
+    """Return how to join with this state folder."""
+    return _REMEDY if folder == _DEFAULT_FOLDER else f"run `{_JOIN} --state {shlex.quote(str(folder))}`"
 
 
 def _shape(fault: Exception) -> str:

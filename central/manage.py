@@ -49,7 +49,7 @@ def _run(folder: Path) -> None:
 
 def _refuse(folder: Path) -> None:
     where = "DOORSTILE_DATABASE_URL" if os.environ.get("DOORSTILE_DATABASE_URL") else str(folder)
-    sys.exit(f"no central in {where}; set DOORSTILE_DATA or run migrate")
+    sys.exit(f"no central in {where}; set DOORSTILE_DATA to its folder, or start one: doorstile central")
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ _KEPT_KEYS: Final = 8
 
 @click.command()
 @click.option("--central", "url", required=True, metavar="URL", help="Central's address, https://HOST[:PORT].")
-@click.option("--code", required=True, help="One-time code from the dashboard or the label.")
+@click.option("--code", required=True, help="One-time code, made at central for this door.")
 @click.option(
     "--state", type=click.Path(path_type=Path), default=DEFAULT_STATE, show_default=True, help="State folder."
 )
@@ -55,6 +55,7 @@ def join(url: str, code: str, state: Path, ca: Path | None, pin: str | None, pro
 def _join(url: str, code: str, state: Path, ca: Path | None, pin: str | None, profile: str, *, asks: bool) -> None:
     if len(normalise_code(code)) < _MIN_CODE_CHARS:
         raise ConfigError(f"code {code!r} is too short; it looks like K7QM-2RXD")
+    _check_profile(profile)
     central = Central(url, ca_pem=_read_ca(ca), pin=None if pin is None else check_pin(pin))
     known = _prepare(state)
     central = recognise(central)
@@ -74,6 +75,18 @@ def _join(url: str, code: str, state: Path, ca: Path | None, pin: str | None, pr
     if known is not None:
         _say_of_journal(state, known, answer)
     click.echo(f"{answer.name} has joined. Next: {_next_step(state, profile)}")
+
+
+def _check_profile(name: str) -> None:
+    """Read the profile before anything is sent, as the agent would; raise ConfigError."""
+    from hardware.errors import ProfileError
+    from hardware.profiles import load_profile
+
+    try:
+        if name:
+            load_profile(name)
+    except ProfileError as fault:
+        raise ConfigError(f"--profile: {fault}") from fault
 
 
 def _continued(identity: Identity, known: Identity) -> Identity:

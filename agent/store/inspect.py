@@ -129,7 +129,7 @@ def inspect(folder: Path) -> Iterator[Inspector]:
     """
     path = folder / JOURNAL_NAME
     if not path.exists():
-        raise StoreError(f"{path} does not exist: name the agent's state folder")
+        raise StoreError(f"{path} does not exist: has this device ever run? name its folder with --state")
     try:
         connection = db.connect_reader(path)
     except sqlite3.Error as fault:

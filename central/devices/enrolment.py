@@ -28,6 +28,10 @@ from wire.errors import DoorstileError
 
 KEY_BYTES = 32
 _MAX_PROOF_CHARS = 4096
+_UNKNOWN = (
+    "no such code, as it was misspelt or cancelled; make a new one at central: python -m central.manage enrolment_code "
+    "--site SITE --door DOOR, or in the administration under Doors"
+)
 
 
 class EnrolmentError(DoorstileError):
@@ -45,7 +49,7 @@ def enrol_device(request: EnrolRequest, *, origins: list[str], audience: str, no
     with transaction.atomic():
         code = EnrolmentCode.objects.select_for_update().filter(code_hash=code_hash(request.code)).first()
         if code is None:
-            raise EnrolmentError(EnrolRefused.UNKNOWN_CODE, "no such code; compare it with the dashboard")
+            raise EnrolmentError(EnrolRefused.UNKNOWN_CODE, _UNKNOWN)
         if code.spent_at is not None:
             return _answer(_same_key(code, public_key), audience)
         if code.expires_at <= now:

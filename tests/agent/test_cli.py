@@ -171,7 +171,7 @@ async def test_journal_verify_tells_a_sound_journal_from_a_damaged_one(tmp_path:
 
 def test_a_missing_journal_is_named(tmp_path: Path) -> None:
     result = CliRunner().invoke(doorstile, ["journal", "--state", str(tmp_path), "verify"])
-    assert "name the agent's state folder" in str(result.exception)
+    assert "name its folder with --state" in str(result.exception)
 
 
 def test_sim_without_an_agent_says_how_to_start_one(tmp_path: Path) -> None:

@@ -62,7 +62,10 @@ def test_what_central_keeps_is_readable_by_its_user_alone(tmp_path: Path) -> Non
 @pytest.mark.parametrize("words", [("createsuperuser",), ("enrolment_code", "--site", "S", "--door", "D")])
 def test_command_without_a_central_says_so_and_makes_none(words: tuple[str, ...], tmp_path: Path) -> None:
     done = start("central.manage", *words, cwd=tmp_path)
-    assert (done.returncode, done.stderr) == (1, "no central in var/central; set DOORSTILE_DATA or run migrate\n")
+    assert (done.returncode, done.stderr) == (
+        1,
+        "no central in var/central; set DOORSTILE_DATA to its folder, or start one: doorstile central\n",
+    )
     assert not list(tmp_path.iterdir())
 
 
@@ -70,7 +73,10 @@ def test_command_on_a_database_without_tables_says_so(tmp_path: Path) -> None:
     (tmp_path / "central.sqlite3").touch()
     words = ("enrolment_code", "--site", "S", "--door", "D")
     done = start("central.manage", *words, cwd=tmp_path, DOORSTILE_DATA=str(tmp_path))
-    assert (done.returncode, done.stderr) == (1, f"no central in {tmp_path}; set DOORSTILE_DATA or run migrate\n")
+    assert (done.returncode, done.stderr) == (
+        1,
+        f"no central in {tmp_path}; set DOORSTILE_DATA to its folder, or start one: doorstile central\n",
+    )
 
 
 def test_help_of_a_command_makes_no_central(tmp_path: Path) -> None:

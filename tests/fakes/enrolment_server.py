@@ -30,7 +30,7 @@ Reply = Callable[[EnrolRequest], tuple[int, bytes]]
 def enrol_properly(request: EnrolRequest) -> tuple[int, bytes]:
     """Take the good code; refuse any other."""
     if request.code != GOOD_CODE:
-        refusal = EnrolRefusal(EnrolRefused.UNKNOWN_CODE, "no such code; compare it with the dashboard")
+        refusal = EnrolRefusal(EnrolRefused.UNKNOWN_CODE, "no such code; make a new one")
         return 403, msgspec.json.encode(refusal)
     return 201, msgspec.json.encode(ANSWER)
 

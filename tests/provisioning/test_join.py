@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 from msgspec.structs import replace
 
+from agent.errors import IdentityError
 from agent.identity import IDENTITY_FILE, load_identity, save_identity
 from provisioning import enroll
 from provisioning.errors import ExitCode
@@ -317,3 +318,17 @@ def test_plain_server_behind_https_is_named(tmp_path: Path) -> None:
     with enrolment_server() as server:
         result = run(server.url.replace("http:", "https:").replace("127.0.0.1", "localhost"), tmp_path)
     assert (result.exit_code, server.requests) == (ExitCode.NETWORK, [])
+
+
+def test_profile_that_there_is_not_is_refused_before_anything_is_sent(tmp_path: Path) -> None:
+    with enrolment_server() as server:
+        refused = run(server.url, tmp_path, "--profile", "nonsuch")
+        assert server.requests == []
+    assert refused.exit_code == ExitCode.USAGE
+    assert "--profile: profile 'nonsuch' is not shipped" in refused.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_remedy_of_a_folder_that_has_not_joined_names_it(tmp_path: Path) -> None:
+    with pytest.raises(IdentityError, match=f"join --central URL --code CODE --state {tmp_path}`"):
+        load_identity(tmp_path)
