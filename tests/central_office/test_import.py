@@ -244,11 +244,38 @@ def command(path: Path | str, *options: str) -> str:
 def test_command_tells_what_it_did(site: Site, hill: Site, tmp_path: Path) -> None:
     path = tmp_path / "members.csv"
     path.write_text(GOOD)
-    counts = "4 lines; members 3 new, 0 changed, 0 as they were; credentials 3 new, 0 changed, 0 as they were\n"
+    counts = "4 lines\n  members 3 new, 0 changed, 0 as they were\n  credentials 3 new, 0 changed, 0 as they were\n"
     assert command(path, "--dry-run") == f"dry run, nothing was changed: {counts}"
     assert Member.objects.count() == 0
     assert command(path) == f"applied: {counts}"
     assert Member.objects.count() == 3
+
+
+def test_command_says_what_it_changes_of_whom_in_80_columns(site: Site, hill: Site, tmp_path: Path) -> None:
+    path = tmp_path / "members.csv"
+    header = "external_id,full_name,sites,is_blocked\n"
+    path.write_text(header + "".join(f"{n},Ann,{site.name},no\n" for n in range(3)))
+    command(path)
+    path.write_text(header + f"0,Ann,{hill.name},yes\n1,Ann,{site.name}|{hill.name},no\n2,Ann,{site.name},no\n")
+    for words, begins in ((("--dry-run",), "dry run"), ((), "applied")):
+        said = command(path, *words)
+        assert said.startswith(begins)
+        assert "members 0 new, 2 changed, 1 as they were\n" in said
+        assert "  changed 0: sites -Harbour gym +Hill gym; is_blocked\n" in said
+        assert "  changed 1: sites +Hill gym\n" in said
+        assert "changed 2" not in said
+    path.write_text(header + "0,Ann," + "no such site at all " * 3 + ",perhaps\n")
+    out = StringIO()
+    with pytest.raises(CommandError):
+        call_command("import_members", str(path), stdout=out, stderr=out)
+    assert max(map(len, out.getvalue().splitlines())) <= 80
+
+
+def test_command_counts_one_fault_as_one(site: Site, tmp_path: Path) -> None:
+    path = tmp_path / "members.csv"
+    path.write_text("external_id,full_name,is_active\n1,Ann,perhaps\n")
+    with pytest.raises(CommandError, match=r"^1 fault; nothing was applied"):
+        call_command("import_members", str(path), stderr=StringIO())
 
 
 def test_command_prints_every_fault_and_fails(site: Site, tmp_path: Path) -> None:

@@ -28,8 +28,20 @@ _NULLABLE: Final = ("valid_from", "valid_to", "paid_to")
 
 
 @dataclass(slots=True)
+class Altered:
+    """What an import changes of a known member: columns by name, and sites that are left and joined."""
+
+    columns: list[str] = field(default_factory=list)
+    left: set[UUID] = field(default_factory=set)
+    joined: set[UUID] = field(default_factory=set)
+
+
+@dataclass(slots=True)
 class Changes:
-    """Rows to write. `sites` are those whose devices are told, `credential_lines` where new credentials stand."""
+    """Rows to write. `sites` are those whose devices are told, `credential_lines` where new credentials stand.
+
+    `altered` says of each changed member, by external id, what is changed.
+    """
 
     new_members: list[Member] = field(default_factory=list)
     changed_members: list[Member] = field(default_factory=list)
@@ -43,6 +55,7 @@ class Changes:
     same_credentials: int = 0
     relations: Relations | None = None
     sites: set[UUID] = field(default_factory=set)
+    altered: dict[str, Altered] = field(default_factory=dict)
 
 
 def work_out(wanted: list[Wanted], known: dict[str, Member], faults: list[Fault]) -> Changes:
@@ -120,17 +133,20 @@ class _Reckoning:
         if is_new and "full_name" not in wanted.fields and "full_name" not in wanted.columns:
             self._fault(wanted.line, "full_name", "a new member needs a name; fill it in")
             return
-        has_changed = self._set_fields(member, wanted)
+        columns = self._set_fields(member, wanted)
         before = self._memberships.get(member.pk, {})
         after = set(before if wanted.sites is None else wanted.sites)
-        moved, memberships = self._join(member, wanted, before, after)
-        has_changed |= moved
-        has_changed |= self._relate(member, wanted, memberships)
+        is_replanned, memberships = self._join(member, wanted, before, after)
+        columns += ["plan"] * is_replanned
+        columns += ["relations"] * self._relate(member, wanted, memberships)
+        altered = Altered(columns, left=set(before) - after, joined=after - set(before))
+        has_changed = bool(columns or set(before) != after)
         changed_credentials = [self._credential(member, credential) for credential in wanted.credentials]
         if is_new:
             self.changes.new_members.append(member)
         elif has_changed:
             self.changes.changed_members.append(member)
+            self.changes.altered[wanted.external_id] = altered
         else:
             self.changes.same_members += 1
         if is_new or has_changed or any(changed_credentials):
@@ -150,13 +166,15 @@ class _Reckoning:
         has_changed |= self._relations.companions(member, wanted, fault)
         return self._relations.pack(member, wanted, fault) or has_changed
 
-    def _set_fields(self, member: Member, wanted: Wanted) -> bool:
-        has_changed = False
+    def _set_fields(self, member: Member, wanted: Wanted) -> list[str]:
+        """Set what the file names; return the columns that it changes."""
+        changed = []
         for name, value in wanted.fields.items():
             if value is None and name not in _NULLABLE:
                 continue  # the cell was at fault
             was = getattr(member, name)
-            has_changed |= (sorted(was) if isinstance(was, list) else was) != value
+            if (sorted(was) if isinstance(was, list) else was) != value:
+                changed.append(name)
             setattr(member, name, value)
         try:
             member.clean()
@@ -164,12 +182,12 @@ class _Reckoning:
             for column, details in refused.message_dict.items():
                 line, text = wanted.columns.get(column, (wanted.line, ""))
                 self._faults += [Fault(line, column, text, detail) for detail in details]
-        return has_changed
+        return changed
 
     def _join(
         self, member: Member, wanted: Wanted, before: dict[UUID, Membership], after: set[UUID]
     ) -> tuple[bool, list[Membership]]:
-        """Make the sites and their plans what is wanted; return whether that changed anything, and the memberships."""
+        """Make the sites and their plans what is wanted; return whether a plan changed, and the memberships."""
         if wanted.plan and not after:
             self._fault(wanted.line, "plan", "the member may enter no site; fill in sites too")
         left = [membership for site, membership in before.items() if site not in after]
@@ -186,7 +204,7 @@ class _Reckoning:
         self.changes.left += left
         self.changes.joined += joined
         self.changes.replanned += replanned
-        return bool(left or joined or replanned), [*kept, *joined]
+        return bool(replanned), [*kept, *joined]
 
     def _plan(self, wanted: Wanted, site: UUID) -> Plan | None:
         """Return the plan of this name at a site; a fault where there is none."""

@@ -1,7 +1,9 @@
 """An import from its bytes to its report: all is checked first, then applied in one transaction, or nothing is."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from django.db import IntegrityError, transaction
@@ -31,15 +33,22 @@ class Report:
     changed_credentials: int = 0
     same_credentials: int = 0
     faults: list[Fault] = field(default_factory=list)
+    altered: list[str] = field(default_factory=list)
+    """A line for each changed member: what is changed, with the sites that are left and joined."""
 
     @property
     def counts(self) -> str:
         """The counts, for people."""
-        lines = "1 line" if self.lines == 1 else f"{self.lines} lines"
+        return "; ".join(self.count_lines)
+
+    @property
+    def count_lines(self) -> tuple[str, str, str]:
+        """The counts, a line each for the file, the members and the credentials."""
         return (
-            f"{lines}; members {self.new_members} new, {self.changed_members} changed, "
-            f"{self.same_members} as they were; credentials {self.new_credentials} new, "
-            f"{self.changed_credentials} changed, {self.same_credentials} as they were"
+            "1 line" if self.lines == 1 else f"{self.lines} lines",
+            f"members {self.new_members} new, {self.changed_members} changed, {self.same_members} as they were",
+            f"credentials {self.new_credentials} new, {self.changed_credentials} changed, "
+            f"{self.same_credentials} as they were",
         )
 
 
@@ -71,7 +80,20 @@ def import_members(data: bytes, *, is_dry_run: bool) -> Report:
         changed_credentials=len(found.changed_credentials),
         same_credentials=found.same_credentials,
         faults=sorted(faults, key=lambda fault: fault.line),
+        altered=[] if faults else _altered(found),
     )
+
+
+def _altered(found: changes.Changes) -> list[str]:
+    names = {site.pk: site.name for site in Site.objects.all()} if found.altered else {}
+    return [f"{external_id}: {_words(one, names)}" for external_id, one in sorted(found.altered.items())]
+
+
+def _words(altered: changes.Altered, names: Mapping[UUID, str]) -> str:
+    """Say what is changed, such as `sites -Harbour Gym +River Gym; valid_to`."""
+    moved = [f"-{name}" for name in sorted(names[pk] for pk in altered.left)]
+    moved += [f"+{name}" for name in sorted(names[pk] for pk in altered.joined)]
+    return "; ".join(filter(None, ("sites " * bool(moved) + " ".join(moved), ", ".join(altered.columns))))
 
 
 def _work_out(lines: list[Line], faults: list[Fault]) -> changes.Changes:

@@ -1,8 +1,8 @@
 """`manage.py import_members FILE`: members and credentials from a CSV file, as a whole or not at all."""
 
-import logging
 import sys
 from pathlib import Path
+from textwrap import fill
 from typing import Any, Final
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -11,7 +11,7 @@ from central.directory.importing.running import import_members
 from central.directory.importing.wanted import COLUMNS
 
 MOST_SHOWN: Final = 200
-_log = logging.getLogger(__name__)
+_COLUMNS: Final = 80
 
 
 class Command(BaseCommand):
@@ -32,13 +32,26 @@ class Command(BaseCommand):
         report = import_members(_read(options["file"]), is_dry_run=options["dry_run"])
         if report.faults:
             for fault in report.faults[:MOST_SHOWN]:
-                self.stderr.write(str(fault))
+                self.stderr.write(_wrapped(str(fault)))
             more = len(report.faults) - MOST_SHOWN
             rest = f" ({more} more are not shown)" if more > 0 else ""
-            raise CommandError(f"{len(report.faults)} faults{rest}; nothing was applied")
-        self.stdout.write(f"{'applied' if report.is_applied else 'dry run, nothing was changed'}: {report.counts}")
-        if report.is_applied:
-            _log.info("imported file %s from the command line: %s", report.digest[:16], report.counts)
+            raise CommandError(f"{_counted(len(report.faults))}{rest}; nothing was applied")
+        lines, members, credentials = report.count_lines
+        self.stdout.write(f"{'applied' if report.is_applied else 'dry run, nothing was changed'}: {lines}")
+        for line in (members, credentials):
+            self.stdout.write(f"  {line}")
+        for line in report.altered[:MOST_SHOWN]:
+            self.stdout.write(_wrapped(f"  changed {line}"))
+        if len(report.altered) > MOST_SHOWN:
+            self.stdout.write(f"  and {len(report.altered) - MOST_SHOWN} more that are changed")
+
+
+def _counted(faults: int) -> str:
+    return "1 fault" if faults == 1 else f"{faults} faults"
+
+
+def _wrapped(line: str) -> str:
+    return fill(line, _COLUMNS, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False)
 
 
 def _read(name: str) -> bytes:
