@@ -11,11 +11,11 @@ PLANNED := package
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{printf "%-20s %s\n", $$1, $$2}'
 
-demo:  ## plays the main job (ARGS=--check: headless, compares both sides)
+demo:  ## plays the main job (ARGS=--check: compares both sides)
 	@tools/setup.sh demo
 	@$(BIN)/doorstile demo $(ARGS)
 
-test:  ## the whole suite and its coverage gate (ARGS="-m unit": only those)
+test:  ## the whole suite, coverage gate (ARGS="-m unit": only those)
 	@tools/setup.sh test
 	@tools/test.sh $(ARGS)
 
@@ -35,15 +35,15 @@ simulate:  ## three doors and central in virtual time (SEEDS=n, FIRST=n)
 	@tools/setup.sh dev
 	@$(BIN)/python -m tests.simulation --seeds $(or $(SEEDS),100) --first $(or $(FIRST),1)
 
-crash:  ## kill -9 for agents and central under load, then both sides compared (N=kills, SEED=n)
+crash:  ## kill -9 under load, both sides compared (N=kills, SEED=n)
 	@tools/setup.sh test
 	@$(BIN)/python -m tests.processes.crash $(if $(N),--kills $(N)) $(if $(SEED),--seed $(SEED))
 
-faults:  ## the fault table against the real programs, then the planted bugs (ARGS="--only F12")
+faults:  ## the fault table, then planted bugs (ARGS="--only F12")
 	@tools/setup.sh test
 	@$(BIN)/python -m tests.processes.faults $(ARGS)
 
-device-test:  ## the agent on an emulated device: readers, lines, restarts, power cuts (ARGS=--long)
+device-test:  ## the agent on an emulated device (ARGS=--long)
 	@tools/setup.sh device
 	@$(BIN)/python -m tests.device $(ARGS)
 

@@ -28,6 +28,7 @@ ACCEPT_RATE = environment.number("DOORSTILE_ACCEPT_RATE", 40, least=1, most=100_
 """Connections a second that central can open; the default is what one process on SQLite does on two slow cores."""
 
 INSTALLED_APPS = [
+    "central.devices",  # before Django's, whose createsuperuser it replaces
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -36,7 +37,6 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "channels",
     "csp",
-    "central.devices",
     "central.sync",
     "central.directory",
     "central.passes",
