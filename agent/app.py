@@ -86,7 +86,7 @@ async def work(config: Config) -> None:
     profile = load_profile(config.named_profile)
     identity = load_identity(config.state_folder)
     hardware, fault = _hardware(profile)
-    keeper = Keeper(None) if fault else Keeper.over(profile)
+    keeper = Keeper(None) if fault else Keeper.over(profile, hardware.reports)
     try:
         async with _stores(config, identity) as (journal, directory), asyncio.TaskGroup() as tasks:
             agent = _assemble(config, profile, identity, hardware, journal, directory, tasks)

@@ -11,7 +11,10 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
+import msgspec
 from msgspec import Struct
+
+from hardware.outputs.reports import Reports
 
 UID_LENGTHS = frozenset({4, 7, 10})
 """Single, double and triple size UID in bytes (ISO/IEC 14443-3, clause 6.5.4)."""
@@ -346,7 +349,8 @@ class Buzzer(Protocol):
 class Hardware(Struct, frozen=True):
     """Everything at one door, as its profile names it.
 
-    ``strike`` and ``turnstile`` are None where the profile has none; it never has both.
+    ``strike`` and ``turnstile`` are None where the profile has none; it never has both. ``reports`` is how their lines
+    tell the keeper of themselves.
     """
 
     readers: tuple[Reader, ...]
@@ -357,6 +361,7 @@ class Hardware(Struct, frozen=True):
     inputs: tuple[Input, ...] = ()
     interlock: Interlock | None = None
     display: Display | None = None
+    reports: Reports = msgspec.field(default_factory=Reports)
 
     def close(self) -> None:
         """Bring every output to its safe state, what lets through first; one that fails does not keep the others."""

@@ -14,6 +14,7 @@ from hardware import profiles
 from hardware.base import Hardware, MonoClock, monotonic_ms
 from hardware.errors import HardwareError
 from hardware.outputs.absent import NoBuzzer, NoLight
+from hardware.outputs.reports import Reports
 from hardware.profiles import Profile
 from hardware.readers.absent import AbsentReader
 
@@ -71,13 +72,14 @@ class Bench(msgspec.Struct, frozen=True):
     """What drivers share: the clock, and the one pin factory that the profile names (None without GPIO).
 
     ``mailboxes`` are those by which outputs reach the reader that they are part of, by its name; ``readers`` are all
-    sections of the profile, as two of a kind have to be told apart.
+    sections of the profile, as two of a kind have to be told apart; ``reports`` is how lines tell the keeper.
     """
 
     mono_ms: MonoClock
     pins: Any = None
     mailboxes: dict[str, Any] = {}
     readers: tuple[profiles.ReaderPart, ...] = ()
+    reports: Reports = msgspec.field(default_factory=Reports)
 
 
 def build(profile: Profile, *, mono_ms: MonoClock = monotonic_ms) -> Hardware:
@@ -105,6 +107,7 @@ def build(profile: Profile, *, mono_ms: MonoClock = monotonic_ms) -> Hardware:
             display=made(profile.display),
             inputs=tuple(made(part) for part in profile.inputs),
             readers=tuple(_construct(part, bench) for part in profile.readers),
+            reports=bench.reports,
         )
         undo.pop_all()
     return hardware

@@ -44,7 +44,7 @@ def relay(named: Named, way: str, pulse_s: float | None, is_agreed: bool, heard:
     if not is_agreed:
         click.confirm(f"This opens the door for {duration_s:g} s. Go on?", abort=True, err=True)
     things = built(outputs_only(profile))
-    keeper = Keeper.over(profile)
+    keeper = Keeper.over(profile, things.reports)
     try:
         if isinstance(section, _SIMULATED):
             click.echo(_NOT_RECORDED, err=True)

@@ -16,6 +16,7 @@ from hardware.base import MonoClock, Signal, Tone, Way
 from hardware.errors import HardwareError
 from hardware.outputs.interlock import LineInterlock
 from hardware.outputs.pulse import PulsedStrike
+from hardware.outputs.reports import LineReport, Reports
 from hardware.outputs.turnstile import PulsedTurnstile
 from hardware.pins.factory import Pins
 from hardware.profiles import GpioLine as LineFacts
@@ -136,10 +137,14 @@ class _Bench(Protocol):
     @property
     def pins(self) -> Any: ...
 
+    @property
+    def reports(self) -> Reports: ...
+
 
 def build_strike(part: profiles.GpioStrike, bench: _Bench) -> PulsedStrike:
     line = GpioLine("strike", part.gpio, bench.pins)
-    return PulsedStrike("strike", line, ceiling_s=part.ceiling_s, mono_ms=bench.mono_ms)
+    report = LineReport(bench.reports, part.line)
+    return PulsedStrike("strike", line, ceiling_s=part.ceiling_s, mono_ms=bench.mono_ms, report=report)
 
 
 def build_turnstile(part: profiles.GpioTurnstile, bench: _Bench) -> PulsedTurnstile:
@@ -149,6 +154,7 @@ def build_turnstile(part: profiles.GpioTurnstile, bench: _Bench) -> PulsedTurnst
             GpioLine(f"turnstile.{way}", facts, bench.pins),
             ceiling_s=part.ceiling_s,
             mono_ms=bench.mono_ms,
+            report=LineReport(bench.reports, facts.line),
         )
         for way, facts in part.lines.items()
     }

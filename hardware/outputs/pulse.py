@@ -3,7 +3,9 @@
 Order is everything here. A guard is started first, then the line goes on, then the loop waits. The line goes off
 in a ``finally``, synchronously and before any ``await``; should the loop stall, the guard switches it off at the
 ceiling. A held line is the same with a guard that is put off for as long as the loop shows that it lives. A guard
-that fires before the line went on (a process frozen in between) keeps it from going on at all.
+that fires before the line went on (a process frozen in between) keeps it from going on at all. The keeper hears of the
+line before it goes on and after it is off, for a process that is stopped with its guard; of a held line it hears anew
+with each sign of life, so a hold lasts for as long as it is alive and no longer than the ceiling when it is not.
 """
 
 import asyncio
@@ -34,6 +36,24 @@ class Line(Protocol):
 
     def off(self) -> None:
         """Idempotent."""
+
+
+class Report(Protocol):
+    """Where a line tells of itself, as ``hardware.outputs.reports`` does. Neither raises nor waits."""
+
+    def on(self, until_mono_ms: int) -> None: ...
+
+    def off(self) -> None: ...
+
+
+class Unreported:
+    """For a line with no keeper."""
+
+    def on(self, until_mono_ms: int) -> None:
+        """Nobody hears of it."""
+
+    def off(self) -> None:
+        """Nobody hears of it."""
 
 
 class Guard(Protocol):
@@ -75,7 +95,9 @@ class PulsedStrike:
         mono_ms: MonoClock = monotonic_ms,
         wait: Wait = wait_at_most,
         start_guard: StartGuard | None = None,
+        report: Report | None = None,
     ) -> None:
+        self._report = report or Unreported()
         self._name = name
         self._line = line
         self._ceiling_s = ceiling_s
@@ -126,8 +148,7 @@ class PulsedStrike:
                 # The next guard runs before the last one ends: there is no moment without.
                 guard, last = self._guard(run), guard
                 last.cancel()
-                if run.ended_by is None:
-                    run.over.clear()
+                self._prolong(run)
         finally:
             self._end(run, PulseEnd.SWITCHED_OFF)
             if guard is not None:
@@ -172,8 +193,19 @@ class PulsedStrike:
             if run.ended_by is not None:
                 raise PulseRefusedError(f"strike {self._name!r}: {run.ended_by} before the line went on; present again")
             run.on_at_ms = self._mono_ms()
+            self._report.on(self._ends_at_ms())
             self._is_on = True
             self._line.on()
+
+    def _prolong(self, run: _Run) -> None:
+        """Wait for the end of a hold once more, unless it has ended."""
+        with self._lock:
+            if run.ended_by is None:
+                run.over.clear()
+                self._report.on(self._ends_at_ms())
+
+    def _ends_at_ms(self) -> int:
+        return self._mono_ms() + round(self._ceiling_s * 1000)
 
     def _end(self, run: _Run, why: PulseEnd) -> None:
         """Switch off and note why, unless this pulse has ended: a late guard must not cut the next one."""
@@ -196,6 +228,7 @@ class PulsedStrike:
                 raise
             self._is_on = False
             self._stuck = ""
+            self._report.off()
 
     def _guard_fired(self, run: _Run, tries_left: int) -> None:
         if run.ended_by is not None:

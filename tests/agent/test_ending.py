@@ -44,7 +44,7 @@ async def test_keeper_is_dismissed_only_once_the_lines_are_off(
     monkeypatch.setattr(app, "load_identity", lambda folder: None)
     monkeypatch.setattr(app, "_stores", no_stores)
     monkeypatch.setattr(app, "_hardware", lambda profile: (hardware, ""))
-    monkeypatch.setattr(Keeper, "over", lambda profile: keeper)
+    monkeypatch.setattr(Keeper, "over", lambda profile, reports: keeper)
     with pytest.raises((StoreError, HardwareError)):
         await app.work(Config(state=str(tmp_path), profile="simulated"))
     assert keeper.is_dismissed is is_dismissed

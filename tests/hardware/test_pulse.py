@@ -297,3 +297,61 @@ async def test_no_thread_for_the_guard_means_no_pulse(monkeypatch: pytest.Monkey
 async def _advance_soon(clock: ManualTime, duration_s: float) -> None:
     await settle()
     clock.advance(duration_s)
+
+
+class Told:
+    """Remembers what a line reported, with whether it was on at that moment."""
+
+    def __init__(self, line: BrokenLine) -> None:
+        self._line = line
+        self.said: list[tuple[int, bool]] = []
+
+    def on(self, until_mono_ms: int) -> None:
+        self.said.append((until_mono_ms, self._line.is_on))
+
+    def off(self) -> None:
+        self.said.append((0, self._line.is_on))
+
+
+def reporting(line: BrokenLine, clock: ManualTime) -> tuple[PulsedStrike, Told]:
+    told = Told(line)
+    strike = PulsedStrike(
+        "north",
+        line,
+        ceiling_s=CEILING_S,
+        mono_ms=clock.mono_ms,
+        wait=clock.wait,
+        start_guard=clock.start_guard,
+        report=told,
+    )
+    return strike, told
+
+
+async def test_the_keeper_hears_before_the_line_goes_on_and_after_it_is_off(clock: ManualTime) -> None:
+    strike, told = reporting(BrokenLine(), clock)
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(strike.pulse(3.0))
+        await settle()
+        assert told.said == [(9_000, False)]
+        clock.advance(3.0)
+    assert told.said == [(9_000, False), (0, False)]
+
+
+async def test_the_keeper_hears_no_end_of_a_line_that_does_not_go_off(clock: ManualTime) -> None:
+    strike, told = reporting(BrokenLine(on_fails=1, off_fails=1), clock)
+    with pytest.raises(HardwareError, match="off failed"):
+        await strike.pulse(3.0)
+    assert told.said == [(9_000, False)]
+
+
+async def test_of_a_held_line_the_keeper_hears_anew_with_each_sign_of_life(clock: ManualTime) -> None:
+    strike, told = reporting(BrokenLine(), clock)
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(strike.hold())
+        await settle()
+        for _ in range(10):
+            clock.advance(2.0)
+            await settle()
+        assert [until for until, _ in told.said] == [9_000 + 2_000 * sign for sign in range(11)]
+        strike.off()
+    assert {until for until, _ in told.said[11:]} == {0}

@@ -68,6 +68,7 @@ def test_the_unit_starts_the_agent_again_whatever_happens() -> None:
     assert unit["Unit"]["StartLimitIntervalSec"] == "0"
     assert (service["Type"], service["Restart"], service["RestartSec"]) == ("notify", "always", "1s")
     assert (service["WatchdogSec"], service["User"], service["StateDirectory"]) == ("15s", "doorstile", "doorstile")
+    assert service["WatchdogSignal"] == "SIGKILL", "systemd's own SIGABRT waits for a stopped process to go on"
 
 
 @pytest.mark.unit

@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
@@ -148,7 +149,28 @@ def _gives_up_at_once() -> str | None:
     return f"a dead agent's lines were left on: {failed}" if failed else None
 
 
+def _waits_for_the_end_alone() -> str | None:
+    """An agent that was stopped in a pulse says nothing more, and does not end."""
+    ours, theirs = os.pipe()
+    os.set_blocking(ours, False)
+    try:
+        os.write(theirs, b"17 1\n")
+        with mock.patch.object(last_word, "end", side_effect=lambda _: os.close(theirs)):
+            last_word.is_left_to_us(ours, 0)
+    except BlockingIOError:
+        os.close(theirs)
+        return "the keeper waited for a stopped agent's end while its line was on"
+    finally:
+        os.close(ours)
+    return None
+
+
 PLANTED: Final = (
+    PlantedBug(
+        "keeper-waits-for-the-end", "the keeper hears nothing but the end of the agent's pipe",
+        "no pulse outlives its ceiling", "tests.planted.wiring", patched(last_word, "_is_late", lambda *_: False),
+        _waits_for_the_end_alone,
+    ),
     PlantedBug(
         "look-counts-as-edge", "a level that nobody told of is dated to the look that found it",
         "under 30 ms is noise", "tests.planted.wiring", patched(Debounce, "found", Debounce.edge), _keeps_by_a_look,
