@@ -70,7 +70,8 @@ class Journal:
         self.on_durable: list[Callable[[EventId, Draft], None]] = []
         self._reading = ThreadPoolExecutor(1, "journal-reader")
         self._writer = Writer(
-            opened.path, opened.connection, opened.witness, opened.reserve, limits, position_of(opened, device),
+            opened.path, opened.connection, opened.witness, opened.reserve, opened.footing, limits,
+            position_of(opened, device),
             dict(self._promises), self._used, self._publish,
         )  # fmt: skip
         waiting = next((line for line in opened.lines if line.acked < line.last), None)

@@ -10,6 +10,7 @@ from typing import Final
 from agent.errors import StoreError
 from agent.store import db, migrations, reading, salvage, standing, steps
 from agent.store.directory import DIRECTORY_NAME
+from agent.store.footing import Footing
 from agent.store.lock import FolderLock
 from agent.store.orders import Position
 from agent.store.reserve import Reserve
@@ -32,6 +33,7 @@ class Opened:
     reader: sqlite3.Connection
     witness: Witness
     reserve: Reserve
+    footing: Footing
     store: str
     lines: list[reading.RunLine]
     report: OpenReport
@@ -71,7 +73,8 @@ def _open(path: Path, device: str, limits: JournalLimits, lock: FolderLock) -> O
                 connection.execute("ROLLBACK")
             begun = _begin(path, connection, device, report)
         reserve.hold()
-        return Opened(path, lock, connection, db.connect_reader(path), begun[0], reserve, begun[1], begun[2], report)
+        reader, footing = db.connect_reader(path), Footing(path, lock)
+        return Opened(path, lock, connection, reader, begun[0], reserve, footing, begun[1], begun[2], report)
     except BaseException:
         connection.close()
         raise

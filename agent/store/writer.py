@@ -6,7 +6,8 @@ flush of its own (an acknowledgement's cursor, retention) rides with the next co
 nothing comes: replaying it is harmless.
 
 A failed commit has an unknown outcome. The thread then leaves a mark for the next start, refuses everything and parks
-for ever with the connection in hand: closing it would checkpoint a log whose sync failed.
+for ever with the connection in hand: closing it would checkpoint a log whose sync failed. A commit to a file that
+somebody removed or replaced is as unknown; what that file holds is copied for the next start first.
 """
 
 import logging
@@ -22,6 +23,7 @@ from agent.errors import CommitUnknownError, StoreBusyError, StoreError, StoreFu
 from agent.store import room, standing, steps
 from agent.store.batch import Batch
 from agent.store.db import Fault, classify, flush_folder, seal, wal_of
+from agent.store.footing import Footing
 from agent.store.orders import Append, Change, Errand, Position, Report, Stop
 from agent.store.reserve import Reserve
 from agent.store.steps import Steps
@@ -43,6 +45,7 @@ class Writer:
         connection: sqlite3.Connection,
         witness: Witness,
         reserve: Reserve,
+        footing: Footing,
         limits: JournalLimits,
         position: Position,
         promises: dict[str, Promise],
@@ -53,6 +56,7 @@ class Writer:
         self._connection = connection
         self._witness = witness
         self._reserve = reserve
+        self._footing = footing
         self._limits = limits
         self._at = position
         self._promises = promises
@@ -159,7 +163,7 @@ class Writer:
             return StoreFullError(f"no room on the disk of {self._path}: free some space; unsent events are kept")
         if fault is Fault.BUSY:
             return StoreBusyError(f"another process writes to {self._path}: end it; only the agent may write there")
-        if fault is Fault.BROKEN:
+        if fault is Fault.BROKEN or self._has_lost_footing():
             return self._fault
         self._advance(batch, need)
         return None
@@ -185,6 +189,19 @@ class Writer:
             self._used.apply(moved)
         self._stands = stands
         return None
+
+    def _has_lost_footing(self) -> bool:
+        """Condemn a file to which no name leads any more, with what was just committed to it."""
+        trouble = self._footing.trouble()
+        if not trouble:
+            return False
+        is_rescued = self._footing.rescue(self._connection)
+        self._fault = CommitUnknownError(
+            f"{trouble}; {'the next start goes on with a copy of it' if is_rescued else 'it could not be copied'}. "
+            f"Nobody but the agent may change files in {self._path.parent} while it runs"
+        )
+        leave_mark(self._path, trouble)
+        return True
 
     def _stands_after(self, batch: Batch) -> tuple[str, ...]:
         """Return what keeps people out once a batch is durable."""

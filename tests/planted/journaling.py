@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any, Final
 from unittest import mock
 
+from agent.errors import CommitUnknownError
 from agent.store import reading, room, standing
 from agent.store.batch import Batch
 from agent.store.errors import AckHeadError, DuplicatePromiseError, RowDamagedError
+from agent.store.footing import Footing
 from agent.store.journal import Journal, JournalLimits
 from tests.planted.door import patched
 from tests.planted.registry import PlantedBug
@@ -122,7 +124,29 @@ def _forgets_a_lockdown() -> str | None:
     return asyncio.run(run())
 
 
+def _remove(folder: Path) -> None:
+    for file in folder.glob("journal.db*"):
+        file.unlink()
+
+
+def _grants_on_a_removed_file() -> str | None:
+    async def work(folder: Path, journal: Journal) -> str | None:
+        await journal.append(alarm("kept"))
+        _remove(folder)
+        try:
+            await journal.append(alarm("lost"))
+        except CommitUnknownError:
+            return None
+        return "an event was durable in a file that no start will find"
+
+    return _with_journal(work)
+
+
 PLANTED: Final = (
+    PlantedBug(
+        "removed-file-unnoticed", "a commit counts wherever the open file is", "nothing durable is lost",
+        "tests.planted.journaling", patched(Footing, "trouble", lambda _: ""), _grants_on_a_removed_file,
+    ),
     PlantedBug(
         "deleted-by-clock", "events that the wall clock calls old are deleted, acknowledged or not",
         "only what central holds is deleted", "tests.planted.journaling", _deleted_by_clock, _loses_unacknowledged,
