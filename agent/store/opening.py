@@ -21,6 +21,7 @@ from agent.store.witness import Witness, read_mark
 from agent.store.writer import mark_path
 
 JOURNAL_NAME: Final = "journal.db"
+_WHY_CHARS: Final = 200
 
 
 @dataclass(slots=True)
@@ -123,7 +124,7 @@ def _mend(path: Path, device: str, limits: JournalLimits) -> OpenReport:
     mark, roll = read_mark(witness_path(path)), read_roll(roll_path(path))
     found = []
     if mark_path(path).exists():
-        found.append(f"{path.name} was marked after a failed write")
+        found.append(f"{path.name} was marked after a failed write ({_why(mark_path(path))})")
     if path.exists():
         _refuse_stranger(path, device)
         found += damage(path, mark, roll, limits.tail_rows)
@@ -141,6 +142,13 @@ def _mend(path: Path, device: str, limits: JournalLimits) -> OpenReport:
     if gone and path.exists():
         return OpenReport((f"{' and '.join(gone)} missing or unreadable; the journal itself is whole",))
     return OpenReport()
+
+
+def _why(left: Path) -> str:
+    try:
+        return left.read_text(errors="replace")[:_WHY_CHARS].strip() or "it does not say which"
+    except OSError as fault:
+        return f"which cannot be read: {fault.strerror}"
 
 
 def _identify(connection: sqlite3.Connection, device: str) -> str:
