@@ -84,7 +84,9 @@ class DeviceAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     @admin.display(description="What if")
     def what_if(self, device: Device) -> str:
-        """Lead to what the door would say, and to what opens without its link."""
+        """Lead to what the door would say, and to what opens without its link; a card desk is no door."""
+        if device.is_desk:
+            return ""
         ask, outage = reverse("what_if", args=[device.pk]), reverse("without_link", args=[device.pk])
         return format_html('<a href="{}">who may pass</a>, <a href="{}">without the link</a>', ask, outage)
 

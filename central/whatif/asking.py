@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from msgspec.structs import replace
 
 from central.directory.models import Credential, Member
+from central.directory.words import KIND_LABELS
 from central.passes import issuing
 from central.passes.models import Pass
 from central.whatif.held import Held
@@ -86,7 +87,7 @@ def of_value(held: Held, kind: CredentialKind, canonical: bytes, seen: Circumsta
     if kind is CredentialKind.QR_STATIC and is_pass(canonical):
         return _of_pass(held, facts, "the pass", canonical, seen)
     known = _with_row(held, facts, kind, held.past.index_of(kind, canonical), None)
-    return Answered(f"the {kind} that was entered", explain(_present(held, known, seen)))
+    return Answered("the card or code that was entered", explain(_present(held, known, seen)))
 
 
 def with_pass(held: Held, facts: Facts, text: bytes) -> Facts:
@@ -120,7 +121,7 @@ def _of_row(held: Held, facts: Facts, card: Credential, seen: Circumstances) -> 
     index = held.past.index(card.kind, bytes(card.sealed))
     kind = CredentialKind(card.kind)
     known = _with_row(held, facts, kind, index, str(card.member_id))
-    return Answered(str(card), explain(_present(held, known, seen)))
+    return Answered(f"{KIND_LABELS[kind]}, {card.hint}", explain(_present(held, known, seen)))
 
 
 def _with_row(held: Held, facts: Facts, kind: CredentialKind, index: str, member: str | None) -> Facts:

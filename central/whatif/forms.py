@@ -34,7 +34,7 @@ class UnrepeatedInput(forms.PasswordInput):
 class QuestionForm(forms.Form):
     """A question to one door; without a member or a value it is about the door alone."""
 
-    at = forms.DateTimeField(label="When, on the site's clock", required=False)
+    at = forms.DateTimeField(required=False)
     direction = forms.ChoiceField(label="Which way", choices=_WAYS, required=False)
     offline_h = forms.IntegerField(
         label="Hours without the link", min_value=0, max_value=_MOST_HOURS, required=False,
@@ -72,6 +72,7 @@ class QuestionForm(forms.Form):
     def __init__(self, *args: Any, site: Site, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._zone = zone_of(site.time_zone)
+        self.fields["at"].label = f"When, by the clock of {self._zone.key}"
         shown = timezone.now().astimezone(self._zone).strftime(SHOWN_AS)
         self.fields["at"].widget = forms.DateTimeInput(
             attrs={"type": "datetime-local", "value": shown}, format=SHOWN_AS

@@ -15,6 +15,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
 from central.checkins.access import ASK, staff_page
+from central.checkins.words import NOTICES, bare
 from central.devices.models import Device
 from central.devices.zones import zone_of
 from central.directory.models import Member
@@ -22,6 +23,7 @@ from central.whatif import asking, surviving
 from central.whatif.asking import Answered, Circumstances
 from central.whatif.forms import QuestionForm
 from central.whatif.held import Held, NotKnownError, held_by
+from rules.explaining import Explanation, Verdict
 
 _FOUND: Final = 12
 _DAYS: Final = 30
@@ -91,7 +93,8 @@ def _device(device_id: UUID) -> Device:
 
 
 def _doors(device: Device) -> list[Device]:
-    return list(Device.objects.filter(door__site=device.door.site).select_related("door").order_by("door__name"))
+    found = Device.objects.filter(door__site=device.door.site, is_desk=False)
+    return list(found.select_related("door").order_by("door__name"))
 
 
 def _local(device: Device) -> str:
@@ -133,23 +136,29 @@ def _shown(answered: Answered) -> dict[str, Any]:
     """Return a decision as the page has it; the words are those of `doorstile why`."""
     decision = answered.explanation.decision
     holder = None if decision.member is None else Member.objects.filter(pk=decision.member).first()
+    steps = _steps(answered.explanation)
     return {
         "credential": answered.shown,
         "outcome": decision.outcome,
         "reason": decision.reason,
         "held_by": "" if decision.member is None else f"{decision.holder} {holder or decision.member}",
-        "notices": ", ".join(decision.notices),
-        "steps": [
-            {
-                "reason": step.reason,
-                "verdict": step.verdict,
-                "word": step.verdict.replace("_", " "),
-                "says": step.says,
-                "decides": step.is_decisive,
-            }
-            for step in answered.explanation.steps
-        ],
+        "notices": ", ".join(NOTICES.get(notice, bare(notice)) for notice in decision.notices),
+        "objections": [step for step in steps if step["verdict"] in (Verdict.OBJECTS, Verdict.LIFTED)],
+        "steps": steps,
     }
+
+
+def _steps(explanation: Explanation) -> list[dict[str, Any]]:
+    return [
+        {
+            "reason": step.reason,
+            "verdict": step.verdict,
+            "word": step.verdict.replace("_", " "),
+            "says": step.says,
+            "decides": step.is_decisive,
+        }
+        for step in explanation.steps
+    ]
 
 
 def _found(text: str) -> list[Member]:

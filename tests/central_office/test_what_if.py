@@ -8,6 +8,7 @@ from django.contrib.auth.models import Permission, User
 from django.test import Client
 from django.utils import timezone
 
+from central.checkins.words import reason_words
 from central.devices.models import Device, Door, Site
 from central.directory.enrolling import enrol
 from central.directory.models import (
@@ -258,6 +259,30 @@ def test_members_are_found_by_name_and_external_id(device: Device, site: Site, d
         page = desk.get(f"/devices/{device.pk}/what-if", {"find": text})
         assert f"?member={member.pk}" in page.content.decode()
     assert "No member is called that" in text_of(desk.get(f"/devices/{device.pk}/what-if?find=zz").content)
+
+
+def test_answer_is_in_words_and_the_table_of_rules_is_folded(device: Device, site: Site, desk: Client) -> None:
+    member = Member.objects.create(full_name="Ann Example")
+    enrol(member, HF, bytes.fromhex(CARD))
+    answer = desk.get(f"/devices/{device.pk}/what-if", {"member": member.pk, "lockdown": "1"})
+    text = answer.content.decode()
+    assert "Card, 13.56 MHz, 04 " in text
+    assert "hf_uid" not in text.partition('class="answer"')[2]
+    assert ("by the clock of " + site.time_zone in text, "<details><summary>Rule by rule" in text) == (True, True)
+    (shown,) = answer.context["answers"]
+    assert reason_words(shown["reason"]) in text
+    assert {step["verdict"] for step in shown["objections"]} <= {"objects", "lifted"}
+    assert [step["decides"] for step in shown["objections"]].count(True) == 1
+
+
+def test_card_desk_is_no_door_to_be_asked(device: Device, site: Site, desk: Client, admin_client: Client) -> None:
+    front = make_device(site, "Front desk")
+    Device.objects.filter(pk=front.pk).update(is_desk=True)
+    for page in ("what-if", "without-link"):
+        assert "Front desk is a card desk" in desk.get(f"/devices/{front.pk}/{page}").content.decode()
+        assert str(front.pk) not in desk.get(f"/devices/{device.pk}/{page}").content.decode()
+    listed = admin_client.get("/admin/devices/device/").content.decode()
+    assert (f"{device.pk}/what-if" in listed, f"{front.pk}/what-if" in listed) == (True, False)
 
 
 def test_what_opens_without_the_link_is_counted_by_the_rules(device: Device, site: Site) -> None:
