@@ -29,7 +29,8 @@ ACCEPT_RATE = environment.number("DOORSTILE_ACCEPT_RATE", 40, least=1, most=100_
 
 INSTALLED_APPS = [
     "central.devices",  # before Django's, whose createsuperuser it replaces
-    "django.contrib.admin",
+    "central.office",
+    "central.office.administration.AdministrationConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -81,6 +82,7 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 USE_TZ = True
 TIME_ZONE = "UTC"
 LANGUAGE_CODE = "en"
+FORMAT_MODULE_PATH = "central.config.formats"
 STATIC_URL = "static/"
 # Files are served from where the packages keep them; there is no folder to collect them in.
 WHITENOISE_USE_FINDERS = True

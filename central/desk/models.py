@@ -40,6 +40,8 @@ class Capture(models.Model):
     expires_at = models.DateTimeField()
 
     class Meta:
+        verbose_name = "card read at the desk"
+        verbose_name_plural = "cards read at the desk"
         ordering: ClassVar = ["-created_at", "-id"]
 
     def __str__(self) -> str:

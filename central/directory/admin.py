@@ -12,7 +12,7 @@ from django.urls import URLPattern
 
 from central.directory import replacing
 from central.directory.admin_fresh import FreshForm
-from central.directory.admin_rules import OwnSiteForm
+from central.directory.admin_memberships import MembershipInline
 from central.directory.enrolling import fill, holder_of, read_typed
 from central.directory.importing import pages
 from central.directory.models import Credential, Member, Membership, VisitPack
@@ -113,15 +113,6 @@ class CredentialFormSet(forms.BaseInlineFormSet):  # type: ignore[type-arg]
             raise ValidationError("One credential is entered twice")
 
 
-class MembershipInline(admin.StackedInline):  # type: ignore[type-arg]
-    """The sites of a member, and on which plan."""
-
-    model = Membership
-    form = OwnSiteForm
-    fields = ["site", "plan", ("groups", "schedules", "zones")]
-    extra = 0
-
-
 class PackInline(admin.TabularInline):  # type: ignore[type-arg]
     """The packs of visits that a member bought."""
 
@@ -174,9 +165,32 @@ class MemberAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     ]  # fmt: skip
     autocomplete_fields = ["guardians", "host"]
     inlines = [MembershipInline, PackInline, HeldInline, NewInline]
-    list_display = ["full_name", "holder", "is_active", "is_blocked", "valid_from", "valid_to"]
+    list_display = ["full_name", "sites_and_plans", "holder", "is_active", "is_blocked", "valid_from", "valid_to"]
     list_filter = ["is_active", "is_blocked", "holder", "sites"]
     search_fields = ["full_name", "external_id"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Member]:
+        """Bring what the list shows of each in a query for all."""
+        found: QuerySet[Member] = super().get_queryset(request)
+        return found.prefetch_related("memberships__site", "memberships__plan", "credentials")
+
+    def get_list_display(self, request: HttpRequest) -> Any:
+        """Show cards, masked, to those who may see them."""
+        name, sites, *others = self.list_display
+        may_see = any(request.user.has_perm(f"directory.{act}_credential") for act in ("view", "change"))
+        return [name, sites, *(["cards"] if may_see else []), *others]
+
+    @admin.display(description="site: plan")
+    def sites_and_plans(self, member: Member) -> str:
+        """Where they may go, and on which plan."""
+        memberships = sorted(member.memberships.all(), key=lambda each: each.site.name)
+        return "; ".join(f"{each.site}: {each.plan.name}" if each.plan else str(each.site) for each in memberships)
+
+    @admin.display(description="card")
+    def cards(self, member: Member) -> str:
+        """Their cards and codes that are not revoked, masked."""
+        good = (card for card in member.credentials.all() if not card.is_revoked)
+        return ", ".join(card.hint.replace(" ", "\N{NO-BREAK SPACE}") for card in good)
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
         """Say after the save that a member with a credential and no membership opens nothing."""

@@ -30,6 +30,7 @@ from central.directory.models_rules import (
     Zone,
     choices,
 )
+from central.directory.words import KIND_LABELS
 from wire.vocabulary import Assurance, CredentialKind, HolderKind, Right
 
 __all__ = [
@@ -154,7 +155,7 @@ class Credential(Versioned):
     created_at = models.DateTimeField(auto_now_add=True)
 
     def __str__(self) -> str:
-        return f"{self.kind} {self.hint}"
+        return f"{KIND_LABELS[CredentialKind(self.kind)]}, {self.hint}"
 
     @property
     def canonical(self) -> bytes:

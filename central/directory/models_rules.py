@@ -196,6 +196,10 @@ class Group(Named):
     zones = models.ManyToManyField(Zone, blank=True, related_name="groups", help_text="Open to them beside their plan")
     denied_zones = models.ManyToManyField(Zone, blank=True, related_name="denied_groups")
 
+    class Meta(Named.Meta):
+        verbose_name = "group of members"
+        verbose_name_plural = "groups of members"
+
 
 class CredentialClass(Named):
     """What holds for credentials of one kind, or of one class."""

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from msgspec.structs import replace
 
 from central.directory.models import Credential, Member
-from central.directory.words import KIND_LABELS
 from central.passes import issuing
 from central.passes.models import Pass
 from central.whatif.held import Held
@@ -121,7 +120,7 @@ def _of_row(held: Held, facts: Facts, card: Credential, seen: Circumstances) -> 
     index = held.past.index(card.kind, bytes(card.sealed))
     kind = CredentialKind(card.kind)
     known = _with_row(held, facts, kind, index, str(card.member_id))
-    return Answered(f"{KIND_LABELS[kind]}, {card.hint}", explain(_present(held, known, seen)))
+    return Answered(str(card), explain(_present(held, known, seen)))
 
 
 def _with_row(held: Held, facts: Facts, kind: CredentialKind, index: str, member: str | None) -> Facts:

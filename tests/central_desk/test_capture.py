@@ -60,7 +60,7 @@ def test_a_replacement_revokes_the_lost_card_with_it(desk: Desk) -> None:
     assert is_revoked(desk.lost)
     messages = set(LogEntry.objects.values_list("change_message", flat=True))
     assert messages == {
-        "revoked and replaced by hf_uid 04 ** ** ** ** ** E6, read at Desk",
+        "revoked and replaced by Card, 13.56 MHz, 04 ** ** ** ** ** E6, read at Desk",
         "read at Desk for Ann Example",
     }
 

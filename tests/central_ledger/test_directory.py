@@ -182,7 +182,7 @@ def test_card_is_sealed_and_shown_masked(member: Member) -> None:
     credential = enrol(member, HF, UID)
     assert credential.canonical == UID
     assert credential.hint == "04 ** ** ** ** ** E6"
-    assert str(credential) == "hf_uid 04 ** ** ** ** ** E6"
+    assert str(credential) == "Card, 13.56 MHz, 04 ** ** ** ** ** E6"
     stored = Credential.objects.filter(pk=credential.pk).values().get()
     assert UID not in bytes(stored["sealed"])
     assert UID.hex() not in str(stored).lower()

@@ -62,11 +62,11 @@ def test_desk_replaces_a_card_on_its_page(desk: Client, lost: Credential) -> Non
     page = desk.get(f"/admin/directory/credential/{lost.pk}/change/").content.decode()
     assert f"/admin/directory/credential/{lost.pk}/replace/" in page
     text = post(desk, lost).content.decode()
-    assert "04 ** ** ** ** ** E6 is revoked; Ann Example has hf_uid 04 ** ** ** ** ** E7 instead" in text
+    assert "04 ** ** ** ** ** E6 is revoked; Ann Example has Card, 13.56 MHz, 04 ** ** ** ** ** E7 instead" in text
     lost.refresh_from_db()
     assert lost.is_revoked
     assert lost.member.credentials.get(is_revoked=False).canonical == NEW
-    assert "replaced by hf_uid 04 ** ** ** ** ** E7" in LogEntry.objects.get().change_message
+    assert "replaced by Card, 13.56 MHz, 04 ** ** ** ** ** E7" in LogEntry.objects.get().change_message
 
 
 def test_what_is_refused_says_why_and_changes_nothing(desk: Client, site: Site, lost: Credential) -> None:

@@ -264,7 +264,7 @@ def test_members_are_found_by_name_and_external_id(device: Device, site: Site, d
 def test_answer_is_in_words_and_the_table_of_rules_is_folded(device: Device, site: Site, desk: Client) -> None:
     member = Member.objects.create(full_name="Ann Example")
     enrol(member, HF, bytes.fromhex(CARD))
-    answer = desk.get(f"/devices/{device.pk}/what-if", {"member": member.pk, "lockdown": "1"})
+    answer = desk.get(f"/devices/{device.pk}/what-if", {"member": str(member.pk), "lockdown": "1"})
     text = answer.content.decode()
     assert "Card, 13.56 MHz, 04 " in text
     assert "hf_uid" not in text.partition('class="answer"')[2]
