@@ -17,6 +17,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from central.checkins.access import ISSUE, LINK_PHONE, REVOKE, SEE_DESK, SEE_PASS, may, refused, staff_page
 from central.checkins.views import chosen_sites
 from central.devices.models import Site
+from central.devices.zones import zone_of
 from central.directory.models import Member
 from central.passes import issuing, phones
 from central.passes.forms import DayPassForm, end_of_day
@@ -57,7 +58,8 @@ def show(request: HttpRequest, pass_id: UUID) -> HttpResponse:
     made = get_object_or_404(Pass.objects.select_related("member", "site", "key"), pk=pass_id)
     is_good = made.revoked_at is None and made.ends_at > timezone.now()
     code = drawn(issuing.text_of(made)) if is_good else ""
-    shown = {"pass": made, "code": code, "may_revoke": request.user.has_perm(REVOKE)}
+    zone = zone_of(made.site.time_zone)
+    shown = {"pass": made, "code": code, "zone": zone, "may_revoke": request.user.has_perm(REVOKE)}
     return render(request, "passes/pass.html", shown)
 
 
@@ -112,6 +114,7 @@ def _context(form: DayPassForm, site: Site, request: HttpRequest) -> dict[str, A
         "sites": Site.objects.order_by("name"),
         "member": Member.objects.filter(pk=chosen).first() if _is_uuid(chosen) else None,
         "passes": Pass.objects.filter(site=site).select_related("member")[:_SHOWN],
+        "zone": zone_of(site.time_zone),
         "now": timezone.now(),
         "until": end_of_day(site, timezone.now()),
         "may_issue": request.user.has_perm(ISSUE),

@@ -98,7 +98,8 @@ def _doors(device: Device) -> list[Device]:
 
 
 def _local(device: Device) -> str:
-    return timezone.now().astimezone(zone_of(device.door.site.time_zone)).strftime("%Y-%m-%d %H:%M")
+    zone = zone_of(device.door.site.time_zone)
+    return f"{timezone.now().astimezone(zone):%Y-%m-%d %H:%M} {zone.key}"
 
 
 def _silent_s(device: Device) -> int | None:

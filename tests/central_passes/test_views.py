@@ -172,6 +172,14 @@ def test_times_of_passes_are_those_of_the_site_and_name_its_zone(site: Site, sta
         assert (until.replace("T", " ") in text, "Asia/Tokyo" in text, "UTC" in text) == (True, True, False)
 
 
+def test_times_of_passes_are_utc_and_called_so_where_the_zone_is_not_known(site: Site, staff: Client) -> None:
+    Site.objects.update(time_zone="Mars/Olympus")
+    made = day_pass(staff)
+    for path in ("/passes/", f"/passes/{made.pk}"):
+        text = staff.get(path).content.decode()
+        assert (f"{made.ends_at:%Y-%m-%d %H:%M}" in text, "UTC" in text, "Mars" in text) == (True, True, False)
+
+
 def test_link_for_a_phone_is_shown_once_and_keeps_its_code_out_of_addresses(member: Member, staff: Client) -> None:
     shown = staff.post(f"/passes/phones/{member.pk}").content.decode()
     found = re.search(r'<code id="address">http://testserver/phone/#([\w-]+)</code>', shown)
