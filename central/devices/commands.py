@@ -11,6 +11,7 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models import Q
 
+from central.devices.boots import boot_id, mono_ms
 from central.devices.ids import uuid7
 from central.devices.models import Command, Device
 from central.sync import hints
@@ -71,6 +72,8 @@ def issue(
             actor=actor,
             reason=reason,
             created_at=now,
+            boot=boot_id(),
+            mono_ms=mono_ms(),
             expires_at=now + timedelta(milliseconds=TTL_MS[name]),
             state=Command.State.PENDING if reachable else Command.State.REFUSED,
             ended_at=None if reachable else now,
@@ -130,6 +133,18 @@ def void(now: datetime) -> int:
     """End every command that is open in a backup: what came of it is not known here; return how many that were."""
     is_open = Command.objects.filter(state__in=Command.OPEN)
     return is_open.update(state=Command.State.UNKNOWN, ended_at=now, code="restored")
+
+
+def outlived(now: datetime) -> int:
+    """At a server's start, end what acts once and was made in another boot; return how many commands that were.
+
+    How long ago that was is known by the wall clock alone, which a power cut may have set back. Another host may have
+    made one a moment ago: whoever asked is told, and asks again. What keeps people out may come late and stays.
+    """
+    acts_once = Command.objects.filter(mode=CommandMode.ONCE.value).exclude(boot=boot_id())
+    unsent, sent = acts_once.filter(state=Command.State.PENDING), acts_once.filter(state=Command.State.SENT)
+    ended = unsent.update(state=Command.State.EXPIRED, ended_at=now, code="not_sent_in_time")
+    return ended + sent.update(state=Command.State.UNKNOWN, ended_at=now, code="no_result")
 
 
 def sweep(now: datetime) -> int:

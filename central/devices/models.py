@@ -200,6 +200,9 @@ class Command(models.Model):
     reason = models.CharField(max_length=200)
     state = models.CharField(max_length=8, choices=State.choices, default=State.PENDING)
     created_at = models.DateTimeField()
+    boot = models.CharField(max_length=32, blank=True, editable=False)
+    """Which boot of which host it was made in, at `mono_ms` of it: its age whatever the wall clock is set to."""
+    mono_ms = models.BigIntegerField(default=0, editable=False)
     expires_at = models.DateTimeField()
     sent_at = models.DateTimeField(null=True)
     received_at = models.DateTimeField(null=True)

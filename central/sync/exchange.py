@@ -35,7 +35,10 @@ class Terms:
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """A command that waits to be sent; `created_ms` is wall time."""
+    """A command that waits to be sent; `created_ms` is wall time.
+
+    `made_mono_ms` is the same moment by this host's monotonic clock, None where it was made in another boot.
+    """
 
     id: str
     name: str
@@ -43,6 +46,7 @@ class Due:
     ttl_ms: int
     created_ms: int
     args: dict[str, str]
+    made_mono_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

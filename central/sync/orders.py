@@ -1,6 +1,7 @@
 """Commands on their way to a device. Pure. None goes out later than its life allows.
 
-One that was made after now cannot be dated: our clock was set back since, and nobody knows how old it is.
+A command is as old as the older of two clocks says: the wall clock, and the monotonic one where it was made in this
+boot. One that was made after now cannot be dated: a clock was set back since, and nobody knows how old it is.
 """
 
 from typing import Final
@@ -26,7 +27,7 @@ def sent(command: Due, now: Now) -> Effects:
         name=command.name,
         mode=command.mode,
         ttl_ms=command.ttl_ms,
-        age_ms=max(0, now.wall_ms - command.created_ms),
+        age_ms=max(0, *_ages_ms(command, now)),
         server_ms=now.wall_ms,
         args=command.args,
     )
@@ -34,4 +35,9 @@ def sent(command: Due, now: Now) -> Effects:
 
 
 def _is_timely(command: Due, now: Now) -> bool:
-    return -AHEAD_MS <= now.wall_ms - command.created_ms < command.ttl_ms
+    return all(-AHEAD_MS <= age_ms < command.ttl_ms for age_ms in _ages_ms(command, now))
+
+
+def _ages_ms(command: Due, now: Now) -> tuple[int, ...]:
+    by_wall_ms = now.wall_ms - command.created_ms
+    return (by_wall_ms,) if command.made_mono_ms is None else (by_wall_ms, now.mono_ms - command.made_mono_ms)

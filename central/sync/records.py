@@ -14,6 +14,7 @@ from django.db import transaction
 
 from central.checkins import gaps, ingest, runs
 from central.devices import commands, zones
+from central.devices.boots import boot_id
 from central.devices.fencing import MissingDeviceError, RevokedError, assert_current
 from central.devices.models import Command, Device
 from central.devices.tokens import Admitted, admit
@@ -228,6 +229,7 @@ def load_commands(session: Session) -> tuple[Due, ...]:
             ttl_ms=command.ttl_ms,
             created_ms=int(command.created_at.timestamp() * 1000),
             args=command.args,
+            made_mono_ms=command.mono_ms if command.boot == boot_id() else None,
         )
         for command in commands.due(session.device_id)
     )
@@ -265,6 +267,11 @@ def check_token(device_id: UUID, token: str, wall_ms: int) -> tuple[CloseCode | 
             return None, ""
         return CloseCode.TOKEN, "the token is another device's"
     return CloseCode.REVOKED if verdict.status == 403 else CloseCode.TOKEN, f"{verdict.reason}: {verdict.detail}"
+
+
+def end_outlived(wall_ms: int) -> int:
+    """End commands of before this boot that act once; return how many."""
+    return commands.outlived(moment(wall_ms))
 
 
 def sweep(wall_ms: int) -> int:

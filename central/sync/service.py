@@ -52,6 +52,7 @@ class LinkService:
     async def lifespan(self, receive: Callable[[], Awaitable[Any]], send: Callable[[Any], Awaitable[None]]) -> None:
         """Run the background work between the server's start and its end."""
         await receive()
+        await self._end_outlived()
         async with asyncio.TaskGroup() as tasks:
             parts = (self.switchboard.listen(), self._housekeep(), self._keeper.run())
             background = [tasks.create_task(part) for part in parts]
@@ -61,6 +62,16 @@ class LinkService:
                 task.cancel()
         await asyncio.to_thread(self._database.close)
         await send({"type": "lifespan.shutdown.complete"})
+
+    async def _end_outlived(self) -> None:
+        """Before a device can fetch one: what was asked for before the host went down opens nothing now."""
+        try:
+            ended = await self._database.run(records.end_outlived, now().wall_ms)
+        except DatabaseError as fault:
+            _log.warning("commands of before the start are dated by the wall clock alone: %s", fault)
+            return
+        if ended:
+            _log.warning("commands of before the start: %d ended; whoever asked has to ask again", ended)
 
     async def part(self) -> None:
         """Send every device away, with word when to come back; return when they left, or after PART_WITHIN_S."""

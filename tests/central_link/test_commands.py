@@ -2,17 +2,20 @@
 
 from datetime import timedelta
 from io import StringIO
+from pathlib import Path
 from uuid import UUID
 
 import pytest
 from django.core.management import call_command
 from django.db import transaction
 
-from central.devices import commands
+from central.devices import boots, commands
+from central.devices.boots import mono_ms
 from central.devices.fencing import FLOOR_STEP, FencedError, MissingDeviceError, RevokedError, assert_current
 from central.devices.ids import uuid7
 from central.devices.models import Command, Device
 from central.devices.revocation import set_state
+from central.sync import records
 from tests.central_link.minting import NOW, make_identity
 from wire.vocabulary import CommandName, CommandState
 
@@ -123,6 +126,43 @@ def test_command_that_was_never_sent_does_not_outlive_a_clock_set_back(device: D
     assert commands.sweep(NOW - 5 * S) == 0
     assert commands.sweep(NOW - 5.1 * S) == 1
     assert now_of(command) == (STATE.EXPIRED, "not_sent_in_time")
+
+
+def test_command_of_before_the_host_went_down_ends_at_the_start_and_is_not_sent_again(device: Device) -> None:
+    waits, sent, received = [issue(device) for _ in range(3)]
+    commands.mark_sent(device.pk, sent.pk, NOW)
+    reply(received, CommandState.QUEUED)
+    Command.objects.update(boot="another")
+    assert commands.outlived(NOW) == 2
+    assert now_of(waits) == (STATE.EXPIRED, "not_sent_in_time")
+    assert now_of(sent) == (STATE.UNKNOWN, "no_result")
+    assert now_of(received)[0] == STATE.QUEUED
+
+
+def test_start_leaves_what_keeps_people_out_and_what_can_be_dated(device: Device) -> None:
+    made_here = issue(device)
+    lockdown = commands.issue(device, CommandName.LOCKDOWN, actor="ann", reason="fight", now=NOW)
+    Command.objects.filter(pk=lockdown.pk).update(boot="another")
+    assert commands.outlived(NOW) == 0
+    assert {now_of(made_here)[0], now_of(lockdown)[0]} == {STATE.PENDING}
+
+
+def test_command_goes_out_with_its_age_by_the_clock_that_nobody_sets(device: Device) -> None:
+    before_ms = mono_ms()
+    here, elsewhere = issue(device), issue(device, 1)
+    Command.objects.filter(pk=elsewhere.pk).update(boot="another")
+    due = records.load_commands(records.Session(device.pk, device.session))
+    assert [one.id for one in due] == [str(here.pk), str(elsewhere.pk)]
+    assert due[0].made_mono_ms is not None
+    assert before_ms <= due[0].made_mono_ms <= mono_ms()
+    assert due[1].made_mono_ms is None
+
+
+def test_boot_has_one_id_also_where_the_kernel_tells_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(boots, "_BOOT_ID", tmp_path / "none")
+    fresh = boots.boot_id.__wrapped__
+    assert len(fresh()) == 32
+    assert boots.boot_id() == boots.boot_id()
 
 
 def test_every_open_command_ends(device: Device) -> None:

@@ -1,5 +1,7 @@
 """Central's half-session: greeting, events, heartbeats, leases, commands, and whatever a bad device may say."""
 
+from dataclasses import replace
+
 import pytest
 
 from central.sync.exchange import (
@@ -372,6 +374,24 @@ def test_command_as_old_as_its_life_is_never_sent() -> None:
 
 def test_command_that_grew_too_old_while_it_was_marked_is_not_sent() -> None:
     assert live().give(CommandMarked(at(10_000), due(at(0).wall_ms))) == (ExpireCommand("c1"),)
+
+
+def test_command_does_not_outlive_itself_where_the_wall_clock_was_set_back_by_as_long_as_it_waited() -> None:
+    moment = at(65_000)
+    made = replace(due(moment.wall_ms), made_mono_ms=at(0).mono_ms)
+    assert live().give(CommandsLoaded(moment, (made,))) == (ExpireCommand("c1"),)
+
+
+def test_command_from_after_now_by_the_monotonic_clock_is_not_sent() -> None:
+    made = replace(due(at(0).wall_ms), made_mono_ms=at(0).mono_ms + 5_001)
+    assert live().give(CommandsLoaded(at(0), (made,))) == (ExpireCommand("c1"),)
+
+
+def test_command_says_the_greater_of_its_ages() -> None:
+    made = replace(due(at(3_000).wall_ms), made_mono_ms=at(1_000).mono_ms)
+    said = sent(live().give(CommandMarked(at(4_000), made)))[0]
+    assert isinstance(said, Command)
+    assert said.age_ms == 3_000
 
 
 def test_hint_fetches_commands() -> None:

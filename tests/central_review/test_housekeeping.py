@@ -1,4 +1,4 @@
-"""The server goes through decisions by and by, and a database that is away only puts that off."""
+"""What the server does beside its devices, and that a database that is away only puts it off."""
 
 import asyncio
 from collections.abc import Callable
@@ -7,9 +7,13 @@ from typing import Any
 import pytest
 from django.db import DatabaseError
 
+from central.devices import commands
+from central.devices.models import Command, Device
 from central.review.reviewing import review_some
 from central.sync import records, service
 from central.sync.service import LinkService
+from tests.central_link.minting import NOW, make_identity
+from wire.vocabulary import CommandName
 
 pytestmark = pytest.mark.unit
 
@@ -41,3 +45,43 @@ async def test_decisions_are_made_again_by_and_by(monkeypatch: pytest.MonkeyPatc
         keeping.cancel()
     assert database.asked[:2] == [records.sweep, records.sweep]
     assert database.asked.count(review_some) == 1
+
+
+async def test_start_ends_commands_of_before_though_the_database_may_be_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    link, database = LinkService(), ScriptedDatabase()
+    monkeypatch.setattr(link, "_database", database)
+    await link._end_outlived()
+    assert database.asked == [records.end_outlived]
+
+
+@pytest.mark.django_db(transaction=True)
+async def test_no_device_comes_in_before_the_commands_of_before_are_ended(caplog: pytest.LogCaptureFixture) -> None:
+    command = await asyncio.to_thread(_asked_before_the_power_cut)
+    link, told = LinkService(), asyncio.Queue[str]()
+    over = asyncio.Event()
+    received = iter((None, over))
+
+    async def receive() -> None:
+        event = next(received)
+        if event is not None:
+            await event.wait()
+
+    async def send(message: dict[str, Any]) -> None:
+        if message["type"] == "lifespan.startup.complete":
+            state = await asyncio.to_thread(lambda: Command.objects.get(pk=command.pk).state)
+            told.put_nowait(state)
+            over.set()
+
+    async with asyncio.timeout(10):
+        await link.lifespan(receive, send)
+    assert told.get_nowait() == Command.State.EXPIRED
+    assert "commands of before the start: 1 ended" in caplog.text
+
+
+def _asked_before_the_power_cut() -> Command:
+    held = Device.objects.get(pk=make_identity().device)
+    held.connected_at = held.last_seen_at = NOW
+    held.save()
+    command = commands.issue(held, CommandName.UNLOCK, actor="ann", reason="forgot card", now=NOW)
+    Command.objects.update(boot="before the power cut")
+    return command

@@ -17,9 +17,10 @@ from agent.sync.outflow import Outflow
 from agent.sync.parting import Fate, Parting
 from agent.sync.pulse import Pulse
 from central.sync import exchange as central_ex
+from central.sync import orders
 from central.sync.exchange import Ingest
 from central.sync.intake import Intake
-from tests.central_link.talk import HEAD, batch, live, sent
+from tests.central_link.talk import HEAD, at, batch, live, sent
 from tests.fakes.model_central import ModelCentral
 from tests.planted.door import patched
 from tests.planted.registry import PlantedBug
@@ -29,6 +30,7 @@ from wire.chain import digest, splice, unsplice
 from wire.events import number
 from wire.limits import Limits, Reconnect
 from wire.messages import Ack, Command, Events
+from wire.vocabulary import CommandMode
 
 _TEN_MINUTES_S = 600.0
 _MOST_ATTEMPTS = 450
@@ -234,6 +236,14 @@ def _goes_on_with_wrong_head() -> str | None:
     return None if lane.is_stopped else "a run whose chain central has wrong goes on"
 
 
+def _sends_late() -> str | None:
+    """The host's clock was set back by as long as the command waited."""
+    moment = at(65_000)
+    waited = central_ex.Due("c1", "unlock", CommandMode.ONCE, 10_000, moment.wall_ms, {}, at(0).mono_ms)
+    marked = [one for one in orders.ordered((waited,), moment) if isinstance(one, central_ex.MarkSent)]
+    return "an unlock of 65 s ago, whose life is 10 s, is sent" if marked else None
+
+
 PLANTED: Final = (
     PlantedBug(
         "ack-ahead-accepted", "an acknowledgement of events that were never sent moves the cursor",
@@ -261,6 +271,11 @@ PLANTED: Final = (
         "command-dated-by-arrival", "a command's life is counted from its arrival",
         "no unlock begins after its time", "tests.planted.linking",
         patched(Pulse, "begin_before_ms", _dated_by_arrival), _runs_late,
+    ),
+    PlantedBug(
+        "command-dated-by-wall-clock", "central goes by the wall clock alone for a command's age",
+        "no unlock begins after its time", "tests.planted.linking",
+        patched(orders, "_ages_ms", lambda command, now: (now.wall_ms - command.created_ms,)), _sends_late,
     ),
     PlantedBug(
         "backoff-without-jitter", "all devices wait equally long before they try again",
