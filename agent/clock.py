@@ -2,20 +2,27 @@
 
 A Pi has no battery-backed clock of its own: after a power cut it may believe that it is 1970, or last Tuesday. The
 kernel knows whether NTP disciplines it (adjtimex(2): `STA_UNSYNC` and `maxerror`); central's time stands in where it
-does not. The wall clock never reads earlier than its floor, the newest moment that is known to have passed.
+does not. The wall clock never reads earlier than its floor, the newest moment that is known to have passed
+(`agent.core.floor`).
 """
 
 import ctypes
+import logging
 import time
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, Protocol
 
 from msgspec import Struct
+from msgspec.structs import replace
 
+from agent.core.floor import Floor, remembered
 from agent.core.types import Now
-from wire.events import Stamp
+from wire.events import Event, Stamp
 from wire.vocabulary import ClockQuality
+
+log = logging.getLogger(__name__)
 
 RELEASED_MS: Final = int(datetime(2026, 11, 1, tzinfo=UTC).timestamp() * 1000)
 """This code was written after this moment: no earlier wall time can be true."""
@@ -114,7 +121,7 @@ class Clock:
     def __init__(self, source: TimeSource, *, boot: str, floor_ms: int = RELEASED_MS, has_rtc: bool = False) -> None:
         self._source = source
         self._boot = boot
-        self._floor_ms = floor_ms
+        self._floor = Floor(floor_ms)
         self._has_rtc = has_rtc
         self._server: _ServerTime | None = None
 
@@ -126,15 +133,29 @@ class Clock:
     def now(self) -> Now:
         """Return both clocks and the quality of the wall time."""
         reading = self._source.read()
-        return Now(reading.mono_ms, *self._judge(reading))
+        now = Now(reading.mono_ms, *self._judge(reading))
+        self._floor = self._floor.lived(now)
+        return replace(now, steady_ms=self._floor.steady_ms(now.mono_ms))
 
     def stamp(self, now: Now) -> Stamp:
         """Return the time of an event that happened at `now`, as it was known then."""
         return Stamp(boot=self._boot, mono_ms=now.mono_ms, wall_ms=now.wall_ms, q=now.q, err_ms=now.err_ms)
 
-    def learn_floor(self, wall_ms: int) -> None:
-        """This moment has passed: the wall clock never reads earlier again."""
-        self._floor_ms = max(self._floor_ms, wall_ms)
+    def learn_issue(self, wall_ms: int) -> None:
+        """Central's signature under the directory in force says that `wall_ms` has passed."""
+        now = self.now()
+        floor = self._floor.issued(wall_ms, now)
+        if floor is self._floor:
+            ahead_s = (wall_ms - now.wall_ms) // 1000
+            log.warning(
+                "central signed the directory %d s ahead of this device's synchronised clock, and is not believed: "
+                "central's clock is ahead, set it right", ahead_s,
+            )  # fmt: skip
+        self._floor = floor
+
+    def learn_events(self, events: Iterable[Event]) -> None:
+        """What the clock showed in earlier runs, oldest first, has passed."""
+        self._floor = remembered(self._floor, events)
 
     def learn_server(self, asked_ms: int, answered_ms: int, server_ms: int) -> None:
         """Central's clock showed `server_ms` some time between two monotonic moments.
@@ -143,16 +164,20 @@ class Clock:
         """
         half_ms = (answered_ms - asked_ms + 1) // 2
         self._server = _ServerTime(asked_ms + half_ms, server_ms, half_ms)
+        reading = self._source.read()
+        told = self._told(reading.mono_ms)
+        if reading.is_synced and told is not None:
+            self._floor = self._floor.agreed(reading.wall_ms, told.wall_ms)
 
     def _judge(self, reading: KernelTime) -> tuple[int, ClockQuality, int | None]:
-        if reading.is_synced and reading.wall_ms >= self._floor_ms:
+        if reading.is_synced and reading.wall_ms >= self._floor.at_ms:
             return reading.wall_ms, ClockQuality.SYNCED, reading.err_ms
         told = self._told(reading.mono_ms)
-        if told is not None and told.wall_ms >= self._floor_ms:
+        if told is not None and told.wall_ms >= self._floor.at_ms:
             return told.wall_ms, ClockQuality.ESTIMATED, told.err_ms
-        if self._has_rtc and reading.wall_ms >= self._floor_ms:
+        if self._has_rtc and reading.wall_ms >= self._floor.at_ms:
             return reading.wall_ms, ClockQuality.ESTIMATED, None
-        return max(reading.wall_ms, self._floor_ms), ClockQuality.NONE, None
+        return max(reading.wall_ms, self._floor.at_ms), ClockQuality.NONE, None
 
     def _told(self, mono_ms: int) -> _ServerTime | None:
         """Return what central's clock shows by now; None where it was never told."""

@@ -19,7 +19,7 @@ from agent.store.types import Draft
 from agent.supervise import Notifier
 from agent.sync.runner import Link
 from agent.sync.session import MAX_ANCHORS
-from agent.whereabouts import CLOCKS_DIFFER_MS, EVENTS_READ, Whereabouts, counted
+from agent.whereabouts import EVENTS_READ, Whereabouts, counted
 from wire.events import AlarmBody, Stamp
 from wire.messages import Anchor
 from wire.passes import STEPS_AROUND, step_at
@@ -93,14 +93,15 @@ async def _sure_time(clock: Clock) -> Anchor:
 
 
 def learn_floor(clock: Clock, directory: Directory) -> None:
-    """The moment when central signed the directory has passed, give or take what two right clocks differ by."""
+    """The moment when central signed the directory has passed."""
     if directory.issue is not None:
-        clock.learn_floor(directory.issue.issued_ms - CLOCKS_DIFFER_MS)
+        clock.learn_issue(directory.issue.issued_ms)
 
 
 def whereabouts_of(journal: Journal, directory: Directory, clock: Clock) -> Whereabouts:
-    """Return who is where by the journal, and follow it from now on."""
+    """Return who is where by the journal, and follow it from now on; what time it was by the journal has passed."""
     events = list(journal.newest(EVENTS_READ))
+    clock.learn_events(event for _, event in events)
     sent = counted({line.run: line.acked for line in journal.held()}, events, directory.issue)
     known = Whereabouts(clock, lambda: directory.book, sent)
     known.remember(events)

@@ -10,6 +10,7 @@ from typing import Final
 import msgspec
 
 from agent.clock import Clock
+from agent.core.floor import CLOCKS_DIFFER_MS
 from agent.core.presence import Presence
 from agent.core.sightings import At
 from agent.core.types import EventId
@@ -24,8 +25,6 @@ from wire.vocabulary import ClockQuality
 
 log = logging.getLogger(__name__)
 
-CLOCKS_DIFFER_MS: Final = 60_000
-"""What two right clocks may differ by."""
 EVENTS_READ: Final = 10_000
 """How far back the journal is read at the start: some 3,000 visits, three busy days of a door."""
 

@@ -27,12 +27,16 @@ class Read(Struct, frozen=True):
 
 
 class Now(Struct, frozen=True):
-    """Both clocks at one moment, and how far the wall clock can be trusted; `err_ms` is None where nobody can say."""
+    """Both clocks at one moment, and how far the wall clock can be trusted; `err_ms` is None where nobody can say.
+
+    `steady_ms` is for how long the wall clock has kept pace with the monotonic one; no decision depends on it.
+    """
 
     mono_ms: int
     wall_ms: int
     q: ClockQuality
     err_ms: int | None = None
+    steady_ms: int = 0
 
 
 class Facts(Struct, frozen=True):

@@ -11,6 +11,7 @@ from typing import Final
 from msgspec import Struct
 from msgspec.structs import replace
 
+from agent.core.floor import HELD_MS
 from agent.core.types import Now
 from wire.vocabulary import ClockQuality, DoorMode, ModeCause, Right
 
@@ -40,7 +41,10 @@ _LETS_IN: Final[dict[DoorMode, frozenset[str]]] = {
 
 
 class Term(Struct, frozen=True):
-    """When something ends: `mono_ms` in this boot. `wall_ms` counts after a restart only, by a synchronised clock."""
+    """When something ends: `mono_ms` in this boot.
+
+    `wall_ms` counts after a restart only, by a synchronised clock that held: one wrong reading ends nothing.
+    """
 
     mono_ms: int
     wall_ms: int | None = None
@@ -274,7 +278,8 @@ def _end_text(now: Now, for_ms: int) -> str:
 def _is_past(term: Term, now: Now) -> bool:
     if now.mono_ms >= term.mono_ms:
         return True
-    return term.wall_ms is not None and now.q is ClockQuality.SYNCED and now.wall_ms >= term.wall_ms
+    is_sure = now.q is ClockQuality.SYNCED and now.steady_ms >= HELD_MS
+    return term.wall_ms is not None and is_sure and now.wall_ms >= term.wall_ms
 
 
 def _bare(text: str) -> str:

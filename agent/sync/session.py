@@ -240,7 +240,7 @@ def _on_nack(state: State, message: Nack, now_ms: int) -> tuple[State, Effects]:
 
 def _on_heartbeat_ack(state: State, message: HeartbeatAck, now_ms: int) -> tuple[State, Effects]:
     pulse, reports = state.pulse.echoed(message)
-    staging, resync = state.staging.compared(message.dir_ver, now_ms)
+    staging, resync = state.staging.compared(message.dir_ver, message.server_ms, now_ms)
     is_current = staging.is_current(message.dir_ver)
     if reports:
         return replace(state, pulse=pulse, staging=staging), (*reports, *resync)

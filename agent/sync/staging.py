@@ -1,8 +1,9 @@
 """Receiving the directory: a snapshot chunk by chunk, or a change at a time. Pure; the store checks and swaps.
 
 At most one snapshot is under way. Nothing is handed to the store that central's key did not sign for this device, that
-goes back in version or issue time, or that demands what this agent does not understand. Anything out of order costs
-the snapshot, never the directory that stands; every refusal is told to central with the version that stays.
+goes back in version, or in issue time within one version, or that demands what this agent does not understand. A later
+version may have been issued earlier: central's clock was ahead. Anything out of order costs the snapshot, never the
+directory that stands; every refusal is told to central with the version that stays.
 """
 
 from typing import Final, assert_never
@@ -40,6 +41,8 @@ FROZEN_MS: Final = 3_600_000
 """A linked device whose directory central has not confirmed for so long reports that it is frozen."""
 TELL_EVERY_MS: Final = 30_000
 """Where central has a newer version and does not send it, the device says so at most this often."""
+AHEAD_MS: Final = 60_000
+"""What was issued so long after what central's clock shows was issued by a clock that was ahead."""
 _DETAIL_CHARS: Final = 200
 
 DirMessage = DirBegin | DirChunk | DirEnd | DirDelta
@@ -57,8 +60,8 @@ class Snapshot(Struct, frozen=True):
 class Staging(Struct, frozen=True):
     """The directory on this device, what signs it, and what is about to replace it.
 
-    `issued_ms` is the newest issue time that is in force, `heard_ms` (monotonic) when it came. `delta` is at the store.
-    `epoch` is what central's versions count in, by its welcome.
+    `issued_ms` is the issue time that is in force, 0 where it cannot be true, `heard_ms` (monotonic) when it came.
+    `delta` is at the store. `epoch` is what central's versions count in, by its welcome.
     """
 
     device: str = ""
@@ -97,7 +100,8 @@ class Staging(Struct, frozen=True):
     def greeted(self, welcome: Welcome, now_ms: int) -> tuple["Staging", Effects]:
         """Central says what it will do about the directory, and which key signs it."""
         staging, effects = self._key_learned(welcome.dir_key)
-        staging = replace(staging, epoch=welcome.dir.epoch)
+        issued_ms = _dated(self.issued_ms, welcome.server_ms)
+        staging = replace(staging, epoch=welcome.dir.epoch, issued_ms=issued_ms)
         if welcome.dir_mode is DirectoryMode.CURRENT and staging.current != welcome.dir:
             staging, resync = staging.resynced("welcome says current, but this device has another directory", now_ms)
             return staging, (*effects, *resync)
@@ -142,8 +146,10 @@ class Staging(Struct, frozen=True):
         if current is not None and issue.epoch == current.epoch:
             if issue.ver < current.ver:
                 return DirectoryRefusal.OLDER, f"version {issue.ver} is older than {current.ver}, which is in use"
-            if issue.issued_ms < self.issued_ms:
-                return DirectoryRefusal.OLDER, f"version {issue.ver} was issued before what is in use"
+            if issue.ver == current.ver and issue.issued_ms < self.issued_ms:
+                back_s = (self.issued_ms - issue.issued_ms) // 1000
+                why = f"version {issue.ver} was issued {back_s} s before what is in use: central's clock went back"
+                return DirectoryRefusal.OLDER, f"{why}, or this is a copy"
         unknown = sorted(set(issue.feat) - FEATURES)
         if unknown:
             why = f"version {issue.ver} demands {', '.join(unknown)[:80]}; update this agent"
@@ -230,12 +236,13 @@ class Staging(Struct, frozen=True):
         """Say whether the version that central names is the one that this device has."""
         return self.current is not None and (self.current.epoch, self.current.ver) == (self.epoch, ver)
 
-    def compared(self, ver: int, now_ms: int) -> tuple["Staging", Effects]:
-        """Central says which version is current: versions are the truth, pushes are only hints."""
+    def compared(self, ver: int, server_ms: int, now_ms: int) -> tuple["Staging", Effects]:
+        """Central says which version is current, at `server_ms`: versions are the truth, pushes are only hints."""
+        staging = replace(self, issued_ms=_dated(self.issued_ms, server_ms))
         own = 0 if self.current is None else self.current.ver
         if ver <= own or self.snapshot is not None or self.delta is not None or now_ms < self.told_ms + TELL_EVERY_MS:
-            return self, ()
-        return replace(self, told_ms=now_ms), (Send(self.state()),)
+            return staging, ()
+        return replace(staging, told_ms=now_ms), (Send(self.state()),)
 
     def resynced(self, why: str, now_ms: int) -> tuple["Staging", Effects]:
         """Ask for a snapshot, within the budget."""
@@ -250,6 +257,11 @@ class Staging(Struct, frozen=True):
             return self, ()
         why = f"central has not confirmed {_name(self.current)} for {FROZEN_MS // 60_000} min"
         return replace(self, is_frozen=True), (Report(Trouble.DIRECTORY_FROZEN, why),)
+
+
+def _dated(issued_ms: int, server_ms: int) -> int:
+    """Central's clock shows `server_ms`: an issue of long after that keeps no other one of its version out."""
+    return 0 if issued_ms > server_ms + AHEAD_MS else issued_ms
 
 
 def _name(ref: DirectoryRef | None) -> str:

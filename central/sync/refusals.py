@@ -11,7 +11,10 @@ from wire.vocabulary import DirectoryRefusal
 _SENT_AGAIN: Final = "nothing need be done, central sends it again"
 REMEDIES: Final = {
     DirectoryRefusal.UNSIGNED: "the device knows another key than central signs with: join it again, doorstile join",
-    DirectoryRefusal.OLDER: "the device has a newer one: after a restored backup run manage renew_directories once",
+    DirectoryRefusal.OLDER: (
+        "the device has a newer one: after a restored backup run manage renew_directories once; "
+        "where it says that this clock went back, set this server's clock right"
+    ),
     DirectoryRefusal.GAP: f"{_SENT_AGAIN} as a whole",
     DirectoryRefusal.NOT_UNDERSTOOD: "the agent is too old for it: update the agent on the device",
     DirectoryRefusal.INCOMPLETE: f"{_SENT_AGAIN}; if this comes again, look at the network between them",

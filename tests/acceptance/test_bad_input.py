@@ -11,6 +11,7 @@ import pytest_asyncio
 from msgspec.structs import replace
 
 from agent.clock import Clock, KernelTime
+from agent.core.floor import CLOCKS_DIFFER_MS
 from agent.core.types import Decision, Facts, Now, Read
 from agent.errors import DirectoryRefusedError
 from agent.store.directory import Directory
@@ -284,7 +285,7 @@ async def test_clock_that_fell_back_ten_years_never_reads_earlier_than_its_direc
     ended = credential(7, valid_to_ms=WALL_MS - 1)
     await stage(directory, [ended], *BOOK, ver=2)
     clock = Clock(_Kernel(WALL_MS - _TEN), boot="b", has_rtc=True)
-    clock.learn_floor(WALL_MS)
+    clock.learn_issue(WALL_MS + CLOCKS_DIFFER_MS)
     now = clock.now()
     assert now.wall_ms >= WALL_MS
     assert not asked(directory, ended, now).is_grant
@@ -303,5 +304,5 @@ def test_pass_at_a_clock_ten_years_off_opens_nothing(by_ms: int, reason: Reason)
 
 def test_directory_issued_before_the_one_in_force_is_refused_by_a_clock_that_is_ten_years_off() -> None:
     talk = Talk(0).open(DirectoryRef("epoch", 1, "d"), issued_ms=WALL_MS).welcome().forget()
-    old: DirDelta = delta_of(HELD, ROWS, first=1, to=2, issued_ms=WALL_MS - _TEN)
+    old: DirDelta = delta_of(HELD, ROWS, first=1, to=1, issued_ms=WALL_MS - _TEN)
     assert _refused(talk, old) is DirectoryRefusal.OLDER

@@ -11,6 +11,7 @@ from agent.acting import Acting, lock_of
 from agent.clock import Clock
 from agent.config import DoorConfig
 from agent.core.effects import Order, RemoteUnlock
+from agent.core.floor import HELD_MS
 from agent.core.screen import Screen, State
 from agent.core.types import EventId, OpenPromise
 from agent.fitting import door_of, mode_words, passage_sense
@@ -252,10 +253,10 @@ async def test_what_was_set_before_a_restart_ends_by_the_wall_clock_though_nobod
 ) -> None:
     monkeypatch.setattr("agent.station.SCHEDULE_EVERY_S", 0)
     async with place() as at, asyncio.TaskGroup() as tasks:
-        ends_ms = WALL_MS + at.time.now_ms + 5_000
+        ends_ms = WALL_MS + at.time.now_ms + HELD_MS + 5_000
         await at.station.recover((OpenPromise(f"stands-mode:maintenance:7200000:{ends_ms}:Ann", EventId("aa", 1)),))
         following = tasks.create_task(at.station.keep_schedule())
-        at.time.advance(4.9)
+        at.time.advance(HELD_MS / 1000 + 4.9)
         await settle()
         assert mode_words(at.station.state.standing) == "maintenance"
         at.time.advance(0.1)

@@ -31,8 +31,10 @@ def row(
     )
 
 
-def now(mono_ms: int = 1_000, *, wall_ms: int = WALL_MS, q: ClockQuality = ClockQuality.SYNCED) -> Now:
-    return Now(mono_ms, wall_ms, q)
+def now(
+    mono_ms: int = 1_000, *, wall_ms: int = WALL_MS, q: ClockQuality = ClockQuality.SYNCED, steady_ms: int = 0
+) -> Now:
+    return Now(mono_ms, wall_ms, q, steady_ms=steady_ms)
 
 
 def read(at_mono_ms: int = 1_000, *, key: str = KEY, direction: Direction = Direction.IN, reader: str = "in") -> Read:

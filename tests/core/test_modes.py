@@ -1,6 +1,7 @@
 import pytest
 
 from agent.core import modes
+from agent.core.floor import HELD_MS
 from agent.core.modes import CameFirst, LocksDown, Overrides, Scheduled, Standing
 from tests.core.builders import WALL_MS, now
 from wire.vocabulary import ClockQuality, DoorMode, ModeCause
@@ -99,8 +100,15 @@ def test_a_lockdown_comes_back_after_a_restart_with_its_end() -> None:
     assert isinstance(back, modes.Lockdown)
     assert (back.level, back.actor, back.cause) == (2, "Ann: desk", ModeCause.RESTART)
     standing = Standing(lockdown=back)
-    assert modes.over(standing, now(6, wall_ms=WALL_MS + HOUR - 1)) is None
-    assert modes.over(standing, now(6, wall_ms=WALL_MS + HOUR)) == LocksDown(None, ModeCause.TIME)
+    assert modes.over(standing, now(6, wall_ms=WALL_MS + HOUR - 1, steady_ms=HELD_MS)) is None
+    assert modes.over(standing, now(6, wall_ms=WALL_MS + HOUR, steady_ms=HELD_MS)) == LocksDown(None, ModeCause.TIME)
+
+
+def test_a_wrong_synced_reading_does_not_end_a_lockdown_that_a_restart_kept() -> None:
+    back = modes.restored(LOCKDOWN.promise, now(5))
+    assert isinstance(back, modes.Lockdown)
+    wrong = now(HELD_MS, wall_ms=WALL_MS + 9 * HOUR, steady_ms=HELD_MS - 1)
+    assert modes.over(Standing(lockdown=back), wrong) is None
 
 
 @pytest.mark.parametrize("q", [ClockQuality.NONE, ClockQuality.ESTIMATED])
@@ -108,7 +116,7 @@ def test_without_a_sure_clock_the_whole_time_begins_again_and_ends(q: ClockQuali
     back = modes.restored(LOCKDOWN.promise, now(5, q=q))
     assert isinstance(back, modes.Lockdown)
     standing = Standing(lockdown=back)
-    assert modes.over(standing, now(5 + HOUR - 1, wall_ms=WALL_MS + 9 * HOUR, q=q)) is None
+    assert modes.over(standing, now(5 + HOUR - 1, wall_ms=WALL_MS + 9 * HOUR, q=q, steady_ms=HELD_MS)) is None
     assert modes.over(standing, now(5 + HOUR, wall_ms=0, q=q)) is not None
 
 

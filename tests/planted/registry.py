@@ -49,6 +49,7 @@ MODULES: Final[tuple[str, ...]] = (
     "tests.planted.desk",
     "tests.planted.presence",
     "tests.planted.keys",
+    "tests.planted.clocks",
 )
 _OF_OTHER_LAYERS: Final = ("tests.simulation.planted", "tests.processes.planted")
 

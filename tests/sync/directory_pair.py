@@ -257,7 +257,7 @@ class DirectoryPair:
         shown = 0 if self.directory.ref is None else self.directory.ref.ver
         if not self.up and not self.down:
             self._central(self.delivery.compared(ref, shown, self.now_ms))
-            await self._device(self.staging.compared(newest, self.now_ms))
+            await self._device(self.staging.compared(newest, self.now_ms, self.now_ms))
 
     async def settle(self) -> None:
         """Let every frame arrive as it is."""

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from agent.sync import exchange as ex
 from agent.sync.budget import HOUR_MS, LEAST_MS, PER_HOUR, Budget
-from agent.sync.staging import FROZEN_MS
+from agent.sync.staging import AHEAD_MS, FROZEN_MS
 from tests.fakes.issuing import ISSUED_MS, PUBLIC, begin_of, delta_of, issued
 from tests.fakes.model_central import SERVER_MS
 from tests.sync.talk import START_MS, Talk, of, said
@@ -198,6 +198,31 @@ def test_without_a_key_nothing_is_taken(told: str) -> None:
 def test_issue_from_before_the_one_in_force_is_refused() -> None:
     talk = Talk(0).open(REF, issued_ms=ISSUED_MS).welcome(dir=REF).forget()
     assert _refusals(talk.receive(_delta(3, 3, issued_ms=ISSUED_MS - 1))) == [DirectoryRefusal.OLDER]
+    assert len(of(talk.receive(_delta(3, 3, issued_ms=ISSUED_MS)), ex.ApplyDelta)) == 1
+
+
+def test_later_version_is_taken_though_it_was_issued_earlier() -> None:
+    talk = Talk(0).open(REF, issued_ms=ISSUED_MS).welcome(dir=REF).forget()
+    assert len(of(talk.receive(_delta(3, 4, issued_ms=ISSUED_MS - 1)), ex.ApplyDelta)) == 1
+
+
+def test_refused_issue_says_that_a_clock_went_back() -> None:
+    talk = Talk(0).open(REF, issued_ms=ISSUED_MS).welcome(dir=REF).forget()
+    (report,) = of(talk.receive(_delta(3, 3, issued_ms=ISSUED_MS - 90_000)), ex.Report)
+    assert "issued 90 s before what is in use: central's clock went back, or this is a copy" in report.detail
+
+
+def test_issue_of_a_clock_that_was_ahead_keeps_no_confirmation_out() -> None:
+    ahead_ms = SERVER_MS + AHEAD_MS + 1
+    talk = Talk(0).open(REF, issued_ms=ahead_ms).welcome(dir=REF).forget()
+    assert len(of(talk.receive(_delta(3, 3, issued_ms=ISSUED_MS)), ex.ApplyDelta)) == 1
+
+
+def test_clock_of_central_that_is_set_right_within_a_connection_is_heard_of_with_the_next_heartbeat() -> None:
+    ahead_ms = SERVER_MS + AHEAD_MS + 1
+    talk = Talk(0).open(REF, issued_ms=ahead_ms).welcome(dir=REF, server_ms=ahead_ms).forget()
+    assert _refusals(talk.receive(_delta(3, 3, issued_ms=ISSUED_MS))) == [DirectoryRefusal.OLDER]
+    talk.receive(HeartbeatAck(echo_mono_ms=START_MS, server_ms=SERVER_MS, dir_ver=3))
     assert len(of(talk.receive(_delta(3, 3, issued_ms=ISSUED_MS)), ex.ApplyDelta)) == 1
 
 
