@@ -32,6 +32,8 @@ _FIGURES_EVERY_S: Final = 0.5
 _SCRUB_EVERY_S: Final = 6 * 3600
 _FIRST_SCRUB_S: Final = 60
 _DETAIL_CHARS: Final = 200
+_TIMED: Final = 1_000
+"""Of so many of the last events the times are looked at: hours of a busy door, and some milliseconds of the start."""
 _decode_anchors = msgspec.json.Decoder(list[Anchor]).decode
 
 
@@ -101,7 +103,7 @@ def learn_floor(clock: Clock, directory: Directory) -> None:
 def whereabouts_of(journal: Journal, directory: Directory, clock: Clock) -> Whereabouts:
     """Return who is where by the journal, and follow it from now on; what time it was by the journal has passed."""
     events = list(journal.newest(EVENTS_READ))
-    clock.learn_events(event for _, event in events)
+    clock.learn_events(event for _, event in events[-_TIMED:])
     sent = counted({line.run: line.acked for line in journal.held()}, events, directory.issue)
     known = Whereabouts(clock, lambda: directory.book, sent)
     known.remember(events)

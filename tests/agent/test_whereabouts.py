@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from agent.clock import Clock, KernelTime
+from agent.core.floor import HELD_MS, STEP_MS
 from agent.core.types import EventId
 from agent.store.journal import Journal
 from agent.store.types import Draft
@@ -160,3 +161,17 @@ def test_without_a_clock_a_passage_is_no_older_than_is_known() -> None:
     )
     seen = after_boot(SetTime(1_000, NOON + HOUR_MS), *came_in(unsure), later)
     assert (seen.zone, seen.age_ms) == ("gym", 3_000)
+
+
+async def test_time_that_the_journal_shows_has_passed_for_a_synced_clock_that_was_set_back(tmp_path: Path) -> None:
+    journal = Journal.open(tmp_path, device=DEVICE, limits=QUICK)
+    for mono_ms in (1_000, 1_000 + HELD_MS):
+        of = await journal.append(granted(stamp(mono_ms, wall_ms=NOON + mono_ms)))
+        await journal.append(ended(of, stamp(mono_ms, wall_ms=NOON + mono_ms)))
+    await journal.close()
+    journal = Journal.open(tmp_path, device=DEVICE, limits=QUICK)
+    clock = Clock(SetTime(5_000, NOON), boot="b2", floor_ms=0)
+    whereabouts_of(journal, Shelf(), clock)  # type: ignore[arg-type]
+    now = clock.now()
+    assert (now.wall_ms, now.q) == (NOON + 1_000 + HELD_MS - STEP_MS, ClockQuality.NONE)
+    await journal.close()
