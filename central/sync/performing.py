@@ -131,10 +131,10 @@ class Performer:
     async def _open_session(self, effect: OpenSession) -> Input:
         opening = await self._database.run(records.open_session, self._device_id, effect.hello, now().wall_ms)
         self._session = opening.session
-        level = logging.WARNING if opening.is_clone_suspected else logging.INFO
+        level, other = (logging.WARNING if opening.clone_of else logging.INFO), opening.clone_of
         _log.log(
             level, "device %s: session %d, store %s, boot %s%s", self._device_id, opening.session.number,
-            effect.hello.store, effect.hello.boot, "; another was connected: a clone?" if level > logging.INFO else "",
+            effect.hello.store, effect.hello.boot, f"; {other} was connected: a clone?" if other else "",
         )  # fmt: skip
         await self._switchboard.supersede(self._device_id, opening.session.number)
         return Opened(

@@ -47,14 +47,17 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """A session that was just given, and what is held of the device's runs."""
+    """A session that was just given, and what is held of the device's runs.
+
+    `clone_of` names the journal and the boot that are connected under the same identity, where these are others.
+    """
 
     session: Session
     runs: tuple[RunAck, ...]
     last_run: RunAck | None
     directory: DirectoryRef
     commands: tuple[Due, ...]
-    is_clone_suspected: bool
+    clone_of: str
     presence: PresenceRef | None = None
     time_zone: str = ""
 
@@ -73,7 +76,7 @@ def open_session(device_id: UUID, hello: Hello, wall_ms: int) -> Opening:
             raise MissingDeviceError(f"device {device_id} does not exist; let it join again")
         if device.state != Device.State.ACTIVE:
             raise RevokedError(f"device {device_id} is {device.state}")
-        is_clone_suspected = _is_clone(device, hello, now)
+        clone_of = _other(device, hello, now)
         session = Session(device_id, device.session + 1)
         rotating.reported(device, [bare(key) for key in hello.keys[:_MAX_KEYS]], now)
         was = device.forms
@@ -91,7 +94,7 @@ def open_session(device_id: UUID, hello: Hello, wall_ms: int) -> Opening:
         last_run,
         directory,
         commands_due,
-        is_clone_suspected,
+        clone_of,
         _presence(device_id),
         zone if zones.is_known(zone) else "",
     )
@@ -101,8 +104,9 @@ def _presence(device_id: UUID) -> PresenceRef:
     return presence.newest(Device.objects.values_list("door__site_id", flat=True).get(pk=device_id))
 
 
-def _is_clone(device: Device, hello: Hello, now: datetime) -> bool:
-    return device.is_connected(now) and (device.store, device.boot) != (hello.store, hello.boot)
+def _other(device: Device, hello: Hello, now: datetime) -> str:
+    is_same = (device.store, device.boot) == (hello.store, hello.boot)
+    return "" if is_same or not device.is_connected(now) else f"store {device.store}, boot {device.boot}"
 
 
 def _greet(device: Device, hello: Hello, session: int, now: datetime) -> None:
