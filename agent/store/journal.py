@@ -191,12 +191,13 @@ class Journal:
         Raise UnknownRunError, or RowDamagedError, after which `watch` ends too.
         """
         line = self._line(run)
-        try:
-            return await self._batch(line, after, max_events, max_bytes)
-        except RowDamagedError as fault:
-            leave_mark(self._opened.path, str(fault))
-            self._fail(fault)
-            raise
+        found = await self._read(partial(reading.batch, self._opened.reader, line, after, max_events, max_bytes))
+        if not found and line.acked <= after < line.last and not self._is_declared(line.run, after + 1):
+            # A loss that central knew of, and forgot with a restore: the next start declares it again.
+            fault = RowDamagedError(f"event {after + 1} of run {line.run} is missing; restart to declare it lost")
+            self._suspect(fault)
+            raise fault
+        return found
 
     async def acknowledge(self, run: str, upto: int, head: bytes) -> None:
         """Central holds the run up to `upto`, where its chain stands at `head`; an older figure changes nothing.
@@ -258,13 +259,6 @@ class Journal:
         return reading.newest(
             self._opened.reader, [line for line in self._lines.values() if line.run != self.run], most
         )
-
-    async def _batch(self, line: reading.RunLine, after: int, max_events: int, max_bytes: int) -> list[Spliced]:
-        found = await self._read(partial(reading.batch, self._opened.reader, line, after, max_events, max_bytes))
-        if not found and line.acked <= after < line.last and not self._is_declared(line.run, after + 1):
-            # A loss that central knew of, and forgot with a restore: the next start declares it again.
-            raise RowDamagedError(f"event {after + 1} of run {line.run} is missing; restart to declare it lost")
-        return found
 
     def _is_declared(self, run: str, n: int) -> bool:
         return any(loss.run == run and loss.first <= n <= loss.to for loss in self._losses)
@@ -331,7 +325,23 @@ class Journal:
         return reading.genesis_of(self._device, self.store, line)
 
     async def _read(self, work: Callable[[], T]) -> T:
-        return await self._here().run_in_executor(self._reading, work)
+        """Read in the reader's thread; raise RowDamagedError, after which `watch` ends too, where that cannot be done.
+
+        A start looks at the end of a long journal alone, so damage further back is first met here.
+        """
+        try:
+            return await self._here().run_in_executor(self._reading, work)
+        except RowDamagedError as fault:
+            self._suspect(fault)
+            raise
+        except reading.UNREADABLE as fault:
+            damage = RowDamagedError(f"{self._opened.path} cannot be read ({fault}); restart to salvage the rest")
+            self._suspect(damage)
+            raise damage from fault
+
+    def _suspect(self, fault: RowDamagedError) -> None:
+        leave_mark(self._opened.path, str(fault))
+        self._fail(fault)
 
     async def _errand(self, work: Callable[[sqlite3.Connection], T]) -> T:
         waiter: asyncio.Future[T] = self._here().create_future()

@@ -29,6 +29,10 @@ _PASSAGES: Final = re.compile(rb'"kind":"(?:decision|passage)"')
 _KIND_WITHIN: Final = 64
 """The kind stands behind the number, at the beginning of a text (`wire.events.write_tail`)."""
 _BATCH: Final = "SELECT place, digest, text FROM events WHERE place >= ? AND place <= ? ORDER BY place LIMIT ?"
+UNREADABLE: Final = (
+    sqlite3.Error, msgspec.DecodeError, UnicodeDecodeError, TypeError, ValueError, AttributeError
+)  # fmt: skip
+"""What damage looks like to those who read: pages that are none, texts and columns that are something else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,13 +111,14 @@ def newest(connection: sqlite3.Connection, lines: Sequence[RunLine], most: int) 
     """
     runs = {line.ord: line.run for line in lines}
     upto = place(max(runs, default=0), MAX_N)
-    first = connection.execute(_NEWEST, (upto, most - 1)).fetchone()
-    for row_id, text in connection.execute(_SINCE, (first[0] if first else 0, upto)):
-        run = runs.get(row_id >> RUN_BITS)
-        if run is None or not isinstance(text, bytes) or not _PASSAGES.search(text, 0, _KIND_WITHIN):
-            continue
-        with suppress(msgspec.DecodeError):
-            yield EventId(run, row_id & MAX_N), read_event(text)
+    with suppress(sqlite3.Error):
+        first = connection.execute(_NEWEST, (upto, most - 1)).fetchone()
+        for row_id, text in connection.execute(_SINCE, (first[0] if first else 0, upto)):
+            run = runs.get(row_id >> RUN_BITS)
+            if run is None or not isinstance(text, bytes) or not _PASSAGES.search(text, 0, _KIND_WITHIN):
+                continue
+            with suppress(msgspec.DecodeError, UnicodeDecodeError):
+                yield EventId(run, row_id & MAX_N), read_event(text)
 
 
 def batch(connection: sqlite3.Connection, line: RunLine, after: int, max_events: int, max_bytes: int) -> list[Spliced]:
@@ -168,11 +173,17 @@ def genesis_of(device: str, store: str, line: RunLine) -> bytes:
 
 
 def stamp_at(connection: sqlite3.Connection, ord_: int, after: int) -> Stamp | None:
-    """Return when the first event after `after` happened; None where it has no text."""
-    row = next(rows(connection, ord_, after), None)
-    if row is None or row.text is None:
+    """Return when the first event after `after` happened; None where it has no text, or none that can be read.
+
+    Nothing is decided by that: what is damaged is found and told where it is sent.
+    """
+    try:
+        row = next(rows(connection, ord_, after), None)
+        if row is None or row.text is None:
+            return None
+        event = read_event(row.text)
+    except UNREADABLE:
         return None
-    event = read_event(row.text)
     return Stamp(event.boot, event.mono_ms, event.wall_ms, event.q, event.err_ms)
 
 

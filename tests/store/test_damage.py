@@ -5,12 +5,14 @@ import random
 import shutil
 import sqlite3
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
+from agent.store import verify
+from agent.store.errors import RowDamagedError
 from agent.store.journal import Journal
 from agent.store.opening import witness_path
 from agent.store.witness import read_mark
@@ -19,6 +21,8 @@ from tests.store.samples import DEVICE, QUICK, Chain, alarm, begun, copied, pull
 from wire.vocabulary import TombReason
 
 pytestmark = pytest.mark.unit
+
+BRIEF = replace(QUICK, tail_rows=4)
 
 
 @dataclass
@@ -343,6 +347,63 @@ async def test_damaged_row_that_the_link_meets_ends_the_journal_and_is_declared(
     await journal.close()
     journal = Journal.open(written.folder, device=DEVICE, limits=QUICK)
     assert (journal.report.found, journal.losses()) == ((), [])
+    await journal.close()
+
+
+@pytest_asyncio.fixture
+async def long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, str]:
+    """A journal too long to be read through at a start, nothing of it acknowledged; its folder and its run."""
+    monkeypatch.setattr(verify, "_QUICK_CHECK_BYTES", 0)
+    journal = Journal.open(tmp_path, device=DEVICE, limits=BRIEF)
+    await journal.append_many([alarm("x" * 200) for _ in range(200)])
+    run = journal.run
+    await journal.close()
+    return tmp_path, run
+
+
+@pytest.mark.parametrize("page", [b"\xff" * 2048, bytes(2048), b"\x02"], ids=["noise", "zeros", "kind"])
+async def test_page_that_no_start_looks_at_is_found_by_the_link_and_salvaged_by_the_next_start(
+    long: tuple[Path, str], page: bytes
+) -> None:
+    folder, run = long
+    path = folder / "journal.db"
+    with path.open("r+b") as file:
+        file.seek(path.stat().st_size // 2 // 2048 * 2048)
+        file.write(page)
+    journal = Journal.open(folder, device=DEVICE, limits=BRIEF)
+    assert journal.report.found == ()
+    list(journal.newest(1000))
+    chain = Chain.of(journal, run)
+    with pytest.raises(RowDamagedError, match="cannot be read"):
+        await pull(journal, run, chain, max_events=20)
+    with pytest.raises(RowDamagedError, match="cannot be read"):
+        await journal.watch()
+    with pytest.raises(RowDamagedError, match="cannot be read"):
+        await journal.verify()
+    await journal.close()
+    journal = Journal.open(folder, device=DEVICE, limits=BRIEF)
+    lost = [loss for loss in journal.losses() if loss.run == run]
+    count = sum(loss.to - loss.first + 1 for loss in lost)
+    assert (0 < count < 20, journal.report.lost) == (True, count)
+    assert "cannot be read" in journal.report.found[0]
+    assert await pull(journal, run, Chain.of(journal, run)) == lost[0].first - 1
+    assert await journal.verify() == []
+    await journal.close()
+
+
+async def test_oldest_waiting_event_that_cannot_be_read_keeps_no_agent_from_starting(long: tuple[Path, str]) -> None:
+    folder, run = long
+    connection = sqlite3.connect(folder / "journal.db")
+    connection.execute("UPDATE events SET text = x'7b22' WHERE place = (1 << 40 | 1)")
+    connection.commit()
+    connection.close()
+    journal = Journal.open(folder, device=DEVICE, limits=BRIEF)
+    assert (journal.report.found, journal.backlog().oldest) == ((), None)
+    with pytest.raises(RowDamagedError, match="event 1 of run"):
+        await journal.read(run, 0, 10, 1 << 20)
+    await journal.close()
+    journal = Journal.open(folder, device=DEVICE, limits=BRIEF)
+    assert [(loss.first, loss.to) for loss in journal.losses()] == [(1, 1)]
     await journal.close()
 
 
