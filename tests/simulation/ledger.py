@@ -95,7 +95,7 @@ class Ledger:
         runs = tuple(self._register(device, hello.store, told) for told in hello.runs)
         self._truth.note("session", device[-4:], number)
         session = Session(device_id, number)
-        return Opening(session, runs, last_run, self._truth.site.refs[device], self.load_commands(session), False)
+        return Opening(session, runs, last_run, self._truth.site.refs[device], self.load_commands(session), "")
 
     def _last_run(self, device: str) -> RunAck | None:
         """Return the newest run with events, in the journal that was learnt of last."""
