@@ -62,11 +62,12 @@ class Image:
     promises: dict[str, Promise] = field(default_factory=dict)
     losses: list[Loss] = field(default_factory=list)
     steps: dict[str, int] = field(default_factory=dict)
+    notes: dict[str, str] = field(default_factory=dict)
 
     def copy(self) -> "Image":
         """Return the same, apart from this."""
         lines = {run: replace(line) for run, line in self.lines.items()}
-        return Image(self.store, lines, dict(self.promises), list(self.losses), dict(self.steps))
+        return Image(self.store, lines, dict(self.promises), list(self.losses), dict(self.steps), dict(self.notes))
 
 
 Change = Callable[[Image], None]

@@ -80,6 +80,7 @@ class Device:
         if self.process is None and not self.is_gone:
             self.starts += 1
             self.truth.note("start", self.name, self.starts)
+            self.truth.counts["starts while shut out"] += self.truth.shut_out.word(self.name).is_shut_out is True
             self.process = Process(self, f"{self.name}.{self.starts}")
 
     def crash(self) -> None:
@@ -87,6 +88,7 @@ class Device:
         if self.process is None:
             return
         self.truth.note("crash", self.name, "power" if self.loses_power else "kill")
+        self.truth.shut_out.died(self.name, self.truth.true_ms())
         process, self.process = self.process, None
         process.die()
         self.relay.is_on = False

@@ -41,7 +41,7 @@ class CardJournal:
         self._lines = {run: replace(line) for run, line in card.image.lines.items()}
         self._promises = dict(card.image.promises)
         self._losses = list(card.image.losses)
-        self._notes: dict[str, str] = {}
+        self._notes = dict(card.image.notes)
         self._used = Steps(card.image.steps.items())
         line = self._current
         self._at = Position(card.image.store, line.ord, line.run, 0, line.acked_head)
@@ -186,8 +186,10 @@ class CardJournal:
     # Promises
 
     def note(self, name: str, value: str) -> None:
-        """Keep a small value for this process: what it is good for after a loss of files is not modelled."""
-        self._notes[name] = value
+        """Keep a small value: not flushed by itself, so after a power cut the one before may be back."""
+        if self._notes.get(name) != value:
+            self._notes[name] = value
+            self._later(("note", name), lambda image: image.notes.update({name: value}))
 
     def noted(self, name: str) -> str | None:
         """Return a small value, or None."""

@@ -43,6 +43,7 @@ def heal(world: "World") -> None:
     central.trip, central.is_database_down = None, False
     central.hear(deaf=False)
     central.start()
+    central.let_work(*(door.device for door in world.doors))
     for door in world.doors:
         central.network.over(door.name).clear()
         door.card.trip, door.card.is_full, door.card.commit_s = None, False, 0.004
@@ -117,6 +118,7 @@ def _storage_reverts(world: "World", door: Device, step: Step) -> None:
                 body = fact.draft.body
                 world.truth.contested.add((door.device, body.of_run, body.of_n))
     _contest(world, door, image.promises.values())
+    world.truth.shut_out.reverted(door.name, world.truth.true_ms())
     world.truth.unsure_modes.add(door.name)
     door.card.image = image.copy()
     door.members.issue, door.members.rows = members.issue, dict(members.rows)
@@ -138,6 +140,7 @@ def _storage_cloned(world: "World", door: Device, step: Step) -> None:
         f"{door.name}-clone{number}", door.identity, card, door.members.copy(), Kernel(world.loop, world.truth),
         world.truth, world.central.network, world.loop, world.random, has_lock=door.has_lock, entry=door.entry,
     )  # fmt: skip
+    world.truth.shut_out.cloned(door.name, clone.name, world.truth.true_ms())
     clone.fork = {run: line.last for run, line in card.image.lines.items()}
     _contest(world, door, card.image.promises.values())
     world.truth.excused_commands |= set(world.truth.commands)
@@ -264,6 +267,12 @@ def _notices_lost(world: "World", _door: Device, step: Step) -> None:
     world.after(step.a, lambda: world.central.hear(deaf=False))
 
 
+def _revoked(world: "World", door: Device, step: Step) -> None:
+    """The operator shuts a device out, and after a while lets it work again."""
+    world.central.revoke(door.device)
+    world.after(step.a, lambda: world.central.let_work(door.device))
+
+
 def _fire(world: "World", door: Device, step: Step) -> None:
     door.side.become(InputRole.FIRE, is_active=True)
     world.after(step.a, lambda: door.side.become(InputRole.FIRE, is_active=False))
@@ -314,4 +323,5 @@ _STRIKES: Final[dict[str, Callable[["World", Device, Step], None]]] = {
     "fire": _fire,
     "door_forced": _door_forced,
     "arms_stuck": _arms_stuck,
+    "revoked": _revoked,
 }

@@ -21,7 +21,7 @@ from central.checkins.ingest import GapError, Ingested, UnknownRunError
 from central.checkins.movements import _Known, fact_of
 from central.checkins.visits import ClosingRule, EventKey, Grant, Movement, Passage, Visit
 from central.devices.claims import Refused, is_timely
-from central.devices.fencing import FencedError
+from central.devices.fencing import FencedError, RevokedError
 from central.devices.tokens import Admitted, Refusal
 from central.sync.exchange import Due, Offer, Whole
 from central.sync.records import Opening, Session
@@ -65,6 +65,8 @@ class Ledger:
         claims = msgspec.json.decode(token, type=TokenClaims)
         if claims.sub not in self._devices:
             return Refusal(403, Refused.REVOKED, "no such device")
+        if claims.sub in self.tables.revoked:
+            return Refusal(403, Refused.REVOKED, f"device {claims.sub} is revoked")
         if claims.jti in self._seen:
             return Refusal(401, Refused.REPLAYED, "seen before")
         self._seen.add(claims.jti)
@@ -79,11 +81,14 @@ class Ledger:
     def check_token(self, _device: UUID, token: str, _wall_ms: int) -> tuple[CloseCode | None, str]:
         """Return why a token sent inside a connection ends it, or None."""
         verdict = self._admit(token)
-        return (None, "") if isinstance(verdict, Admitted) else (CloseCode.TOKEN, verdict.detail)
+        if isinstance(verdict, Admitted):
+            return None, ""
+        return CloseCode.REVOKED if verdict.status == 403 else CloseCode.TOKEN, verdict.detail
 
     def open_session(self, device_id: UUID, hello: Hello, _wall_ms: int) -> Opening:
         """Give the device a session newer than all others and register its runs."""
         device, tables = str(device_id), self.tables
+        self._shut_out(device)
         number = tables.sessions[device] = tables.sessions.get(device, 0) + 1
         self._connected[device] = number
         known = {command.id for command in hello.cmds}
@@ -143,10 +148,15 @@ class Ledger:
 
     def _enter(self, session: Session) -> str:
         device = str(session.device_id)
+        self._shut_out(device)
         self._fence(device, session)
         newest = self.tables.sessions.get(device, 0)
         self._truth.require(session.number == newest, f"session {session.number} wrote after {newest} was welcomed")
         return device
+
+    def _shut_out(self, device: str) -> None:
+        if device in self.tables.revoked:
+            raise RevokedError(f"device {device} is revoked")
 
     def _fence(self, device: str, session: Session) -> None:
         newest = self.tables.sessions.get(device, 0)

@@ -16,11 +16,14 @@ from websockets.frames import Close
 
 from agent.sync.connect import LinkError
 from agent.sync.parting import of_fault, of_status
-from wire.vocabulary import SUBPROTOCOL
+from wire.messages import Welcome
+from wire.token import REVOKED
+from wire.vocabulary import SUBPROTOCOL, CloseCode
 
 CONNECT_S: Final = 0.03
 OPEN_TIMEOUT_S: Final = 10.0
 ZOMBIE_S: Final = 25.0
+_WELCOME: Final = b'{"type":"%s"' % Welcome.type.encode()
 
 Event = dict[str, Any]
 
@@ -58,8 +61,9 @@ class Wire:
 
     subprotocol = SUBPROTOCOL
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, weather: Weather, card: str) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, weather: Weather, card: str, told: "Told") -> None:
         self._loop = loop
+        self._told = told
         self._weather = weather
         self.card = card
         self.transport = Transport(self)
@@ -81,7 +85,10 @@ class Wire:
             self._raise_if_over()
             self._agent_waits = self._loop.create_future()
             await self._agent_waits
-        return self._to_agent.popleft()
+        frame = self._to_agent.popleft()
+        if frame.startswith(_WELCOME):
+            self._told(self.card, False)
+        return frame
 
     async def send(self, frame: bytes, *, text: bool = True) -> None:
         """Send a frame."""
@@ -96,6 +103,8 @@ class Wire:
         self._is_cut = True
 
     def _raise_if_over(self) -> None:
+        if self._ending is not None and self._ending.code == CloseCode.REVOKED:
+            self._told(self.card, True)
         if self._is_cut or self._ending is not None:
             raise ConnectionClosedError(self._ending, None)
 
@@ -176,6 +185,8 @@ def _wake(waiter: "asyncio.Future[None] | None") -> None:
 
 
 Serve = Callable[[Wire, str], None]
+Told = Callable[[str, bool], None]
+"""Hears which card reads that it is shut out (True), or welcome."""
 
 
 @dataclass
@@ -185,6 +196,7 @@ class Network:
     loop: asyncio.AbstractEventLoop
     random: Random
     serve: Serve
+    told: Told
     weather: dict[str, Weather] = field(default_factory=dict)
     wires: list[Wire] = field(default_factory=list)
 
@@ -209,7 +221,7 @@ class Network:
             raise ConnectionRefusedError
         if weather.status is not None:
             raise LinkError(of_status(weather.status, {"retry-after": "3"} if weather.status in (429, 503) else {}))
-        wire = Wire(self.loop, weather, card)
+        wire = Wire(self.loop, weather, card, self.told)
         self.wires = [*(known for known in self.wires if not known._is_cut), wire]
         if weather.closes_with is not None:
             wire._at_agent(wire._close, Close(weather.closes_with, ""))
@@ -219,6 +231,8 @@ class Network:
             answer = await wire.accepted
         if answer["type"] != "websocket.accept":
             headers = {name.decode().lower(): value.decode() for name, value in answer["headers"]}
+            if answer["status"] == 403 and f'"{REVOKED}"' in headers.get("www-authenticate", ""):
+                self.told(card, True)
             raise LinkError(of_status(answer["status"], headers))
         return wire
 

@@ -18,6 +18,7 @@ from agent.core.effects import Grant, Opening
 from agent.core.station import FRESH_MS
 from agent.presenting import OneKey, Presenter
 from agent.reading import ReaderPlace
+from agent.revocation import Revocation
 from agent.station import Station
 from agent.store.journal import Journal
 from agent.sync import exchange as ex
@@ -161,12 +162,18 @@ class Process:
         whereabouts = Whereabouts(clock, lambda: None, sent)
         whereabouts.remember(device.card.newest(EVENTS_READ))
         journal.on_durable.append(lambda event, draft: whereabouts.note(event, draft.at, draft.body))
+        revocation = Revocation(directory, journal)
         station = Station(
             door_of(device.entry if device.has_lock else PLAIN, device.name, journal.run, _pulse_ms(device)),
             READERS,
             journal=journal,
             presenter=Presenter(
-                directory, journal, clock, OneKey(device.identity.credential_key_bytes), presence=whereabouts
+                directory,
+                journal,
+                clock,
+                OneKey(device.identity.credential_key_bytes),
+                is_revoked=lambda: revocation.is_revoked,
+                presence=whereabouts,
             ),
             acting=acting,
             clock=clock,
@@ -185,6 +192,7 @@ class Process:
             presence=whereabouts,
         )
         link.on_server_time.append(lambda told: clock.learn_server(told.asked_ms, told.answered_ms, told.server_ms))
+        link.on_revoked.append(lambda is_revoked: revocation.told(is_revoked=is_revoked))
         parts = cast(
             app.Agent, SimpleNamespace(journal=journal, directory=directory, clock=clock, station=station, link=link)
         )
@@ -193,6 +201,8 @@ class Process:
         self.create_task(cast(Journal, journal).watch(), name="journal-watch")
         self.create_task(station.run(), name="station")
         device.side.report()
+        self.create_task(station.keep_schedule(), name="schedule")
+        self.create_task(revocation.keep(), name="revocation")
         self.create_task(link.run(cast(asyncio.TaskGroup, self)), name="link")
         self.create_task(upkeep.anchor_time(cast(Link, link), cast(Journal, journal), clock), name="anchor")
 

@@ -1,7 +1,7 @@
 """The site as it truly is, and a second opinion on every decision, written without a look at the agent's rules.
 
-`judge` works from the published order of denials: no directory, unknown, revoked, inactive, clock unknown, not yet
-valid, expired. The last four are asked of those who come in only.
+`judge` works from the published order of denials: no directory, unknown, revoked, device revoked, inactive, clock
+unknown, not yet valid, expired. The last five are asked of those who come in only.
 """
 
 from dataclasses import dataclass, field
@@ -38,8 +38,11 @@ class Site:
         return self.booted[boot] + mono_ms
 
 
-def judge(site: Site, device: str, decided: DecisionBody, at: Stamp) -> Verdict:
-    """Return what has to be decided about a presentation with the directory that its receipt names."""
+def judge(site: Site, device: str, decided: DecisionBody, at: Stamp, *, is_shut_out: bool = False) -> Verdict:
+    """Return what has to be decided about a presentation with the directory that its receipt names.
+
+    `is_shut_out` where central has told the device that it may not work any more.
+    """
     receipt, credential = decided.receipt, decided.credential
     if not receipt.dir_epoch:
         return Outcome.DENY, Reason.NO_DIRECTORY
@@ -50,8 +53,14 @@ def judge(site: Site, device: str, decided: DecisionBody, at: Stamp) -> Verdict:
         return Outcome.DENY, Reason.CREDENTIAL_REVOKED
     if decided.direction is Direction.OUT:
         return Outcome.GRANT, Reason.MEMBER_VALID
+    if is_shut_out:
+        return Outcome.DENY, Reason.DEVICE_REVOKED
     if not held.is_active:
         return Outcome.DENY, Reason.MEMBER_INACTIVE
+    return _judge_time(held, at)
+
+
+def _judge_time(held: DirectoryRow, at: Stamp) -> Verdict:
     begins, ends = held.valid_from_ms, held.valid_to_ms
     if begins is None and ends is None:
         return Outcome.GRANT, Reason.MEMBER_VALID

@@ -83,6 +83,7 @@ FAULT_KINDS: Final[dict[str, tuple[int, Draw]]] = {
     "fire": (2, _for(20, 240)),
     "door_forced": (2, _for(0, 0)),
     "arms_stuck": (1, _for(5, 60)),
+    "revoked": (3, _for(30, 420)),
 }
 
 

@@ -80,7 +80,9 @@ class Central:
         self._loop = loop
         self._truth = truth
         self.random = random
-        self.network = Network(loop, random, self.serve)
+        self.network = Network(
+            loop, random, self.serve, lambda card, is_shut_out: truth.told(card, is_shut_out=is_shut_out)
+        )
         self.ledger = Ledger(truth, devices)
         self.backups: list[Tables] = [self.ledger.tables.copy()]
         self.terms = Terms()
@@ -149,6 +151,17 @@ class Central:
         """Give a hint to a device's connections."""
         if self._board is not None:
             self._board.tell(UUID(device), Notice(what))
+
+    def revoke(self, device: str) -> None:
+        """Do not let a device work any more."""
+        self._truth.note("revoked", device[-4:])
+        self.ledger.tables.revoked.add(device)
+        self.tell(device, What.REVOKED)
+
+    def let_work(self, *devices: str) -> None:
+        """Let devices work again."""
+        self._truth.note("let work", *(device[-4:] for device in devices))
+        self.ledger.tables.revoked -= set(devices)
 
     def serve(self, wire: Wire, token: str) -> None:
         """Take a handshake."""

@@ -61,6 +61,7 @@ class Tables:
     orders: dict[str, Order] = field(default_factory=dict)
     alerts: list[tuple[str, str]] = field(default_factory=list)
     gaps: set[tuple[str, Gap]] = field(default_factory=set)
+    revoked: set[str] = field(default_factory=set)
 
     def copy(self) -> "Tables":
         """Return a backup."""
@@ -73,4 +74,5 @@ class Tables:
             {key: replace(order) for key, order in self.orders.items()},
             list(self.alerts),
             set(self.gaps),
+            set(self.revoked),
         )

@@ -12,11 +12,12 @@ from typing import Final
 
 from agent.core.effects import Grant, Opening
 from agent.store.types import Draft
-from tests.simulation.reference import Site, judge
+from tests.simulation.reference import Site, Verdict, judge
 from tests.simulation.seen import Seen
+from tests.simulation.shutout import ShutOut
 from wire.chain import link
-from wire.events import DecisionBody, ModeBody, PassageBody
-from wire.vocabulary import Direction, DoorMode, EventKind, Outcome, PassageOutcome, PassageSense, Reason
+from wire.events import DecisionBody, ModeBody, PassageBody, StartedBody
+from wire.vocabulary import Direction, DoorMode, EventKind, ModeCause, Outcome, PassageOutcome, PassageSense, Reason
 
 Key = tuple[str, str, int]
 
@@ -25,6 +26,8 @@ ATTEMPTS_IN_MINUTE: Final = 60
 ATTEMPTS_IN_TEN_MINUTES: Final = 400
 PAUSES_COMPARED: Final = 8
 CLOCK_SLACK_MS: Final = 5
+OBEYED_MS: Final = 90_000
+"""Within this time a door is as central's last word has it, however slow its disk is with what it heard before."""
 _OF_THE_DOOR: Final = frozenset({Reason.FIRE, Reason.DOOR_BUSY, Reason.OTHER_DOOR_OPEN})
 """Why a door refuses those whom the rules let in."""
 _OF_THE_MODE: Final = frozenset({Reason.LOCKDOWN, Reason.DOOR_LOCKED, Reason.MAINTENANCE})
@@ -77,6 +80,8 @@ class Truth:
     attempts: dict[str, Attempts] = field(default_factory=dict)
     reports: Counter[str] = field(default_factory=Counter)
     whereabouts: Seen = field(default_factory=Seen)
+    shut_out: ShutOut = field(default_factory=ShutOut)
+    locked_by: dict[str, ModeCause] = field(default_factory=dict)
 
     def note(self, *parts: object) -> None:
         """Add a line to the trace."""
@@ -116,6 +121,7 @@ class Truth:
         heads.append(link(heads[-1], digest))
         self.facts[key] = Fact(digest, self.true_ms(), draft, card)
         self.counts[str(draft.kind)] += 1
+        self.shut_out.written_ms[card] = self.true_ms()
         self._check_stamp(key, draft)
         if isinstance(draft.body, DecisionBody):
             self._check_whereabouts(card, draft.body)
@@ -125,6 +131,9 @@ class Truth:
             self._check_passage(card, draft.body)
         elif isinstance(draft.body, ModeBody):
             self.stands[card] = draft.body.mode, draft.body.lockdown
+            self.locked_by[card] = draft.body.cause
+        elif isinstance(draft.body, StartedBody):
+            self.locked_by.pop(card, None)
         self.whereabouts.saw(card, key, draft.body)
 
     def _check_stamp(self, key: Key, draft: Draft) -> None:
@@ -139,16 +148,19 @@ class Truth:
         seen = (card, draft.at.boot, draft.at.mono_ms, f"{body.reader} {body.credential}")
         self.require(seen not in self.decided, f"one presentation was decided twice: {seen}")
         self.decided.add(seen)
-        ours = judge(self.site, device, body, draft.at)
-        if body.outcome is Outcome.DENY and (body.reason in _OF_THE_MODE or body.reason in _OF_THE_DOOR):
+        at_ms = self.site.true_at(draft.at.boot, draft.at.mono_ms)
+        holds = self.shut_out.holds(card, at_ms)
+        possible = (False, True) if holds is None else (holds,)
+        ours = [judge(self.site, device, body, draft.at, is_shut_out=is_shut_out) for is_shut_out in possible]
+        if body.outcome is Outcome.DENY:
             self.counts[f"refused {body.reason}"] += 1
-            is_said = body.reason in _OF_THE_MODE or ours[0] is Outcome.GRANT
-            self.require(is_said, f"{card} refused for {body.reason} whom {ours[1]} refuses anyway")
-            return
         self.require(
-            ours == (body.outcome, body.reason),
-            f"{card} decided {body.outcome}/{body.reason}, the reference says {ours[0]}/{ours[1]}",
+            any(_is_said(body, verdict) for verdict in ours),
+            f"{card} decided {body.outcome}/{body.reason}, the reference says {ours[0][0]}/{ours[0][1]}",
         )
+        if body.reason is Reason.DOOR_LOCKED and self.locked_by.get(card) is ModeCause.REVOCATION:
+            is_over = self.shut_out.holds(card, at_ms, for_ms=OBEYED_MS) is False
+            self.require(not is_over, f"{card} stays locked though central lets it work again")
 
     def _check_whereabouts(self, card: str, body: DecisionBody) -> None:
         """A door decides by what its own disk says of who went where, however often it was cut off."""
@@ -178,6 +190,12 @@ class Truth:
             walked = self.walked[card]()
             self.require(self.passed[card] <= walked, f"{card} charged {self.passed[card]}, {walked} went through")
 
+    def told(self, card: str, *, is_shut_out: bool) -> None:
+        """A device reads central's word that it may not work any more, or does again."""
+        if self.shut_out.heard(card, self.true_ms(), is_shut_out=is_shut_out):
+            self.note("told", card, "shut out" if is_shut_out else "works")
+            self.counts["told it is revoked" if is_shut_out else "told it works again"] += 1
+
     def held(self, card: str) -> None:
         """The line of a door is switched on to stay on: the last mode on its disk has to say so."""
         self.note("hold", card)
@@ -203,6 +221,8 @@ class Truth:
             self.require(fact is not None and _is_grant(fact.draft), f"{card} opened for {name}, which is no grant")
             self.require(opening.event.run == run, f"{card} opened for {name}, a grant of an earlier run")
             return
+        is_shut_out = self.shut_out.holds(card, self.true_ms(), for_ms=OBEYED_MS)
+        self.require(not is_shut_out, f"{card} opened for the command {opening.id} though central has shut it out")
         self._check_command(card, opening.id)
 
     def _check_command(self, card: str, command: str) -> None:
@@ -249,6 +269,15 @@ class Truth:
         is_ours = upto < len(heads) and heads[upto] == head
         self.require(is_ours, f"central's chain of run {run} at {upto} is not the device's")
         self.committed[device, run] = max(upto, self.committed.get((device, run), 0))
+
+
+def _is_said(body: DecisionBody, ours: Verdict) -> bool:
+    """Say whether a decision agrees with the reference, which knows neither of the door's mode nor of its machine."""
+    if body.outcome is Outcome.DENY and body.reason in _OF_THE_MODE:
+        return body.direction is not Direction.OUT and ours[1] is not Reason.DEVICE_REVOKED
+    if body.outcome is Outcome.DENY and body.reason in _OF_THE_DOOR:
+        return ours[0] is Outcome.GRANT
+    return ours == (body.outcome, body.reason)
 
 
 def _is_grant(draft: Draft) -> bool:

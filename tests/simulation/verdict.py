@@ -9,7 +9,7 @@ from tests.simulation.device import Device
 from tests.simulation.process import PULSE_MS
 from tests.simulation.scenario import Step
 from tests.simulation.tables import OPEN
-from tests.simulation.truth import Key, _is_grant
+from tests.simulation.truth import OBEYED_MS, Key, _is_grant
 from wire.vocabulary import ClockQuality
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ def bounds(world: "World") -> None:
     """Nothing grows without bound, and no line is on without a process."""
     for device in world.devices():
         process = device.process
+        _shut_out(world, device)
         if process is None:
             world.truth.require(not device.relay.is_on, f"{device.name}: the line is on and nobody holds it")
             continue
@@ -34,6 +35,13 @@ def bounds(world: "World") -> None:
         if process.link is not None:
             errands = len(process.link._errands._waiting)
             world.truth.require(errands <= 2 * MAX_WAITING, f"{device.name}: {errands} errands wait")
+
+
+def _shut_out(world: "World", device: Device) -> None:
+    """A door whose device is shut out does not stand open."""
+    truth = world.truth
+    is_told = truth.shut_out.holds(device.name, truth.true_ms(), for_ms=OBEYED_MS)
+    truth.require(not (is_told and device.relay.is_held), f"{device.name} stands open though central has shut it out")
 
 
 def unsettled(world: "World") -> list[str]:

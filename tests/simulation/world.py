@@ -39,6 +39,7 @@ LOOK_EVERY_S: Final = 5.0
 UNLOCK_TTL_MS: Final = 10_000
 _decoder: Final = for_agent()  # making one takes milliseconds
 _CHUNK_ROWS: Final = 5
+_SCHEDULE_EVERY_S: Final = 5.0  # each look costs real time, and no door here has hours
 _BEATS_S: Final = (15.0, 28.0, 28.0)
 _LIMITS: Final = (Limits(), Limits(), Limits(batch_events=4, window=8), Limits(batch_events=3, window=3))
 
@@ -305,6 +306,7 @@ def _in_virtual_time(world: World) -> Iterator[None]:
         with ExitStack() as stack:
             stack.enter_context(patch("agent.sync.runner.dial", dial))
             stack.enter_context(patch("agent.sync.runner.warm", lambda: None))
+            stack.enter_context(patch("agent.station.SCHEDULE_EVERY_S", _SCHEDULE_EVERY_S))
             stack.enter_context(patch("agent.sync.conversation.for_agent", lambda: _decoder))
             for module in ("connection", "consumer", "performing"):
                 stack.enter_context(patch(f"central.sync.{module}.now", world.central.now))
