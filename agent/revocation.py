@@ -10,6 +10,7 @@ revoked device work again.
 import asyncio
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final, Protocol
 
 from agent.errors import StoreError
@@ -59,14 +60,22 @@ class Revocation:
 
     async def keep(self) -> None:
         """Make it durable whenever it changed, until cancelled; a disk that cannot take it is tried again."""
+        pause_s: float | None = None
         while True:
-            await self._told.wait()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(pause_s):
+                    await self._told.wait()
             self._told.clear()
-            said = _YES if self.is_revoked else _NO
+            pause_s = None
             try:
-                await self._keeper.put(REVOKED, said)
-                self._notes.note(REVOKED, said)
+                await self._write(_YES if self.is_revoked else _NO)
             except StoreError as fault:
                 log.warning("whether this device is revoked cannot be kept: %s", fault)
-                await asyncio.sleep(_AGAIN_S)
-                self._told.set()
+                pause_s = _AGAIN_S
+
+    async def _write(self, said: str) -> None:
+        """Write it at both places, at one also where the other takes nothing; raise StoreError then."""
+        try:
+            self._notes.note(REVOKED, said)
+        finally:
+            await self._keeper.put(REVOKED, said)

@@ -29,15 +29,18 @@ class Values:
 
 
 class Beside:
-    """Small values beside the events."""
+    """Small values beside the events; with `is_full` none is taken."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_full: bool = False) -> None:
         self.values: dict[str, str] = {}
+        self.is_full = is_full
 
     def noted(self, name: str) -> str | None:
         return self.values.get(name)
 
     def note(self, name: str, value: str) -> None:
+        if self.is_full:
+            raise StoreError("no room")
         self.values[name] = value
 
 
@@ -90,6 +93,34 @@ async def test_a_disk_that_cannot_take_it_is_tried_again(
         revocation.told(is_revoked=True)
         await _kept(revocation, values, "yes")
     assert "cannot be kept: no room" in caplog.text
+
+
+@pytest.mark.parametrize("full", ["beside the directory", "in the journal"])
+async def test_a_place_that_takes_nothing_keeps_it_out_of_no_other(full: str) -> None:
+    is_beside = full == "in the journal"
+    values, beside = Values(faults=0 if is_beside else 1_000), Beside(is_full=is_beside)
+    first = Revocation(values, beside)
+    first.told(is_revoked=True)
+    async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
+        keeping = tasks.create_task(first.keep())
+        for _ in range(10):
+            await asyncio.sleep(0)
+        keeping.cancel()
+    assert Revocation(values, beside).is_revoked
+
+
+async def test_news_is_kept_at_once_although_the_last_try_failed() -> None:
+    values, beside = Values(faults=1), Beside()
+    revocation = Revocation(values, beside)
+    revocation.told(is_revoked=True)
+    async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
+        keeping = tasks.create_task(revocation.keep())
+        while values.faults:
+            await asyncio.sleep(0)
+        revocation.told(is_revoked=False)
+        while values.get("revoked") != "no":
+            await asyncio.sleep(0)
+        keeping.cancel()
 
 
 async def test_what_is_known_already_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
