@@ -93,6 +93,7 @@ def _cut_in_pulse(_world: "World", door: Device, step: Step) -> None:
 
 def _disk_full(world: "World", door: Device, step: Step) -> None:
     door.card.is_full = True
+    world.truth.shut_out.full(door.name, world.truth.true_ms() + step.a)
     world.after(step.a, lambda: setattr(door.card, "is_full", False))
 
 

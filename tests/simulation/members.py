@@ -1,10 +1,11 @@
 """The modelled directory file of a device: it is one whole version, before and after any crash."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
-from agent.errors import DirectoryRefusedError, StoreError
+from agent.errors import DirectoryRefusedError, StoreError, StoreFullError
 from tests.simulation.truth import Truth
 from wire.directory import Issue, directory_digest, read_row
 from wire.rows import DirectoryRow
@@ -37,8 +38,11 @@ class MemberDirectory:
 
     found: str | None = None
 
-    def __init__(self, file: MemberFile, device: str, truth: Truth) -> None:
+    def __init__(
+        self, file: MemberFile, device: str, truth: Truth, is_full: Callable[[], bool] = lambda: False
+    ) -> None:
         self._file = file
+        self._is_full = is_full
         self._device = device
         self._truth = truth
         self._begin: DirBegin | None = None
@@ -66,8 +70,10 @@ class MemberDirectory:
         return self._file.kept.get(name)
 
     async def put(self, name: str, value: str) -> None:
-        """Keep a value."""
+        """Keep a value; where the disk is full it takes none."""
         await asyncio.sleep(STAGE_S)
+        if self._is_full():
+            raise StoreFullError("no room on the disk")
         if not self.is_dead:
             self._file.kept[name] = value
 

@@ -12,6 +12,7 @@ from agent.core import station as core
 from agent.core.state import Station
 from agent.core.types import Facts
 from agent.revocation import Revocation
+from agent.store.notes import REVOKED
 from agent.sync import parting
 from tests.planted.door import PLANTED as DOOR
 from tests.planted.doorway import PLANTED as DOORWAY
@@ -58,6 +59,18 @@ _SHUT_OUT: Final = Scenario(
     ),
 )
 """A device is shut out, loses its link and its process, and after a while may work again."""
+_SHUT_OUT_WHILE_FULL: Final = Scenario(
+    1,
+    (
+        Step(57_000, "disk_full", 0, 8_000),
+        Step(60_000, "revoked", 0, 300_000),
+        Step(66_000, "refused", 0, 220_000),
+        *(Step(68_000 + 1_000 * i, "unknown_card", 0, i) for i in range(5)),
+        Step(80_000, "kill", 0),
+        *(Step(110_000 + 10_000 * i, "tap", 0, i % 12) for i in range(12)),
+    ),
+)
+"""It is shut out while its disk is full, and loses its process before the next try to keep that."""
 _STRANGER: Final = Scenario(
     1, (Step(60_000, "http_status", 0, 60_000, 6), *(Step(70_000 + 10_000 * i, "tap", 0, i % 12) for i in range(9)))
 )
@@ -91,6 +104,11 @@ def _told_once(self: Revocation, *, is_revoked: bool) -> None:
     if is_revoked and not self.is_revoked:
         self.is_revoked = True
         self._told.set()
+
+
+async def _writes_in_turn(self: Revocation, said: str) -> None:
+    await self._keeper.put(REVOKED, said)
+    self._notes.note(REVOKED, said)
 
 
 def _believes_anybody(status: int, headers: Mapping[str, str]) -> parting.Parting:
@@ -136,6 +154,13 @@ PLANTED: Final[tuple[PlantedBug, ...]] = (
         "a revoked device lets nobody in, also after a restart without a link",
         patched(revocation, "is_kept_revoked", lambda _: False),
         _SHUT_OUT,
+    ),
+    _bug(
+        "revocation-kept-in-turn",
+        "the journal is not asked to keep a revocation while the file beside the directory takes nothing",
+        "a revoked device lets nobody in, also after a restart without a link",
+        patched(Revocation, "_write", _writes_in_turn),
+        _SHUT_OUT_WHILE_FULL,
     ),
     _bug(
         "revocation-keeps-in",

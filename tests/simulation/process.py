@@ -154,7 +154,9 @@ class Process:
     async def _main(self) -> None:
         device = self.device
         journal = self.journal = CardJournal(device.card, _Host(self))
-        directory = self._directory = MemberDirectory(device.members, device.device, device.truth)
+        directory = self._directory = MemberDirectory(
+            device.members, device.device, device.truth, lambda: device.card.is_full
+        )
         clock = self._clock = Clock(device.kernel, boot=device.kernel.boot, has_rtc=device.has_rtc)
         acting = _WatchedActing(self, _lock(device), clock=clock, tasks=cast(asyncio.TaskGroup, self))
         acting.listeners.append(self._shown)

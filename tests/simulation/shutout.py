@@ -8,6 +8,8 @@ from typing import Final
 
 TAKEN_IN_MS: Final = 1_000
 """Within this time a device has taken in what it was told, and has it on its disk where that takes writes."""
+TRIED_AGAIN_MS: Final = 62_000
+"""Within this time after a full disk has room again a device has on it what it could not keep."""
 _LONG_AGO: Final = -(1 << 62)
 
 
@@ -30,6 +32,12 @@ class ShutOut:
     written_ms: dict[str, int] = field(default_factory=dict)
     """When an event was last made durable, and with it whatever waited to be kept."""
 
+    full_until_ms: dict[str, int] = field(default_factory=dict)
+
+    def full(self, card: str, until_ms: int) -> None:
+        """The disk of a card takes nothing until then."""
+        self.full_until_ms[card] = max(until_ms, self.full_until_ms.get(card, _LONG_AGO))
+
     def heard(self, card: str, now_ms: int, *, is_shut_out: bool) -> bool:
         """A device reads central's word; return whether it is news."""
         is_news = self.word(card).is_shut_out is not is_shut_out
@@ -44,7 +52,7 @@ class ShutOut:
 
     def reverted(self, card: str, now_ms: int) -> None:
         """The journal shows an older state; a word that shuts out stands beside the directory as well."""
-        if self.word(card).is_shut_out is not True:
+        if not (self.word(card).is_shut_out and self._is_beside(card, now_ms)):
             self.words[card] = Word(None, now_ms)
 
     def cloned(self, card: str, clone: str, now_ms: int) -> None:
@@ -61,9 +69,17 @@ class ShutOut:
         return self.words.get(card, _NEVER)
 
     def _is_kept(self, card: str, now_ms: int) -> bool:
-        """A word that shuts out is flushed at once, one that ends it with the next event."""
+        """Say whether a word stands on the disk: at once beside the directory, and in the journal with the next event.
+
+        One that shuts out holds by either, one that ends it by both.
+        """
         word = self.word(card)
-        least_ms = word.since_ms + TAKEN_IN_MS
-        if word.is_shut_out or word.since_ms == _LONG_AGO:
-            return now_ms >= least_ms
-        return self.written_ms.get(card, _LONG_AGO) >= least_ms
+        if word.since_ms == _LONG_AGO:
+            return True
+        is_beside = self._is_beside(card, now_ms)
+        is_in_journal = self.written_ms.get(card, _LONG_AGO) >= word.since_ms + TAKEN_IN_MS
+        return is_beside or is_in_journal if word.is_shut_out else is_beside and is_in_journal
+
+    def _is_beside(self, card: str, now_ms: int) -> bool:
+        since_ms, full_until_ms = self.word(card).since_ms, self.full_until_ms.get(card, _LONG_AGO)
+        return now_ms >= (full_until_ms + TRIED_AGAIN_MS if full_until_ms > since_ms else since_ms + TAKEN_IN_MS)
