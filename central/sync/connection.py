@@ -30,7 +30,7 @@ from central.sync.exchange import (
 )
 from central.sync.performing import Performer, now
 from central.sync.session import State, step
-from central.sync.switchboard import Notice, What
+from central.sync.switchboard import Notice, SiteVersions, What
 from wire.codec import encode, for_central
 from wire.errors import RemoteProtocolError
 from wire.vocabulary import CloseCode, ErrorCode
@@ -75,6 +75,12 @@ class Connection:
     def site_id(self) -> UUID:
         """Where the device stood when it connected."""
         return self._admitted.site_id
+
+    def missing(self, newest: SiteVersions) -> list[What]:
+        """Return what the device does not have yet, as far as it told."""
+        held, sharing = self._state.delivery.held, self._state.sharing
+        found = [] if held is not None and (held.epoch, held.ver) == newest.directory else [What.DIRECTORY]
+        return [*found, What.PRESENCE] if sharing.takes and sharing.held != newest.presence else found
 
     def notify(self, notice: Notice) -> None:
         """Take a notice; of each kind only the newest counts."""

@@ -5,6 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
+from channels.layers import InMemoryChannelLayer, get_channel_layer
 from django.conf import settings
 from django.db import DatabaseError
 
@@ -19,6 +20,7 @@ from central.sync.consumer import DeviceConsumer
 from central.sync.database import Database
 from central.sync.exchange import Terms
 from central.sync.keeping import Keeper
+from central.sync.lookout import LOOK_S, LOOK_WITH_REDIS_S, Lookout
 from central.sync.performing import now
 from central.sync.switchboard import Switchboard
 from wire.limits import Reconnect
@@ -45,6 +47,8 @@ class LinkService:
         self.switchboard = Switchboard()
         self._database = Database(settings.DATABASE_THREADS)
         self._keeper = Keeper(self._database)
+        is_alone = isinstance(get_channel_layer(), InMemoryChannelLayer)
+        self._lookout = Lookout(self._database, self.switchboard, LOOK_S if is_alone else LOOK_WITH_REDIS_S)
         self.consumer = DeviceConsumer(
             self.switchboard, self._database, audience=settings.AUDIENCE, terms=terms(), keeper=self._keeper
         )
@@ -54,7 +58,7 @@ class LinkService:
         await receive()
         await self._end_outlived()
         async with asyncio.TaskGroup() as tasks:
-            parts = (self.switchboard.listen(), self._housekeep(), self._keeper.run())
+            parts = (self.switchboard.listen(), self._housekeep(), self._keeper.run(), self._lookout.run())
             background = [tasks.create_task(part) for part in parts]
             await send({"type": "lifespan.startup.complete"})
             await receive()

@@ -6,6 +6,7 @@ layer that is away (Redis restarting) cuts nobody off.
 
 import asyncio
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final, Protocol
@@ -16,6 +17,7 @@ from channels.layers import get_channel_layer
 from redis.exceptions import RedisError
 
 from central.sync.hints import GROUP, TYPE
+from wire.presence import PresenceRef
 
 MAX_PER_DEVICE: Final = 4
 """Connections of one device at one time: the live one, and those that are about to replace it or to end."""
@@ -45,6 +47,14 @@ class Notice:
     session: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class SiteVersions:
+    """The newest of a site: epoch and version of its directory, whose digest differs by device, and its presence."""
+
+    directory: tuple[str, int]
+    presence: PresenceRef
+
+
 class Link(Protocol):
     """A connection, as the switchboard sees it."""
 
@@ -55,6 +65,9 @@ class Link(Protocol):
     @property
     def site_id(self) -> UUID:
         """Where the device stands."""
+
+    def missing(self, newest: SiteVersions) -> list[What]:
+        """Return what the device does not have yet, as far as it told."""
 
     def notify(self, notice: Notice) -> None:
         """Take a notice, without waiting."""
@@ -89,7 +102,7 @@ class Switchboard:
 
     async def supersede(self, device_id: UUID, session: int) -> None:
         """Tell every older connection of a device, here and in other processes, that it is over."""
-        self._to_device(device_id, Notice(What.SUPERSEDED, session))
+        self.to_device(device_id, Notice(What.SUPERSEDED, session))
         layer = get_channel_layer()
         if layer is None:
             return
@@ -138,9 +151,10 @@ class Switchboard:
         if "site" in message:
             self._to_site(UUID(message["site"]), notice)
         else:
-            self._to_device(UUID(message["device"]), notice)
+            self.to_device(UUID(message["device"]), notice)
 
-    def _to_device(self, device_id: UUID, notice: Notice) -> None:
+    def to_device(self, device_id: UUID, notice: Notice) -> None:
+        """Give a notice to every connection of a device that is held here."""
         for link in list(self._links.get(device_id, ())):
             link.notify(notice)
 
@@ -149,3 +163,11 @@ class Switchboard:
             for link in held:
                 if link.site_id == site_id:
                     link.notify(notice)
+
+    def to_behind(self, moved: Mapping[UUID, SiteVersions]) -> None:
+        """Tell those whose site moved to versions that they do not have; who was told and has them hears nothing."""
+        for held in list(self._links.values()):
+            for link in held:
+                newest = moved.get(link.site_id)
+                for what in () if newest is None else link.missing(newest):
+                    link.notify(Notice(what))

@@ -1,10 +1,8 @@
-"""Commands and revocation over the real link; a hint from another process arrives where Redis carries it."""
+"""Commands, changes and revocation over the real link, from other processes: heard at once, with Redis and without."""
 
 import asyncio
-from contextlib import suppress
 
 import pytest
-from websockets.exceptions import ConnectionClosed
 
 from tests.central_link.test_link import handshake, now, with_events
 from tests.fakes.scripted_device import ScriptedDevice, connected, join
@@ -14,6 +12,21 @@ from wire.transfer import DirBegin, DirEnd, DirState
 from wire.vocabulary import ClockQuality, CloseCode, CommandMode, CommandState
 
 pytestmark = pytest.mark.service
+NEW_ZONE = """
+from central.directory.models import Zone
+from central.devices.models import Site
+from uuid import uuid4
+Zone.objects.create(site=Site.objects.get(name="Harbour gym"), name=uuid4().hex)
+"""
+OLD_COMMAND = """
+from datetime import timedelta
+from django.utils import timezone
+from central.devices import commands
+from central.devices.doors import device_at
+then = timezone.now() - timedelta(seconds=11)
+device = device_at("Door of an old command")
+print(commands.issue(device, commands.CommandName.UNLOCK, actor="too old", reason="test", now=then).pk)
+"""
 BEAT = Heartbeat(mono_ms=1, wall_ms=1, q=ClockQuality.NONE, backlog=0)
 
 
@@ -21,10 +34,12 @@ async def manage(central: RunningCentral, *arguments: str) -> str:
     return await asyncio.to_thread(central.manage, *arguments)
 
 
-async def settled(device: ScriptedDevice) -> None:
+async def settled(device: ScriptedDevice) -> int:
+    """Take the directory; return its version."""
     begin = await device.hear(DirBegin)
     await device.hear(DirEnd)
     await device.say(DirState(epoch=begin.epoch, ver=begin.ver, digest=begin.digest))
+    return begin.ver
 
 
 async def state_of(central: RunningCentral, command_id: str) -> str:
@@ -41,8 +56,6 @@ async def test_unlock_reaches_the_device_and_its_physical_result_is_kept(central
         said = await manage(central, "unlock", "--door", "Door to unlock", "--reason", "forgot the card", "--no-wait")
         command_id, state = said.split()
         assert state == "asked"
-        # Without Redis no hint comes from another process: the heartbeat brings the command.
-        await device.say(BEAT)
         command = await device.hear(Command)
         assert (command.id, command.name, command.mode) == (command_id, "unlock", CommandMode.ONCE)
         assert 0 <= command.age_ms < command.ttl_ms == 10_000
@@ -61,6 +74,28 @@ async def test_hint_from_another_process_brings_the_command_at_once(postgres_cen
         assert (await device.hear(Command)).name == "unlock"
 
 
+async def test_change_by_another_process_brings_the_directory_without_a_heartbeat(central: RunningCentral) -> None:
+    identity = join(central, "Door that hears of changes")
+    async with connected(central.link_url, identity.token(now())) as device:
+        await device.greet(with_events(identity, 0))
+        had = await settled(device)
+        await manage(central, "shell", "--no-imports", "-c", NEW_ZONE)
+        assert (await device.hear(DirBegin)).ver > had
+
+
+async def test_command_that_expired_unheard_is_never_sent(sqlite_central: RunningCentral) -> None:
+    identity = join(sqlite_central, "Door of an old command")
+    async with connected(sqlite_central.link_url, identity.token(now())) as device:
+        await device.greet(with_events(identity, 0))
+        await settled(device)
+        made = (await manage(sqlite_central, "shell", "--no-imports", "-c", OLD_COMMAND)).strip()
+        await manage(sqlite_central, "unlock", "--door", "Door of an old command", "--reason", "next", "--no-wait")
+        # The old one stands before it in the queue.
+        assert (await device.hear(Command)).args["actor"] != "too old"
+        assert [message for message in device.aside if isinstance(message, Command)] == []
+    assert await state_of(sqlite_central, made) == "expired not_sent_in_time"
+
+
 async def test_door_that_is_away_refuses_at_once(sqlite_central: RunningCentral) -> None:
     join(sqlite_central, "Door that is away")
     with pytest.raises(AssertionError, match="refused: the door is not connected"):
@@ -74,7 +109,6 @@ async def test_command_lost_with_the_connection_is_sent_again_while_it_lives(sql
         await device.greet(journal)
         await settled(device)
         said = await manage(sqlite_central, "unlock", "--door", "Door with a bad link", "--reason", "test", "--no-wait")
-        await device.say(BEAT)
         await device.hear(Command)
     async with connected(sqlite_central.link_url, identity.token(now())) as device:
         await device.greet(journal)
@@ -96,9 +130,6 @@ async def test_revoked_device_is_cut_off_and_refused(central: RunningCentral) ->
     async with connected(central.link_url, identity.token(now())) as device:
         await device.greet(with_events(identity, 0))
         await manage(central, "revoke_device", identity.device)
-        # Where no hint came, the next heartbeat finds out; where one did, the connection is gone already.
-        with suppress(ConnectionClosed):
-            await device.say(BEAT)
         assert await device.closed() == CloseCode.REVOKED
     response = await handshake(central, identity.token(now()))
     assert (response.status_code, response.headers["WWW-Authenticate"]) == (403, 'Doorstile error="revoked"')

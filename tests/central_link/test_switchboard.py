@@ -21,7 +21,7 @@ from central.sync.consumer import DeviceConsumer
 from central.sync.database import Database
 from central.sync.exchange import Effect, Ended, Input, OpenSession, Terms, Unreadable
 from central.sync.performing import Performer
-from central.sync.switchboard import MAX_PER_DEVICE, Notice, Switchboard, What
+from central.sync.switchboard import MAX_PER_DEVICE, Notice, SiteVersions, Switchboard, What
 from wire.errors import DoorstileError, RemoteProtocolError
 from wire.messages import Hello
 from wire.token import TokenClaims
@@ -40,6 +40,9 @@ class RecordedLink:
         self.device_id = device_id
         self.site_id = site_id
         self.notices: list[Notice] = []
+
+    def missing(self, newest: SiteVersions) -> list[What]:
+        return []
 
     def notify(self, notice: Notice) -> None:
         self.notices.append(notice)
