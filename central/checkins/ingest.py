@@ -9,6 +9,8 @@ from typing import Final
 from uuid import UUID
 
 from django.db import connection, transaction
+from django.db.models import F
+from django.db.models.functions import Greatest
 
 from central.checkins import bulk, history
 from central.checkins.admission import MOST, NAME_CHARS, Admitted, Refused, admit
@@ -139,6 +141,13 @@ def _take_in(place: Place, fresh: list[Admitted | Refused]) -> None:
     for item in fresh:
         head = chain.link(head, item.digest)
     _advance(place, fresh[-1].n, head)
+    _count_down(place, len(fresh))
+
+
+def _count_down(place: Place, came: int) -> None:
+    """So many wait no longer at the device; what has happened there meanwhile it says with its next heartbeat."""
+    waiting = Device.objects.filter(pk=place.device_id, backlog__gt=0)
+    waiting.update(backlog=Greatest(F("backlog") - came, 0))
 
 
 def _advance(place: Place, upto: int, head: bytes) -> None:
@@ -158,6 +167,7 @@ def _bury(place: Place, first: int, tomb: messages.Tomb) -> None:
         detail = f"{lost}; what follows cannot be proved to follow"
         raise_alert(place.device_id, Alert.Kind.CHAIN_ANCHORED_ANEW, f"{run}/{tomb.to}", detail)
     _advance(place, tomb.to, head)
+    _count_down(place, tomb.to - first + 1)
 
 
 def _head(claimed: str | None) -> bytes | None:

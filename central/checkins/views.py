@@ -1,7 +1,7 @@
 """Figures, doors and feed as data, for staff's pages."""
 
-from datetime import datetime
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, Final
 from uuid import UUID
 
 import msgspec
@@ -13,6 +13,10 @@ from django.views.decorators.http import require_safe
 from central.checkins import alerts, feed, stats, words
 from central.checkins.access import staff_data
 from central.devices.models import Device, Site
+from wire.limits import HEARTBEAT_S
+
+HEARD_WITHIN: Final = timedelta(seconds=HEARTBEAT_S + 5)
+"""A device that is connected says something so often; what it said before is then no longer how it is."""
 
 
 @require_safe
@@ -69,10 +73,8 @@ def doors_of(sites: list[Site], now: datetime) -> list[dict[str, Any]]:
 
 
 def _door(device: Device, now: datetime) -> dict[str, Any]:
-    is_up = device.is_connected(now)
     seen_at = device.last_seen_at
-    state = "revoked" if device.state == Device.State.REVOKED else "online" if is_up else "away"
-    says, tone = words.state_words(device.door_state) if is_up else ("", words.Tone.BAD)
+    state, says, tone = _standing(device, now)
     return {
         "device": str(device.pk),
         "site": device.door.site.name,
@@ -81,8 +83,28 @@ def _door(device: Device, now: datetime) -> dict[str, Any]:
         "isDesk": device.is_desk,
         "state": state,
         "says": says,
-        "tone": words.Tone.BAD if state == "revoked" else tone,
+        "tone": tone,
         "lastSeen": None if seen_at is None else seen_at.isoformat(),
         "waiting": device.backlog,
+        "waitingSays": _waiting(device.backlog, is_told=state == "online"),
         "version": device.agent,
     }
+
+
+def _standing(device: Device, now: datetime) -> tuple[str, str, words.Tone]:
+    """Return whether the device is there, what it said of itself, and how good that is."""
+    if device.state == Device.State.REVOKED:
+        is_up = device.is_connected(now)
+        return "revoked", words.state_words(device.door_state)[0] if is_up else "", words.Tone.BAD
+    if not device.is_connected(now) or device.last_seen_at is None:
+        return "away", "", words.Tone.BAD
+    if now - device.last_seen_at > HEARD_WITHIN:
+        return "silent", "a heartbeat is missing", words.Tone.WARN
+    return ("online", *words.state_words(device.door_state))
+
+
+def _waiting(backlog: int, *, is_told: bool) -> str:
+    """Return how many events wait at the device: without word from it there may be more than it said last."""
+    if is_told:
+        return str(backlog)
+    return f"at least {backlog}" if backlog else "?"

@@ -9,7 +9,7 @@ from django.db import transaction
 from django.db.models import F, Q
 from django.db.models.signals import m2m_changed, post_delete, post_save, pre_delete
 
-from central.devices.models import Door, Site
+from central.devices.models import Device, Door, Site
 from central.directory import models
 from central.directory.models import DirectoryVersion, Group, Member, Membership, Plan
 from central.directory.models_base import Versioned
@@ -50,6 +50,14 @@ def of_site(site_id: UUID) -> DirectoryVersion:
         site_id=site_id, defaults={"epoch": secrets.token_hex(_EPOCH_BYTES), "ver": 1}
     )
     return version
+
+
+def doors_behind(site_id: UUID) -> list[str]:
+    """Return the names of the site's doors that did not say yet that they decide from the version in force."""
+    newest = of_site(site_id)
+    doors = Device.objects.filter(door__site_id=site_id, state=Device.State.ACTIVE, is_desk=False)
+    behind = doors.exclude(dir_epoch=newest.epoch, dir_ver=newest.ver)
+    return list(behind.order_by("door__name").values_list("door__name", flat=True).distinct())
 
 
 def connect() -> None:

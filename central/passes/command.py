@@ -111,7 +111,10 @@ def issue(
     is_once: bool,
     as_json: bool,
 ) -> None:
-    """Issue a pass and print its code; the doors need not be told of it."""
+    """Issue a pass and print its code.
+
+    The doors need not be told of it, only of the key that signed it: a connected one hears of a new key within seconds.
+    """
     from central.passes import issuing
     from wire.vocabulary import HolderKind
 
@@ -161,11 +164,13 @@ def revoke(pass_id: str, *, as_json: bool) -> None:
 @_as_json
 @at_central
 def verify(site_name: str, zone: str, text: str, *, as_json: bool) -> None:
-    """Say what a door of the site would make of a code.
+    """Say what a door of the site that has heard of everything makes of a code.
 
-    Exits with 1 where it does not hold now. Whether it was used at a door, only that door knows.
+    Exits with 1 where it does not hold now. Doors that have not heard of everything are named: they may not know its
+    key, or that it was revoked. Whether it was used at a door, only that door knows.
     """
     from central.directory.book import items_of
+    from central.directory.versions import doors_behind
     from rules.passes import Moment, check, register_of
     from wire.passes import is_pass
 
@@ -174,7 +179,7 @@ def verify(site_name: str, zone: str, text: str, *, as_json: bool) -> None:
         raise click.ClickException("this is the text of no pass; it begins with DSP1: or DSR1:")
     at = Moment(int(datetime.now(UTC).timestamp() * 1000), is_known=True, zone=zone)
     found = check(raw, register_of(items_of(site)), at, lambda *_: 0).passed
-    said: dict[str, Any] = {"holds": found.fault is None, "reason": found.fault}
+    said: dict[str, Any] = {"holds": found.fault is None, "reason": found.fault, "behind": doors_behind(site.pk)}
     if found.claims is not None:
         said["claims"] = json.loads(_json_of(found.claims))
     click.echo(json.dumps(said) if as_json else _verdict(said))
@@ -286,7 +291,13 @@ def _verdict(said: dict[str, Any]) -> str:
     claims = said.get("claims", {})
     if claims:
         lines += [f"  {name:<7} {value}" for name, value in _claim_words(claims)]
+    if said["behind"]:
+        lines.append(_behind_words(said["behind"]))
     return "\n".join(lines)
+
+
+def _behind_words(doors: list[str]) -> str:
+    return f"not yet told of everything, so they may say otherwise: {', '.join(doors)}"
 
 
 def _claim_words(claims: dict[str, Any]) -> Iterator[tuple[str, str]]:

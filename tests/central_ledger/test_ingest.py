@@ -212,6 +212,28 @@ def test_loss_without_a_head_anchors_the_chain_anew(journal: JournalScript, head
     assert kinds == {Alert.Kind.LOST_RANGE, Alert.Kind.CHAIN_ANCHORED_ANEW}
 
 
+def test_what_waits_at_the_device_falls_with_each_batch(journal: JournalScript, member: Member) -> None:
+    for tap in range(3):
+        journal.visit(member.pk, tap * MINUTE_MS)
+    greet(journal)
+    Device.objects.update(backlog=6)
+    send(journal, 1, 2)
+    assert Device.objects.get().backlog == 4
+    send(journal, 1, 2)
+    assert Device.objects.get().backlog == 4, "what came twice was counted once"
+    tomb = Tomb(run=journal.run, first=3, to=4, why=TombReason.PRUNED, count=2, head=journal.heads[4].hex())
+    ingest.ingest_tomb(journal.device, 1, tomb)
+    assert Device.objects.get().backlog == 2
+
+
+def test_more_than_was_said_to_wait_leaves_nothing_waiting(journal: JournalScript, member: Member) -> None:
+    journal.visit(member.pk)
+    greet(journal)
+    Device.objects.update(backlog=1)
+    send(journal)
+    assert Device.objects.get().backlog == 0
+
+
 def test_loss_beyond_a_gap_is_refused(journal: JournalScript) -> None:
     greet(journal)
     with pytest.raises(GapError):

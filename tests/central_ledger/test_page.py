@@ -1,6 +1,7 @@
 """The dashboard in a real browser, with a real central behind it and a device that says what the test wants."""
 
 import json
+import re
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -20,9 +21,9 @@ from tests.services.central import RunningCentral, running_central
 from tests.services.chromium import need_chromium, open_page
 from wire.directory import read_row
 from wire.enrolment import ENROL_PATH
-from wire.messages import Command, CommandAck, CommandResult
+from wire.messages import Command, CommandAck, CommandResult, Heartbeat, HeartbeatAck
 from wire.transfer import DirChunk
-from wire.vocabulary import CommandState, Direction
+from wire.vocabulary import ClockQuality, CommandState, Direction
 
 pytestmark = [pytest.mark.service, pytest.mark.slow]
 
@@ -132,6 +133,22 @@ async def test_door_that_is_away_is_not_asked(shop: Shop) -> None:
         await page.fill("form.unlock [name=reason]", "forgot the card")
         await page.click("form.unlock button")
         await expect(page.locator("form.unlock output")).to_contain_text("refused: the door is not connected")
+
+
+async def test_door_says_when_it_was_heard_and_what_waits_falls_as_it_comes(shop: Shop) -> None:
+    async with shop.device("00000000000000a5") as (device, journal, members), dashboard(shop) as page:
+        row = page.locator("tr[data-device]")
+        await expect(row.locator("[data-field=lastSeen]")).to_have_text(re.compile(r"^\d+ s ago$"))
+        await device.say(Heartbeat(mono_ms=1, wall_ms=1, q=ClockQuality.NONE, backlog=4))
+        await device.hear(HeartbeatAck)
+        journal.visit(members[1], ago(2), Direction.IN)
+        await device.deliver(journal, 1, 2)
+        await expect(row.locator("[data-field=waiting]")).to_have_text("2")
+        journal.visit(members[0], ago(1), Direction.IN)
+        await device.deliver(journal, 3, 4)
+        await expect(row.locator("[data-field=waiting]")).to_have_text("0")
+    async with dashboard(shop) as page:
+        await expect(page.locator("[data-field=waiting]")).to_have_text("?")
 
 
 async def test_page_says_how_old_its_figures_are_once_central_is_gone(tmp_path: Path) -> None:

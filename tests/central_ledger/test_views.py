@@ -216,7 +216,10 @@ def test_figures_and_doors_are_told(online: Device, journal: JournalScript, memb
     [
         ({}, "away"),
         ({"connected_at": 0, "last_seen_at": 0}, "online"),
-        ({"connected_at": 0, "last_seen_at": 3600}, "away"),
+        ({"connected_at": 30, "last_seen_at": 19}, "online"),
+        ({"connected_at": 30, "last_seen_at": 22}, "silent"),
+        ({"connected_at": 60, "last_seen_at": 46}, "away"),
+        ({"connected_at": 60, "last_seen_at": 5, "disconnected_at": 4}, "away"),
         ({"connected_at": 0, "last_seen_at": 0, "state": "revoked"}, "revoked"),
     ],
 )
@@ -226,6 +229,29 @@ def test_door_says_whether_it_is_there(device: Device, staff: Client, changes: d
         setattr(device, name, value if name == "state" else now - timedelta(seconds=value))
     device.save()
     assert staff.get("/api/stats").json()["doors"][0]["state"] == state
+
+
+@pytest.mark.parametrize(
+    ("heard_s", "backlog", "says"),
+    [(0, 0, "0"), (0, 21, "21"), (22, 0, "?"), (22, 21, "at least 21"), (60, 0, "?"), (60, 3, "at least 3")],
+)
+def test_what_waits_is_a_number_only_as_long_as_the_door_says_so(
+    device: Device, staff: Client, heard_s: int, backlog: int, says: str
+) -> None:
+    device.connected_at = device.last_seen_at = timezone.now() - timedelta(seconds=heard_s)
+    device.backlog = backlog
+    device.save()
+    (door,) = staff.get("/api/stats").json()["doors"]
+    assert (door["waiting"], door["waitingSays"]) == (backlog, says)
+    assert f">{says}</td>" in staff.get("/").content.decode()
+
+
+def test_silent_door_is_not_said_to_be_ready(device: Device, staff: Client) -> None:
+    device.connected_at = device.last_seen_at = timezone.now() - timedelta(seconds=25)
+    device.door_state = "idle"
+    device.save()
+    (door,) = staff.get("/api/stats").json()["doors"]
+    assert (door["says"], door["tone"]) == ("a heartbeat is missing", "warn")
 
 
 def test_feed_tells_what_happened_in_words_and_names(

@@ -2,6 +2,7 @@
 
 import re
 import threading
+from datetime import timedelta
 from functools import partial
 from io import StringIO
 from typing import Any
@@ -183,8 +184,25 @@ def test_commands_wait_for_their_result(device: Device, monkeypatch: pytest.Monk
 def test_a_command_without_a_result_by_its_expiry_is_an_error(device: Device, monkeypatch: pytest.MonkeyPatch) -> None:
     connect(device)
     monkeypatch.setitem(commands.TTL_MS, CommandName.UNLOCK, 0)
-    with pytest.raises(CommandError, match=r"^asked: no result by its expiry; see command "):
+    monkeypatch.setattr(outcome, "_GRACE", timedelta())
+    with pytest.raises(CommandError, match=r"^asked: no central sent it; see that one runs on this database"):
         call_command("unlock", "--door", device.door.name, "--reason", "test")
+    monkeypatch.setattr(outcome, "_GRACE", timedelta(milliseconds=50))
+    with pytest.raises(CommandError, match=r"^sent: no result by its expiry; see command "):
+        answered(device, ("unlock",), monkeypatch, "sent", "")
+
+
+def test_a_command_is_waited_for_until_central_says_how_it_ended(
+    device: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(commands.TTL_MS, CommandName.UNLOCK, 0)
+    with pytest.raises(CommandError, match=r"^expired: not sent in time$"):
+        answered(device, ("unlock",), monkeypatch, "expired", "not_sent_in_time")
+
+
+def test_an_unlock_during_a_lockdown_says_so(device: Device, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(CommandError, match=r"^failed: the door is locked down$"):
+        answered(device, ("unlock",), monkeypatch, "failed", "lockdown")
 
 
 def test_a_door_command_says_what_is_wrong_with_it(device: Device) -> None:

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from central.devices.models import Site
+from central.devices.models import Device, Door, Site
+from central.directory import versions
 from central.directory.models import Member, Membership
 from central.passes.command import passes
 from central.passes.models import Pass, PassKey
@@ -103,11 +104,25 @@ def test_verify_tells_people_whose_pass_it_is_and_until_when(site: Site) -> None
     assert told[5:] == [f"  until   {until}", "  zones   gym", "  once    lets in once at each door"]
 
 
+@pytest.mark.unit
+def test_verify_names_the_doors_that_have_not_heard_of_everything(site: Site) -> None:
+    made = said("issue", "--site", site.name, "--for", "Walk-in")
+    version = versions.of_site(site.pk)
+    for name, ver, is_desk in (("Told", 0, False), ("Behind", 1, False), ("Desk", 1, True)):
+        Device.objects.create(
+            door=Door.objects.create(site=site, name=name), name=name, is_desk=is_desk, sealed_credential_key=b"",
+            dir_epoch=version.epoch, dir_ver=version.ver - ver,
+        )  # fmt: skip
+    assert said("verify", "--site", site.name, made["text"])["behind"] == ["Behind"]
+    told = run("verify", "--site", site.name, made["text"]).output.splitlines()
+    assert (told[0], told[-1]) == ("holds", "not yet told of everything, so they may say otherwise: Behind")
+
+
 def test_verb_stands_in_the_help_and_runs_by_itself(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "agent", "pass", "--data", str(tmp_path), "verify", "--help"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert "Say what a door of the site would make of a code." in done.stdout
+    assert "Say what a door of the site that has heard of everything makes of a code." in done.stdout
 
 
 @pytest.mark.parametrize(

@@ -43,7 +43,7 @@ class _Board(Switchboard):
 
     def tell(self, device_id: UUID, notice: Notice) -> None:
         if not self.is_deaf:
-            self._to_device(device_id, notice)
+            self.to_device(device_id, notice)
 
 
 class _Database:

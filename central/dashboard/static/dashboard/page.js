@@ -5,6 +5,7 @@ const ENTRIES = 50;
 const FIGURES_EVERY_MS = 15_000;
 const FIGURES_SOON_MS = 250;
 const RECONNECT_MS = [250, 8_000];
+const AGO_MS = 3_600_000;
 const COMMAND_EVERY_MS = 300;
 const COMMAND_FOR_MS = 75_000;
 const WORDS = {
@@ -25,6 +26,7 @@ const feed = document.getElementById("feed");
 const link = document.getElementById("link");
 const shown = new Map();
 let freshAt = Date.now();
+let aheadMs = Date.parse(document.body.dataset.now) - freshAt;
 let isLive = false;
 let soon = 0;
 let attempt = 0;
@@ -81,16 +83,28 @@ function show(entries) {
   document.getElementById("quiet").hidden = feed.children.length > 0;
 }
 
-function age() {
-  const seconds = Math.round((Date.now() - freshAt) / 1000);
+function age(fromMs, toMs) {
+  const seconds = Math.max(0, Math.round((toMs - fromMs) / 1000));
   return seconds < 90 ? `${seconds} s` : `${Math.round(seconds / 60)} min`;
 }
 
+// By central's clock: the one of this computer may be wrong.
+function tellHeard() {
+  const now = Date.now() + aheadMs;
+  for (const time of document.querySelectorAll('[data-field="lastSeen"]')) {
+    const at = Date.parse(time.dateTime);
+    const isLong = now - at >= AGO_MS;
+    const text = !time.dateTime ? "never" : isLong ? moment(at) : `${age(at, now)} ago`;
+    if (time.textContent !== text) time.textContent = text;
+  }
+}
+
 function tell() {
+  tellHeard();
   const isFresh = isLive && Date.now() - freshAt < 2 * FIGURES_EVERY_MS;
   document.body.classList.toggle("stale", !isFresh);
   link.dataset.state = isFresh ? "live" : "lost";
-  const text = isFresh ? "Live" : `Connection lost; figures are ${age()} old`;
+  const text = isFresh ? "Live" : `Connection lost; figures are ${age(freshAt, Date.now())} old`;
   if (link.textContent !== text) link.textContent = text;
 }
 
@@ -111,8 +125,8 @@ function showDoors(doors) {
     row.dataset.tone = door.tone;
     put(row, "state", door.state);
     put(row, "says", door.says);
-    put(row, "lastSeen", door.lastSeen ? moment(Date.parse(door.lastSeen)) : "never");
-    put(row, "waiting", String(door.waiting));
+    row.querySelector('[data-field="lastSeen"]').dateTime = door.lastSeen ?? "";
+    put(row, "waiting", door.waitingSays);
     put(row, "version", door.version);
   }
 }
@@ -143,6 +157,7 @@ async function refresh() {
       document.getElementById(name).textContent = String(found[name]);
     }
     freshAt = Date.now();
+    aheadMs = Date.parse(found.timestamp) - freshAt;
     showDoors(found.doors);
     showAlerts(found.alerts);
   } catch (fault) {
@@ -230,9 +245,7 @@ async function unlock(event) {
 }
 
 for (const form of document.querySelectorAll("form.unlock")) form.addEventListener("submit", unlock);
-for (const time of document.querySelectorAll("time[datetime]")) {
-  if (time.dateTime) time.textContent = moment(Date.parse(time.dateTime));
-}
+tellHeard();
 show(JSON.parse(document.getElementById("entries").textContent));
 setInterval(refresh, FIGURES_EVERY_MS);
 setInterval(tell, 1_000);
