@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from random import Random
 from typing import Any, Final
 from unittest import mock
+from uuid import UUID
 
 from agent.sync import exchange as ex
 from agent.sync import outflow
@@ -18,8 +19,12 @@ from agent.sync.parting import Fate, Parting
 from agent.sync.pulse import Pulse
 from central.sync import exchange as central_ex
 from central.sync import orders
+from central.sync.database import Database
 from central.sync.exchange import Ingest
 from central.sync.intake import Intake
+from central.sync.lookout import Lookout
+from central.sync.standing import Reader, Standing
+from central.sync.switchboard import Notice, Switchboard
 from tests.central_link.talk import HEAD, at, batch, live, sent
 from tests.fakes.model_central import ModelCentral
 from tests.planted.door import patched
@@ -244,6 +249,25 @@ def _sends_late() -> str | None:
     return "an unlock of 65 s ago, whose life is 10 s, is sent" if marked else None
 
 
+class _Board(Switchboard):
+    """Keeps whom it was asked to tell."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.told: set[UUID] = set()
+
+    def to_device(self, device_id: UUID, notice: Notice) -> None:
+        self.told.add(device_id)
+
+
+def _hears_nothing_of_others() -> str | None:
+    device, board = UUID(int=1), _Board()
+    standing = Standing(frozenset({device}), frozenset(), {})
+    with mock.patch.object(Reader, "read", return_value=standing):
+        asyncio.run(Lookout(Database(1), board).look())
+    return None if device in board.told else "a command of another process is told to nobody"
+
+
 PLANTED: Final = (
     PlantedBug(
         "ack-ahead-accepted", "an acknowledgement of events that were never sent moves the cursor",
@@ -291,6 +315,11 @@ PLANTED: Final = (
         "refusal-retried-soon", "a refusal is retried like a broken cable",
         "attempts are bounded whatever the server answers", "tests.planted.linking",
         patched(ReconnectWait, "_slow", lambda self, parting: self._random.uniform(0.1, 1.0)), _hammers_refusal,
+    ),
+    PlantedBug(
+        "others-unheard", "central waits for a heartbeat to find a command of another process",
+        "an unlock is sent while it lives", "tests.planted.linking", patched(Lookout, "_tell", lambda *_: None),
+        _hears_nothing_of_others,
     ),
     PlantedBug(
         "ack-before-commit", "central acknowledges a batch before it is committed",
