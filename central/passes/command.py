@@ -164,9 +164,9 @@ def revoke(pass_id: str, *, as_json: bool) -> None:
 @_as_json
 @at_central
 def verify(site_name: str, zone: str, text: str, *, as_json: bool) -> None:
-    """Say what a door of the site that has heard of everything makes of a code.
+    """Say what a door that is up to date makes of a code.
 
-    Exits with 1 where it does not hold now. Doors that have not heard of everything are named: they may not know its
+    Exits with 1 where it does not hold now. Doors that are behind are named: they may not know its
     key, or that it was revoked. Whether it was used at a door, only that door knows.
     """
     from central.directory.book import items_of

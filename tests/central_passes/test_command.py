@@ -122,7 +122,7 @@ def test_verb_stands_in_the_help_and_runs_by_itself(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "agent", "pass", "--data", str(tmp_path), "verify", "--help"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert "Say what a door of the site that has heard of everything makes of a code." in done.stdout
+    assert "Say what a door that is up to date makes of a code." in done.stdout
 
 
 @pytest.mark.parametrize(
