@@ -12,8 +12,8 @@ import websockets
 from central import slow_clients
 from central.slow_clients import BODY_BYTES, ImpatientProtocol, bounded
 
-WITHIN_S = 5.0
-PATIENCE_S = 0.3
+WITHIN_S = 30.0
+PATIENCE_S = 1.0
 
 
 async def app(scope: dict[str, Any], receive: Any, send: Any) -> None:
@@ -81,7 +81,7 @@ async def test_a_request_that_takes_its_time_to_be_sent_is_served() -> None:
     async with serving() as port:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\nConnection: close\r\n\r\n")
-        await asyncio.sleep(2 * PATIENCE_S)
+        await asyncio.sleep(1.5 * PATIENCE_S)
         writer.write(b"hi")
         assert (await ended(reader)).endswith(b"ok")
         writer.close()
@@ -89,7 +89,7 @@ async def test_a_request_that_takes_its_time_to_be_sent_is_served() -> None:
 
 async def test_a_websocket_may_be_silent() -> None:
     async with serving() as port, websockets.connect(f"ws://127.0.0.1:{port}/") as link:
-        await asyncio.sleep(2 * PATIENCE_S)
+        await asyncio.sleep(1.5 * PATIENCE_S)
         await link.send("still here")
 
 
