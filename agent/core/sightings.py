@@ -121,6 +121,8 @@ class Sightings:
                 if seen.is_charged and is_visit(granted.before, stay_at.ways, stay):
                     charges = (*charges, event)[-_CHARGES_KEPT:]
                 own = Own(replace(seen, stay=stay, event=event), own.going, charges)
+            case PassageOutcome.UNKNOWN if own.last is not None and own.last.stay.since_ms > seen.stay.since_ms:
+                pass  # what a crash cut off was told late: whoever passed since is where that led
             case PassageOutcome.UNKNOWN:
                 unsure = replace(seen, stay=replace(seen.stay, is_certain=False), event=event)
                 own = replace(own, last=unsure)

@@ -117,6 +117,15 @@ def test_a_grant_that_came_to_nothing_leaves_what_was_before() -> None:
     assert (door.facts().zone, door.facts().age_ms) == ("gym", 500_000)
 
 
+def test_a_passage_whose_end_a_crash_swallowed_is_no_newer_than_its_grant() -> None:
+    door = Door()
+    never_ended = door.grant("m1", T)
+    door.passes("m1", T + 300_000, Direction.OUT)
+    door.end(never_ended, T + 600_000, PassageOutcome.UNKNOWN)
+    facts = door.facts(at_ms=T + 600_001)
+    assert (facts.zone, facts.is_certain, facts.inside) == (OUTSIDE, True, 0)
+
+
 def test_a_passage_that_a_crash_swallowed_is_uncertain_and_charges_no_pack() -> None:
     door = Door()
     door.end(door.grant("m1", T), T + 1, PassageOutcome.UNKNOWN)
