@@ -17,7 +17,7 @@ from agent.errors import StoreError
 from agent.revocation import is_kept_revoked
 from agent.store.inspect import inspect
 from agent.store.looking import Look
-from agent.whereabouts import EVENTS_READ, Whereabouts
+from agent.whereabouts import EVENTS_READ, Whereabouts, counted
 from wire.events import Event
 from wire.facts import PresenceFacts
 from wire.rows import DirectoryRow
@@ -32,14 +32,15 @@ _HOUR_S: Final = 3_600
 class Kept:
     """What the journal tells; `unread` says why it could not be read.
 
-    Promises that stand, up to which event of a run central knows, who came and went, and which steps of passes were
-    used.
+    Promises that stand, up to which event of a run central knows, who came and went, which steps of passes were used,
+    and whether central revoked the device, which is kept here as well as beside the directory.
     """
 
     promises: tuple[str, ...] = ()
     heard: Mapping[str, int] = field(default_factory=dict)
     passages: tuple[tuple[EventId, Event], ...] = ()
     steps: tuple[tuple[str, int], ...] = ()
+    is_revoked: bool = False
     unread: str = ""
 
 
@@ -60,7 +61,11 @@ def kept_in(folder: Path) -> Kept:
     try:
         with inspect(folder) as journal:
             return Kept(
-                journal.open_promises(), journal.acknowledged(), journal.passages(EVENTS_READ), journal.used_steps()
+                journal.open_promises(),
+                journal.acknowledged(),
+                journal.passages(EVENTS_READ),
+                journal.used_steps(),
+                is_kept_revoked(journal.noted),
             )
     except StoreError as fault:
         return Kept(unread=str(fault))
@@ -68,12 +73,12 @@ def kept_in(folder: Path) -> Kept:
 
 def at_door(kept: Kept, seen: Look, row: DirectoryRow | None) -> AtDoor:
     """Return how the door stands now by what its journal tells, and where the holder of a row is."""
-    is_revoked = is_kept_revoked(seen.kept.get)
+    is_revoked = is_kept_revoked(seen.kept.get) or kept.is_revoked
     if kept.unread:
         return AtDoor(is_revoked=is_revoked, unread=kept.unread)
     clock = Clock(SystemTime(), boot=boot_id(), has_rtc=has_rtc())
     standing = [modes.restored(promise, clock.now()) for promise in kept.promises]
-    known = Whereabouts(clock, lambda: seen.book, dict(kept.heard))
+    known = Whereabouts(clock, lambda: seen.book, counted(dict(kept.heard), kept.passages, seen.issue))
     known.remember(kept.passages)
     known.lapse()
     return AtDoor(

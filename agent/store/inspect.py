@@ -12,7 +12,7 @@ from pathlib import Path
 
 from agent.core.types import EventId
 from agent.errors import StoreError
-from agent.store import db, migrations, reading, steps
+from agent.store import db, migrations, notes, reading, steps
 from agent.store.opening import JOURNAL_NAME, roll_path, witness_path
 from agent.store.roll import read_roll
 from agent.store.types import Loss, Promise
@@ -94,6 +94,10 @@ class Inspector:
     def passages(self, most: int) -> tuple[tuple[EventId, Event], ...]:
         """Return the decisions and passages among the `most` newest events, oldest first."""
         return tuple(reading.newest(self._connection, reading.run_lines(self._connection), most))
+
+    def noted(self, name: str) -> str | None:
+        """Return a small value that the agent kept beside the events, or None; damaged ones count as none."""
+        return notes.among(self._meta).get(name)
 
     def used_steps(self) -> tuple[tuple[str, int], ...]:
         """Return which steps of passes were used, and what of that memory is doubted, by name (see `steps`)."""

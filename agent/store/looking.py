@@ -13,7 +13,7 @@ from agent.store.changes import CHANGES_NAME, Changes, ChangesDamagedError
 from agent.store.directory import DIRECTORY_NAME
 from agent.store.edition import Edition, edition_of
 from agent.store.kept import Kept
-from wire.directory import DirectoryTextError, read_row
+from wire.directory import DirectoryTextError, Issue, read_row
 from wire.rows import DirectoryRow
 from wire.transfer import DirectoryRef
 
@@ -30,6 +30,11 @@ class Look:
     def ref(self) -> DirectoryRef | None:
         """Which directory it is; None before the first snapshot."""
         return self._edition.ref
+
+    @property
+    def issue(self) -> Issue | None:
+        """When and how central issued it; None before the first snapshot."""
+        return self._edition.issue
 
     def find(self, key_hex: str) -> DirectoryRow | None:
         """Return the row of a keyed index, or None."""

@@ -18,6 +18,7 @@ from rules.book import Book
 from tests.fakes.link_parts import identity_for
 from tests.rules.builders import BOOK, NOON, row
 from wire.credentials import credential_key
+from wire.directory import Issue
 from wire.rows import DirectoryRow
 from wire.transfer import DirectoryRef
 from wire.vocabulary import CredentialKind
@@ -38,6 +39,7 @@ class Kept:
 class FakeLook:
     def __init__(self, book: Book | None, *rows: DirectoryRow) -> None:
         self.ref = DirectoryRef("e1", 7, "d")
+        self.issue: Issue | None = None
         self.book, self.kept = book, Kept()
         self._rows = {row.key: row for row in rows}
 
@@ -51,11 +53,11 @@ class FakeLook:
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     save_identity(tmp_path, IDENTITY)
-    _put(monkeypatch, FakeLook(BOOK, row(key=KEY, plan="day"), row(key=CODE, cls="trusted")))
+    put(monkeypatch, FakeLook(BOOK, row(key=KEY, plan="day"), row(key=CODE, cls="trusted")))
     return tmp_path
 
 
-def _put(monkeypatch: pytest.MonkeyPatch, seen: FakeLook) -> None:
+def put(monkeypatch: pytest.MonkeyPatch, seen: FakeLook) -> None:
     @contextmanager
     def look(_: Path) -> Iterator[FakeLook]:
         yield seen
@@ -128,13 +130,13 @@ def test_the_circumstances_can_be_chosen(folder: Path) -> None:
 
 
 def test_what_staff_would_be_told_is_said(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    _put(monkeypatch, FakeLook(BOOK, row(key=KEY, paid_to_ms=NOON, grace_days=3)))
+    put(monkeypatch, FakeLook(BOOK, row(key=KEY, paid_to_ms=NOON, grace_days=3)))
     assert "staff are told: payment_grace" in ask(folder, UID, "--at", "2027-01-14T12:00", "--door", "north")[1]
 
 
 def test_without_a_book_the_credential_alone_is_explained(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen = FakeLook(None, row(key=KEY, plan=""))
-    _put(monkeypatch, seen)
+    put(monkeypatch, seen)
     code, out = ask(folder, UID)
     assert code == 0
     assert "this door, in, " in out
@@ -198,7 +200,7 @@ def test_times_without_a_book_are_by_centrals_last_word_that_makes_sense(
     save_identity(tmp_path, replace(IDENTITY, time_zone=joined))
     seen = FakeLook(None, row(key=KEY))
     monkeypatch.setattr(seen.kept, "get", lambda name: told if name == ZONE_KEY else None)
-    _put(monkeypatch, seen)
+    put(monkeypatch, seen)
     code, out = ask(tmp_path, UID, "--at", "2027-01-13T12:00")
     assert code == 0
     assert f" Wed 2027-01-13 12:00:00 {shown}, clock" in out

@@ -1,8 +1,7 @@
 """`doorstile why` about now: what was set at the door, and who is where, by the device's own journal."""
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ from click.testing import CliRunner
 
 from agent.cli import doorstile
 from agent.clock import SystemTime, boot_id
-from agent.commands import why
+from agent.commands.atdoor import at_door, kept_in
 from agent.core import modes
 from agent.core.surroundings import FIRE_PROMISE
 from agent.core.types import Now
@@ -19,11 +18,13 @@ from agent.identity import save_identity
 from agent.store.journal import Journal
 from agent.store.types import Draft
 from tests.agent.test_whereabouts import ended, granted, stamp
-from tests.agent.test_why import IDENTITY, KEY, UID, FakeLook
+from tests.agent.test_why import IDENTITY, KEY, UID, FakeLook, put
 from tests.rules.builders import HARD, book, row
 from tests.store.samples import DEVICE, QUICK, begun
 from wire.book import Here, Zone
+from wire.directory import Issue
 from wire.events import Stamp
+from wire.rows import Pack
 from wire.vocabulary import ClockQuality, DoorMode, ModeCause, PassageOutcome
 
 pytestmark = pytest.mark.unit
@@ -51,14 +52,6 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     save_identity(tmp_path, IDENTITY)
     put(monkeypatch, Shelf())
     return tmp_path
-
-
-def put(monkeypatch: pytest.MonkeyPatch, seen: FakeLook) -> None:
-    @contextmanager
-    def look(_: Path) -> Iterator[FakeLook]:
-        yield seen
-
-    monkeypatch.setattr(why, "look", look)
 
 
 def now() -> Now:
@@ -146,6 +139,23 @@ async def test_a_revoked_device_lets_nobody_in(folder: Path, monkeypatch: pytest
     put(monkeypatch, Shelf(is_revoked=True))
     assert asked(folder)["reason"] == "device_revoked"
     assert "central has revoked this device" in ask(folder)
+
+
+async def test_a_visit_that_central_acknowledged_after_it_signed_the_directory_is_charged(folder: Path) -> None:
+    await came_in(folder)
+    kept, shelf = kept_in(folder), Shelf()
+    member = row(key=KEY, plan="gold", pack=Pack("p", 3, 2))
+    heard = replace(kept, heard=dict.fromkeys(kept.heard, 2))
+    assert at_door(heard, shelf, member).presence.used is None  # type: ignore[arg-type]
+    shelf.issue = Issue(epoch="e1", ver=7, digest="d", issued_ms=now().wall_ms - 3_600_000)
+    assert at_door(heard, shelf, member).presence.used == 3  # type: ignore[arg-type]
+
+
+async def test_a_revocation_that_only_the_journal_still_tells_of_counts(folder: Path) -> None:
+    journal = Journal.open(folder, device=DEVICE, limits=QUICK)
+    journal.note("revoked", "yes")
+    await journal.close()
+    assert asked(folder)["reason"] == "device_revoked"
 
 
 def test_without_a_journal_the_rest_is_explained_all_the_same(folder: Path) -> None:
